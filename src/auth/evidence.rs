@@ -1,0 +1,174 @@
+//! What has been proved about a request. Evidence can be made only inside `auth`; everybody
+//! may read it, and `policy` decides by it alone.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::domain::certificate::{Certificate, Fingerprint};
+use crate::domain::device::Device;
+use crate::domain::person::Person;
+use crate::domain::session::{Session, TokenHash};
+use crate::domain::{DeviceId, PersonId, Reason, TenantId, Time};
+
+/// All that was proved about one request.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    certificate: CertificateEvidence,
+    session: Option<ProvedSession>,
+    address: IpAddr,
+}
+
+/// The first lock.
+#[derive(Clone, Debug)]
+pub enum CertificateEvidence {
+    /// The client showed none, or the door does not ask.
+    Absent,
+    /// It proved a key whose certificate does not count here, and why.
+    Rejected(Reason),
+    /// A certificate of ours, in force, of a device and person we know, at the right door.
+    Proved(ProvedCertificate),
+}
+
+/// A certificate of ours in force, with the device and the person behind it.
+#[derive(Clone, Debug)]
+pub struct ProvedCertificate {
+    certificate: Arc<Certificate>,
+    device: Arc<Device>,
+    person: Arc<Person>,
+}
+
+/// A session found by its cookie, live, and made with the certificate of this connection.
+#[derive(Clone, Debug)]
+pub struct ProvedSession {
+    session: Arc<Session>,
+}
+
+impl Evidence {
+    /// Puts together what the checks of one request returned.
+    #[must_use]
+    pub fn gather(certificate: CertificateEvidence, session: Option<ProvedSession>, address: IpAddr) -> Self {
+        // A session is worth nothing beside another certificate, or none.
+        let session = session.filter(|session| {
+            matches!(&certificate, CertificateEvidence::Proved(proved)
+                if proved.fingerprint() == &session.session.fingerprint)
+        });
+        Self { certificate, session, address }
+    }
+
+    /// What the first lock said.
+    #[must_use]
+    pub const fn certificate(&self) -> &CertificateEvidence {
+        &self.certificate
+    }
+
+    /// The certificate, where it counts.
+    #[must_use]
+    pub const fn proved(&self) -> Option<&ProvedCertificate> {
+        match &self.certificate {
+            CertificateEvidence::Proved(proved) => Some(proved),
+            CertificateEvidence::Absent | CertificateEvidence::Rejected(_) => None,
+        }
+    }
+
+    /// The session, where there is one.
+    #[must_use]
+    pub const fn session(&self) -> Option<&ProvedSession> {
+        self.session.as_ref()
+    }
+
+    /// When the password was proved in this session.
+    #[must_use]
+    pub fn password(&self) -> Option<Time> {
+        self.session.as_ref().and_then(|session| session.session.password)
+    }
+
+    /// When the phone approved in this session.
+    #[must_use]
+    pub fn phone(&self) -> Option<Time> {
+        self.session.as_ref().and_then(|session| session.session.phone)
+    }
+
+    /// Network address of the client.
+    #[must_use]
+    pub const fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+impl ProvedCertificate {
+    /// For `auth::certificate` alone.
+    pub(in crate::auth) const fn new(
+        certificate: Arc<Certificate>,
+        device: Arc<Device>,
+        person: Arc<Person>,
+    ) -> Self {
+        Self { certificate, device, person }
+    }
+
+    /// The certificate's record.
+    #[must_use]
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// The device it is installed on.
+    #[must_use]
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub fn person(&self) -> &Person {
+        &self.person
+    }
+
+    /// SHA-256 over its DER.
+    #[must_use]
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.certificate.fingerprint
+    }
+
+    /// Whose client.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.certificate.tenant
+    }
+
+    /// Which person.
+    #[must_use]
+    pub fn person_id(&self) -> &PersonId {
+        &self.certificate.person
+    }
+
+    /// Which device.
+    #[must_use]
+    pub fn device_id(&self) -> &DeviceId {
+        &self.certificate.device
+    }
+
+    /// Whether support has let the device in.
+    #[must_use]
+    pub fn is_released(&self) -> bool {
+        self.device.state.is_released()
+    }
+}
+
+impl ProvedSession {
+    /// For `auth::session` alone.
+    pub(in crate::auth) const fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+
+    /// Its record.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Hash of its token.
+    #[must_use]
+    pub fn token(&self) -> &TokenHash {
+        &self.session.token
+    }
+}

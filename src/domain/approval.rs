@@ -1,0 +1,193 @@
+//! Approvals: a question put to a phone, and the canonical text that both sides build.
+
+use serde::{Deserialize, Serialize};
+
+use super::certificate::{Fingerprint, serde_bytes_vec};
+use super::session::TokenHash;
+use super::{ApprovalId, DeviceId, PersonId, PhoneId, TenantId, Time};
+
+/// A question put to every phone of a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Identifier.
+    pub id: ApprovalId,
+    /// Whose door.
+    pub tenant: TenantId,
+    /// Whom we ask.
+    pub person: PersonId,
+    /// The device that asks to come in.
+    pub device: DeviceId,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// The browser session that waits.
+    pub session: TokenHash,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What the phone shows, word for word.
+    pub shown: Shown,
+    /// 256 random bits, new for each question; sent to the phone.
+    pub nonce: [u8; 32],
+    /// HMAC of the six digits; the digits are on the desktop alone.
+    pub digits_mac: [u8; 32],
+    /// When it was asked.
+    pub created: Time,
+    /// After this nobody may answer.
+    pub expires: Time,
+    /// Wrong digits so far; the third ends it.
+    pub wrong_digits: u8,
+    /// How it stands.
+    pub state: ApprovalState,
+}
+
+/// What an approval lets happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Sign in on a device that has been in before.
+    SignIn,
+    /// Sign in on a device that has never been in.
+    NewDevice,
+    /// Go on with a first visit that broke off after the phone was paired.
+    ResumeFirstVisit,
+}
+
+impl Purpose {
+    /// In the canonical text and the phone's API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignIn => "sign-in",
+            Self::NewDevice => "new-device",
+            Self::ResumeFirstVisit => "resume-first-visit",
+        }
+    }
+}
+
+/// What the phone shows; one line each, no line breaks inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// "Bank Muster & Cie".
+    pub site: String,
+    /// "bank.localhost".
+    pub host: String,
+    /// "Anna Muster".
+    pub person: String,
+    /// "laptop".
+    pub device: String,
+    /// "Chrome on Linux".
+    pub browser: String,
+    /// Network address the request came from.
+    pub address: String,
+}
+
+/// How an approval stands. Every state but `Pending` is final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ApprovalState {
+    /// Waits for the phone.
+    Pending,
+    /// Approved, with the evidence.
+    Approved {
+        /// Which phone.
+        phone: PhoneId,
+        /// When.
+        at: Time,
+        /// What was signed, and the signatures.
+        evidence: Box<Signed>,
+    },
+    /// "Not me".
+    Denied {
+        /// Which phone.
+        phone: PhoneId,
+        /// When.
+        at: Time,
+    },
+    /// Three wrong digits.
+    WrongDigits,
+    /// A newer question took its place, or the desktop gave up.
+    Superseded,
+}
+
+/// Signatures over an approval, kept as evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// The canonical text.
+    pub text: String,
+    /// WebAuthn client data, as signed.
+    #[serde(with = "serde_bytes_vec")]
+    pub client_data: Vec<u8>,
+    /// WebAuthn authenticator data, as signed.
+    #[serde(with = "serde_bytes_vec")]
+    pub authenticator_data: Vec<u8>,
+    /// ES256 signature, DER.
+    #[serde(with = "serde_bytes_vec")]
+    pub signature: Vec<u8>,
+    /// The API key's signature over the call that brought it.
+    #[serde(with = "serde_bytes_vec")]
+    pub api_signature: Vec<u8>,
+}
+
+/// What the phone answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// With the six digits typed on the phone.
+    Approve(&'a str),
+    /// "Not me".
+    NotMe,
+}
+
+impl Approval {
+    /// The canonical text that phone and server build alike, each from what it knows; its
+    /// SHA-256 is the WebAuthn challenge. One `name: value` a line, in this order, LF, no
+    /// line break inside a value (control characters are replaced when [`Shown`] is made).
+    #[must_use]
+    pub fn canonical_text(&self, answer: Answer<'_>) -> String {
+        let (verdict, digits) = match answer {
+            Answer::Approve(digits) => ("approve", digits),
+            Answer::NotMe => ("not-me", ""),
+        };
+        let lines = [
+            ("id", self.id.as_str()),
+            ("purpose", self.purpose.as_str()),
+            ("site", &self.shown.site),
+            ("host", &self.shown.host),
+            ("tenant", self.tenant.as_str()),
+            ("person", &self.shown.person),
+            ("device", &self.shown.device),
+            ("certificate", &data_encoding::HEXLOWER.encode(&self.fingerprint)),
+            ("browser", &self.shown.browser),
+            ("address", &self.shown.address),
+            ("asked", &self.created.to_string()),
+            ("until", &self.expires.to_string()),
+            ("nonce", &data_encoding::BASE64URL_NOPAD.encode(&self.nonce)),
+            ("verdict", verdict),
+            ("digits", digits),
+        ];
+        let mut text = String::from("portcullis approval 1\n");
+        for (name, value) in lines {
+            text.push_str(name);
+            text.push_str(": ");
+            text.push_str(value);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+impl Shown {
+    /// Replaces control characters, so that each value stays on its line, and cuts what is
+    /// longer than a phone can show.
+    #[must_use]
+    pub fn cleaned(self) -> Self {
+        let clean = |text: String| -> String {
+            text.chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect()
+        };
+        Self {
+            site: clean(self.site),
+            host: clean(self.host),
+            person: clean(self.person),
+            device: clean(self.device),
+            browser: clean(self.browser),
+            address: clean(self.address),
+        }
+    }
+}

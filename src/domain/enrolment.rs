@@ -1,0 +1,77 @@
+//! Enrolments: a device's first visit, from the code on the screen to the release.
+
+use serde::{Deserialize, Serialize};
+
+use super::session::TokenHash;
+use super::{DeviceId, PersonId, TenantId, Time};
+
+/// A first visit of one device in one browser session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// Whose tenant.
+    pub tenant: TenantId,
+    /// Whose device.
+    pub person: PersonId,
+    /// Which device.
+    pub device: DeviceId,
+    /// The pre-session it is bound to; another browser gets another enrolment.
+    pub session: TokenHash,
+    /// Short number to read to support when something goes wrong; no secret.
+    pub number: String,
+    /// HMAC of the six digits on the screen; `None` once the code was used or died.
+    pub code_mac: Option<[u8; 32]>,
+    /// After this the code is void: 10 minutes from its making (SP 800-63B-4 3.1.3.2).
+    pub code_expires: Time,
+    /// "Chrome on Linux".
+    pub browser: String,
+    /// Network address it came from.
+    pub address: String,
+    /// Another browser came with the same certificate before: the desk is warned.
+    pub alarm: bool,
+    /// When it began.
+    pub started: Time,
+    /// How far it has come.
+    pub state: EnrolmentState,
+}
+
+/// How far an enrolment has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EnrolmentState {
+    /// The code is on the screen.
+    Waiting,
+    /// An agent typed the right code; the client is asked which word the agent said.
+    CodeRight {
+        /// Actor as in the audit trail.
+        agent: String,
+        /// The word the agent says.
+        word: String,
+        /// The three the client chooses from.
+        words: [String; 3],
+    },
+    /// The client chose the right word; the agent may release.
+    WordRight {
+        /// Actor as in the audit trail.
+        agent: String,
+    },
+    /// Let in.
+    Released {
+        /// Actor as in the audit trail.
+        by: String,
+    },
+    /// Turned away by the agent, or ended by a wrong word.
+    Ended {
+        /// For the desk.
+        why: EndedWhy,
+    },
+}
+
+/// Why an enrolment ended without a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndedWhy {
+    /// The agent turned it away.
+    Rejected,
+    /// The client chose another word than the agent said.
+    WrongWord,
+    /// A newer enrolment of the same device took its place.
+    Replaced,
+}

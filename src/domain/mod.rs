@@ -1,0 +1,25 @@
+//! The words of the house: plain values that every other room speaks in.
+//!
+//! Knows no IO, no clock, no cryptography and no HTTP; entities here are what the
+//! store keeps, never what a page or an API shows.
+
+pub mod approval;
+pub mod certificate;
+pub mod device;
+pub mod enrolment;
+pub mod grant;
+pub mod id;
+pub mod person;
+pub mod phone;
+pub mod reason;
+pub mod route;
+pub mod secret;
+pub mod session;
+pub mod tenant;
+pub mod throttle;
+pub mod time;
+
+pub use id::{ApprovalId, DeviceId, GrantId, IssuerId, NoticeId, PairingId, PersonId, PhoneId, TenantId};
+pub use reason::Reason;
+pub use secret::Secret;
+pub use time::Time;

@@ -1,0 +1,84 @@
+//! Phones: the second device of a person, and a pairing under way.
+
+use serde::{Deserialize, Serialize};
+
+use super::certificate::serde_bytes_vec;
+use super::session::TokenHash;
+use super::{DeviceId, PairingId, PersonId, PhoneId, TenantId, Time};
+
+/// A paired phone. Its two private keys never leave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Phone {
+    /// Whose tenant.
+    pub tenant: TenantId,
+    /// Whose.
+    pub person: PersonId,
+    /// Identifier; the app sends it with each call.
+    pub id: PhoneId,
+    /// "Android phone".
+    pub name: String,
+    /// WebAuthn credential id.
+    #[serde(with = "serde_bytes_vec")]
+    pub credential_id: Vec<u8>,
+    /// P-256 public key of the credential, SEC1 uncompressed (65 bytes): signs approvals.
+    #[serde(with = "serde_bytes_vec")]
+    pub credential_key: Vec<u8>,
+    /// P-256 public key of the app's API calls, SEC1 uncompressed (65 bytes).
+    #[serde(with = "serde_bytes_vec")]
+    pub api_key: Vec<u8>,
+    /// The credential may be copied between devices (WebAuthn BE flag); never labelled AAL3.
+    pub backup_eligible: bool,
+    /// The authenticator's signature counter when last seen; 0 where it keeps none.
+    pub sign_count: u32,
+    /// When the pairing was confirmed on the desktop.
+    pub paired: Time,
+    /// Who released the device on which it was paired.
+    pub released_by: Option<String>,
+}
+
+/// A pairing under way: from the QR code to the confirmation on the desktop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pairing {
+    /// Public half of what the QR code holds.
+    pub id: PairingId,
+    /// Whose tenant.
+    pub tenant: TenantId,
+    /// Whose.
+    pub person: PersonId,
+    /// On which device the QR code is shown.
+    pub device: DeviceId,
+    /// In which browser session.
+    pub session: TokenHash,
+    /// HMAC of the secret half (128 bits).
+    pub secret_mac: [u8; 32],
+    /// WebAuthn challenge for the new credential.
+    pub challenge: [u8; 32],
+    /// After this it is void: 5 minutes from its making (SP 800-63B-4 4.1.2.2).
+    pub expires: Time,
+    /// How far it has come.
+    pub state: PairingState,
+}
+
+/// How far a pairing has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PairingState {
+    /// The QR code is on the screen.
+    Open,
+    /// A phone presented the secret and registers `api_key`; the secret is spent.
+    Begun {
+        /// P-256 public key of the app's API calls, SEC1 uncompressed.
+        #[serde(with = "serde_bytes_vec")]
+        api_key: Vec<u8>,
+    },
+    /// The phone made its credential; both screens show the two words.
+    Claimed {
+        /// What will become the record once confirmed.
+        phone: Box<Phone>,
+        /// Shown on both screens.
+        words: [String; 2],
+    },
+    /// Confirmed on the desktop.
+    Confirmed,
+    /// Refused on the desktop or the phone.
+    Refused,
+}

@@ -1,0 +1,78 @@
+//! Why somebody is refused: a closed list. `web::refusal` gives each its page, status, log
+//! line and audit event, exhaustively.
+
+use super::Time;
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The client showed no certificate.
+    NoCertificate,
+    /// Its certificate ended.
+    CertificateExpired {
+        /// When.
+        on: Time,
+    },
+    /// Its certificate is for later.
+    CertificateNotYetValid {
+        /// From when.
+        from: Time,
+    },
+    /// We did not issue it.
+    ForeignIssuer,
+    /// It is no client certificate of ours by its purpose or shape.
+    WrongPurpose,
+    /// It belongs to another tenant's door.
+    WrongTenant,
+    /// It was switched off.
+    CertificateRevoked {
+        /// When.
+        on: Time,
+    },
+    /// A newer certificate took its place.
+    CertificateSuperseded,
+    /// Our signature, but no device or person of ours behind it.
+    UnknownDevice,
+    /// The person is locked or gone.
+    PersonLocked,
+    /// The session's cookie came with another certificate than it was made with.
+    SessionElsewhere,
+    /// A rule says no, or none says yes.
+    PolicyDenied {
+        /// The rule, where one decided.
+        rule: Option<String>,
+    },
+    /// The rule's hours are over.
+    OutsideHours,
+    /// Too many tries.
+    TooMany {
+        /// The next one is heard after this.
+        until: Time,
+    },
+    /// Too many wrong tries in a row: the desk must unlock.
+    Blocked,
+    /// Host and SNI name different doors on one connection (RFC 9110 7.4).
+    Misdirected,
+    /// The request itself is broken.
+    BadRequest(&'static str),
+    /// A form did not come from our page.
+    CrossSite,
+    /// Nothing lives at this path.
+    NotFound,
+    /// Not with this method.
+    MethodNotAllowed,
+    /// The body is larger than the page takes.
+    TooLarge,
+    /// The backend could not be reached.
+    BackendDown,
+    /// The backend did not answer in time.
+    BackendSlow,
+    /// The backend's answer was broken.
+    BackendBroken,
+    /// This node has not heard from its store for too long.
+    StoreStale,
+    /// The gate is busy: too many connections, or the password pool is full.
+    Busy,
+    /// Something of ours failed; the log has it under the request's number.
+    Internal,
+}

@@ -1,0 +1,72 @@
+//! Tenants: whose gate it is, what it looks like, whom to call.
+
+use serde::{Deserialize, Serialize};
+
+use super::{TenantId, Time};
+
+/// A bank, an agency, or (as `staff`) the house itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Identifier, in the identity URI of every certificate.
+    pub id: TenantId,
+    /// As clients know it: "Bank Muster & Cie".
+    pub name: String,
+    /// Host names of its door, lower case, without a port.
+    pub hosts: Vec<String>,
+    /// Support's telephone number, as a client should dial it (E.164, may hold spaces).
+    pub telephone: String,
+    /// BCP 47 tag of its pages.
+    pub language: String,
+    /// Name, logo and colour at the top of each page.
+    pub brand: Brand,
+    /// How long sessions live.
+    pub profile: SessionProfile,
+    /// Whether the agent may identify the caller on the incoming call, instead of ringing
+    /// the recorded number back.
+    pub identified_on_incoming_call: bool,
+    /// When the record was made.
+    pub created: Time,
+}
+
+/// What a tenant's pages look like.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Brand {
+    /// Accent colour, `#rrggbb`; `None` is the gate's own.
+    pub accent: Option<String>,
+    /// One or two letters shown as the logo.
+    pub monogram: String,
+}
+
+/// How long a session lives (NIST SP 800-63B-4 2.1.3, 2.2.3, 2.3.3; RTS 2018/389 art. 4(3)(d)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionProfile {
+    /// 12 h in all, 5 min idle (PSD2).
+    #[default]
+    Strict,
+    /// 12 h in all, 15 min idle.
+    Aal3,
+    /// 24 h in all, 1 h idle.
+    Aal2,
+}
+
+impl SessionProfile {
+    /// The longest a session lives, in seconds.
+    #[must_use]
+    pub const fn absolute_secs(self) -> u64 {
+        match self {
+            Self::Strict | Self::Aal3 => 12 * 3600,
+            Self::Aal2 => 24 * 3600,
+        }
+    }
+
+    /// The longest a session lives without a navigation, in seconds.
+    #[must_use]
+    pub const fn idle_secs(self) -> u64 {
+        match self {
+            Self::Strict => 5 * 60,
+            Self::Aal3 => 15 * 60,
+            Self::Aal2 => 3600,
+        }
+    }
+}

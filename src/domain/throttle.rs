@@ -1,0 +1,47 @@
+//! Throttles: failures in a row, and until when the next try must wait.
+
+use serde::{Deserialize, Serialize};
+
+use super::{TenantId, Time};
+
+/// Failures in a row of one subject. Lives longer than what it guards; set back only by
+/// success or by the desk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Throttle {
+    /// Whose door.
+    pub tenant: TenantId,
+    /// What is guarded.
+    pub purpose: Guarded,
+    /// Who is counted: `person:ID`, `device:ID`, `address:IP`, `agent:ID`.
+    pub subject: String,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The next try is refused before this.
+    pub until: Time,
+    /// Whether only success elsewhere or the desk opens it again.
+    pub blocked: bool,
+}
+
+/// What a throttle guards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Guarded {
+    /// The six digits read out on the telephone.
+    Code,
+    /// Password and phone of a person who holds a known certificate.
+    SignIn,
+    /// New codes, new pairings, new questions to the phone.
+    Requests,
+}
+
+impl Guarded {
+    /// In keys and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Code => "code",
+            Self::SignIn => "sign-in",
+            Self::Requests => "requests",
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Portcullis: a gate with three locks. (The map follows.)
+
+pub mod auth;
+pub mod crypto;
+pub mod domain;
+pub mod policy;
+pub mod store;
+pub mod world;

@@ -1,0 +1,2 @@
+//! Portcullis.
+fn main() {}

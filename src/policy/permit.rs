@@ -1,0 +1,102 @@
+//! The answer of policy. A [`Permit`] can be made only here and is what the proxy and every
+//! room take before they serve.
+
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::evidence::{Evidence, ProvedCertificate, ProvedSession};
+use crate::domain::{Reason, TenantId};
+
+/// What is asked of policy.
+#[derive(Clone, Debug)]
+pub struct Ask<'a> {
+    /// Whose door.
+    pub tenant: &'a TenantId,
+    /// Which of its parts.
+    pub area: Area,
+    /// Host name of the door.
+    pub host: &'a str,
+    /// Raw path, as the backend will see it.
+    pub path: &'a str,
+    /// Method.
+    pub method: &'a http::Method,
+    /// Cancelled when the connection must be cut.
+    pub cancel: &'a CancellationToken,
+}
+
+/// Which part of a door is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// Judged by the tenant's rules: the backend, settings, the desk.
+    Guarded,
+    /// The gate's own pages of a first visit and of signing in: a certificate of ours is needed,
+    /// nothing else can be yet.
+    SignIn,
+    /// What anybody may see: style sheets, the phone app, the JWKS.
+    Open,
+}
+
+/// What policy says.
+#[derive(Debug)]
+pub enum Decision {
+    /// Go on.
+    Permit(Permit),
+    /// Go on once this is proved.
+    Ask(Missing),
+    /// No.
+    Refuse(Reason),
+}
+
+/// The first thing that is missing, in the order of the locks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Support has not released the device.
+    Release,
+    /// The password.
+    Password,
+    /// An approval on the phone.
+    Phone,
+}
+
+/// Leave to serve one request. Only `policy` makes one.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    rule: String,
+    evidence: Evidence,
+    cancel: CancellationToken,
+}
+
+impl Permit {
+    pub(in crate::policy) fn new(rule: &str, evidence: &Evidence, cancel: &CancellationToken) -> Self {
+        Self { rule: rule.to_owned(), evidence: evidence.clone(), cancel: cancel.clone() }
+    }
+
+    /// Name of the rule that gave it.
+    #[must_use]
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+
+    /// What it was given on.
+    #[must_use]
+    pub const fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// The certificate, where the rule asked for one.
+    #[must_use]
+    pub const fn certificate(&self) -> Option<&ProvedCertificate> {
+        self.evidence.proved()
+    }
+
+    /// The session, where there is one.
+    #[must_use]
+    pub const fn session(&self) -> Option<&ProvedSession> {
+        self.evidence.session()
+    }
+
+    /// Done when the connection must be cut: revoked, signed out, locked.
+    #[must_use]
+    pub const fn cancel(&self) -> &CancellationToken {
+        &self.cancel
+    }
+}

@@ -1,0 +1,140 @@
+//! The store: four verbs (`get`, `scan`, `commit`, `watch`) over keys and values, and the typed
+//! reading of records on top. Knows no entity's meaning; only `audit::Ledger` calls `commit`.
+
+pub mod redb;
+pub mod table;
+pub mod view;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::domain::Time;
+
+pub use table::{Key, Record, Stored};
+
+/// Counts commits; a record's revision is that of the commit that last wrote it.
+pub type Revision = u64;
+
+/// A value with what the store knows about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// What was put.
+    pub value: Bytes,
+    /// The commit that put it.
+    pub revision: Revision,
+    /// Past it, the item reads as absent.
+    pub expires: Option<Time>,
+}
+
+/// What must hold of a key for a commit to go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Whatever.
+    Any,
+    /// No live item.
+    Absent,
+    /// A live item.
+    Present,
+    /// A live item of exactly this revision.
+    Revision(Revision),
+}
+
+/// What a commit does to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing: only the condition counts.
+    Keep,
+    /// Puts a value.
+    Put {
+        /// The value.
+        value: Bytes,
+        /// When it goes by itself.
+        expires: Option<Time>,
+    },
+    /// Deletes.
+    Delete,
+}
+
+/// One line of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Which key.
+    pub key: Key,
+    /// What must hold.
+    pub condition: Condition,
+    /// What happens.
+    pub action: Action,
+}
+
+/// A change that a watcher hears of, after it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which key.
+    pub key: Key,
+    /// The item now; `None` where it was deleted.
+    pub item: Option<Item>,
+    /// The commit.
+    pub revision: Revision,
+}
+
+/// What became of a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is durable.
+    Committed(Revision),
+    /// A condition did not hold; nothing was done. The index is that of the first such write.
+    Conflict(usize),
+}
+
+/// Why the store could not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds it.
+    #[error(
+        "another process uses the store at {0}: stop it, or let the command line speak to it through its control socket"
+    )]
+    InUse(String),
+    /// The engine failed; the text is its own.
+    #[error("the store failed while it {attempted}: {source}")]
+    Engine {
+        /// "read", "committed".
+        attempted: &'static str,
+        /// What the engine said.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// A record cannot be read: wrong version or broken bytes.
+    #[error(
+        "the record at {key} cannot be read ({why}): restore the store from a backup, or use the release that wrote it"
+    )]
+    Unreadable {
+        /// Which, for people.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Changes in the order of their commits, each batch one commit.
+pub type Watch = tokio::sync::mpsc::UnboundedReceiver<Vec<Change>>;
+
+/// The four verbs. Engines are interchangeable; one contract suite runs over all.
+#[async_trait::async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The live item at a key.
+    async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError>;
+
+    /// All live items whose key begins with `prefix`, in order of key.
+    async fn scan(&self, prefix: &Key) -> Result<Vec<(Key, Item)>, StoreError>;
+
+    /// Does all writes or none. Conditions are judged, in order, against the state before the
+    /// commit; no key may stand in it twice. Returns after it is durable.
+    async fn commit(&self, writes: Vec<Write>) -> Result<Outcome, StoreError>;
+
+    /// First one batch with every live item under `prefix`, then each later change under it, none
+    /// missing, none twice.
+    async fn watch(&self, prefix: &Key) -> Result<Watch, StoreError>;
+}

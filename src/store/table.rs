@@ -1,0 +1,433 @@
+//! Every key of the product on one page, and records read and written by type.
+//!
+//! A key is a table's letter and its parts, each ended by a zero byte, so that the prefix of a
+//! person never matches another person whose id begins alike. A record is a version byte and CBOR.
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{Action, Condition, Revision, Store, StoreError, Write};
+use crate::domain::approval::Approval;
+use crate::domain::certificate::{Certificate, Issuer};
+use crate::domain::device::Device;
+use crate::domain::enrolment::Enrolment;
+use crate::domain::grant::Grant;
+use crate::domain::person::Person;
+use crate::domain::phone::{Pairing, Phone};
+use crate::domain::route::{Route, Rules};
+use crate::domain::session::Session;
+use crate::domain::tenant::Tenant;
+use crate::domain::throttle::Throttle;
+use crate::domain::{ApprovalId, DeviceId, PairingId, PersonId, PhoneId, TenantId, Time};
+
+/// A key of the store.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// Table letter and parts.
+    #[must_use]
+    pub fn of(table: u8, parts: &[&[u8]]) -> Self {
+        let mut key = vec![table];
+        for part in parts {
+            key.extend_from_slice(part);
+            key.push(0);
+        }
+        Self(key)
+    }
+
+    /// From the bytes an engine kept.
+    #[must_use]
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes an engine keeps.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Which table.
+    #[must_use]
+    pub fn table(&self) -> u8 {
+        self.0.first().copied().unwrap_or(0)
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+/// Something the store keeps.
+pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// The table's letter; never used again for anything else.
+    const TABLE: u8;
+    /// First byte of each value; grows when old bytes need another reading.
+    const VERSION: u8 = 1;
+    /// Where this one lives.
+    fn key(&self) -> Key;
+    /// When it goes by itself.
+    fn expires(&self) -> Option<Time> {
+        None
+    }
+}
+
+/// A record as it was read, with the revision to change it by.
+#[derive(Clone, Debug)]
+pub struct Stored<R> {
+    /// The record.
+    pub record: R,
+    /// Its revision.
+    pub revision: Revision,
+}
+
+/// The prefix of a whole table.
+#[must_use]
+pub fn all<R: Record>() -> Key {
+    Key::of(R::TABLE, &[])
+}
+
+/// Reads one record.
+///
+/// # Errors
+/// The store's, and [`StoreError::Unreadable`].
+pub async fn get<R: Record>(store: &dyn Store, key: &Key) -> Result<Option<Stored<R>>, StoreError> {
+    match store.get(key).await? {
+        Some(item) => Ok(Some(Stored { record: decode(key, &item.value)?, revision: item.revision })),
+        None => Ok(None),
+    }
+}
+
+/// Reads all records under a prefix.
+///
+/// # Errors
+/// The store's, and [`StoreError::Unreadable`].
+pub async fn list<R: Record>(store: &dyn Store, prefix: &Key) -> Result<Vec<Stored<R>>, StoreError> {
+    let items = store.scan(prefix).await?;
+    items
+        .into_iter()
+        .map(|(key, item)| Ok(Stored { record: decode(&key, &item.value)?, revision: item.revision }))
+        .collect()
+}
+
+/// Version byte and CBOR.
+#[must_use]
+pub fn encode<R: Record>(record: &R) -> Bytes {
+    let mut bytes = vec![R::VERSION];
+    // Writing to memory cannot fail, and no record holds a map with keys that CBOR lacks.
+    if ciborium::into_writer(record, &mut bytes).is_err() {
+        unreachable!("records are plain data");
+    }
+    bytes.into()
+}
+
+/// Reads what [`encode`] wrote.
+///
+/// # Errors
+/// [`StoreError::Unreadable`].
+pub fn decode<R: Record>(key: &Key, bytes: &[u8]) -> Result<R, StoreError> {
+    let unreadable = |why: String| StoreError::Unreadable { key: format!("{key:?}"), why };
+    match bytes.split_first() {
+        Some((version, rest)) if *version == R::VERSION => {
+            ciborium::from_reader(rest).map_err(|error| unreadable(error.to_string()))
+        }
+        Some((version, _)) => {
+            Err(unreadable(format!("version {version}, this release reads {}", R::VERSION)))
+        }
+        None => Err(unreadable("empty".to_owned())),
+    }
+}
+
+/// Puts a record that must not be there yet.
+#[must_use]
+pub fn create<R: Record>(record: &R) -> Write {
+    put_if(record, Condition::Absent)
+}
+
+/// Puts a record in place of exactly the one that was read.
+#[must_use]
+pub fn replace<R: Record>(read: &Stored<R>, record: &R) -> Write {
+    put_if(record, Condition::Revision(read.revision))
+}
+
+/// Puts a record, whatever was there.
+#[must_use]
+pub fn put<R: Record>(record: &R) -> Write {
+    put_if(record, Condition::Any)
+}
+
+/// Deletes exactly the record that was read: of many who try, one succeeds.
+#[must_use]
+pub fn consume<R: Record>(read: &Stored<R>) -> Write {
+    Write { key: read.record.key(), condition: Condition::Revision(read.revision), action: Action::Delete }
+}
+
+/// Deletes, whatever was there.
+#[must_use]
+pub fn delete(key: Key) -> Write {
+    Write { key, condition: Condition::Any, action: Action::Delete }
+}
+
+/// Lets the commit through only while the record is still as it was read.
+#[must_use]
+pub fn unchanged<R: Record>(read: &Stored<R>) -> Write {
+    Write { key: read.record.key(), condition: Condition::Revision(read.revision), action: Action::Keep }
+}
+
+fn put_if<R: Record>(record: &R, condition: Condition) -> Write {
+    let action = Action::Put { value: encode(record), expires: record.expires() };
+    Write { key: record.key(), condition, action }
+}
+
+/// Where a tenant lives.
+#[must_use]
+pub fn tenant(id: &TenantId) -> Key {
+    Key::of(Tenant::TABLE, &[id.as_str().as_bytes()])
+}
+
+/// Where a tenant's persons live.
+#[must_use]
+pub fn persons(tenant: &TenantId) -> Key {
+    Key::of(Person::TABLE, &[tenant.as_str().as_bytes()])
+}
+
+/// Where a person lives.
+#[must_use]
+pub fn person(tenant: &TenantId, id: &PersonId) -> Key {
+    of_person(Person::TABLE, tenant, id)
+}
+
+/// Where a person's password lives.
+#[must_use]
+pub fn password(tenant: &TenantId, id: &PersonId) -> Key {
+    of_person(b'w', tenant, id)
+}
+
+/// Where a person's devices live.
+#[must_use]
+pub fn devices(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(Device::TABLE, tenant, person)
+}
+
+/// Where a device lives.
+#[must_use]
+pub fn device(tenant: &TenantId, person: &PersonId, id: &DeviceId) -> Key {
+    Key::of(Device::TABLE, &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()])
+}
+
+/// Where a certificate lives.
+#[must_use]
+pub fn certificate(serial: &str) -> Key {
+    Key::of(Certificate::TABLE, &[serial.as_bytes()])
+}
+
+/// Where a person's phones live.
+#[must_use]
+pub fn phones(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(Phone::TABLE, tenant, person)
+}
+
+/// Where a phone lives.
+#[must_use]
+pub fn phone(tenant: &TenantId, person: &PersonId, id: &PhoneId) -> Key {
+    Key::of(Phone::TABLE, &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()])
+}
+
+/// Where a pairing under way lives.
+#[must_use]
+pub fn pairing(id: &PairingId) -> Key {
+    Key::of(Pairing::TABLE, &[id.as_str().as_bytes()])
+}
+
+/// Where a person's enrolments live.
+#[must_use]
+pub fn enrolments(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(Enrolment::TABLE, tenant, person)
+}
+
+/// Where a device's enrolments live.
+#[must_use]
+pub fn enrolments_of_device(tenant: &TenantId, person: &PersonId, device: &DeviceId) -> Key {
+    Key::of(
+        Enrolment::TABLE,
+        &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), device.as_str().as_bytes()],
+    )
+}
+
+/// Where a person's approvals live.
+#[must_use]
+pub fn approvals(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(Approval::TABLE, tenant, person)
+}
+
+/// Where an approval lives.
+#[must_use]
+pub fn approval(tenant: &TenantId, person: &PersonId, id: &ApprovalId) -> Key {
+    Key::of(
+        Approval::TABLE,
+        &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()],
+    )
+}
+
+/// Where a session lives, by the hash of its token.
+#[must_use]
+pub fn session(token: &[u8; 32]) -> Key {
+    Key::of(Session::TABLE, &[hex(token).as_bytes()])
+}
+
+/// Where a throttle lives.
+#[must_use]
+pub fn throttle(tenant: &TenantId, purpose: &str, subject: &str) -> Key {
+    Key::of(Throttle::TABLE, &[tenant.as_str().as_bytes(), purpose.as_bytes(), subject.as_bytes()])
+}
+
+/// Where a tenant's rules live.
+#[must_use]
+pub fn rules(tenant: &TenantId) -> Key {
+    Key::of(Rules::TABLE, &[tenant.as_str().as_bytes()])
+}
+
+/// Where a tenant's routes live.
+#[must_use]
+pub fn routes(tenant: &TenantId) -> Key {
+    Key::of(Route::TABLE, &[tenant.as_str().as_bytes()])
+}
+
+fn of_person(table: u8, tenant: &TenantId, person: &PersonId) -> Key {
+    Key::of(table, &[tenant.as_str().as_bytes(), person.as_str().as_bytes()])
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+impl Record for Tenant {
+    const TABLE: u8 = b't';
+    fn key(&self) -> Key {
+        tenant(&self.id)
+    }
+}
+
+impl Record for Person {
+    const TABLE: u8 = b'p';
+    fn key(&self) -> Key {
+        person(&self.tenant, &self.id)
+    }
+}
+
+impl Record for Device {
+    const TABLE: u8 = b'd';
+    fn key(&self) -> Key {
+        device(&self.tenant, &self.person, &self.id)
+    }
+}
+
+impl Record for Issuer {
+    const TABLE: u8 = b'i';
+    fn key(&self) -> Key {
+        Key::of(Self::TABLE, &[self.id.as_str().as_bytes()])
+    }
+}
+
+impl Record for Certificate {
+    const TABLE: u8 = b'c';
+    fn key(&self) -> Key {
+        certificate(&self.serial)
+    }
+}
+
+impl Record for Phone {
+    const TABLE: u8 = b'f';
+    fn key(&self) -> Key {
+        phone(&self.tenant, &self.person, &self.id)
+    }
+}
+
+impl Record for Pairing {
+    const TABLE: u8 = b'q';
+    fn key(&self) -> Key {
+        pairing(&self.id)
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.expires)
+    }
+}
+
+impl Record for Enrolment {
+    const TABLE: u8 = b'e';
+    fn key(&self) -> Key {
+        Key::of(
+            Self::TABLE,
+            &[
+                self.tenant.as_str().as_bytes(),
+                self.person.as_str().as_bytes(),
+                self.device.as_str().as_bytes(),
+                hex(&self.session).as_bytes(),
+            ],
+        )
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.started.plus(ENROLMENT_KEPT))
+    }
+}
+
+impl Record for Grant {
+    const TABLE: u8 = b'g';
+    fn key(&self) -> Key {
+        Key::of(Self::TABLE, &[self.id.as_str().as_bytes()])
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.expires)
+    }
+}
+
+impl Record for Approval {
+    const TABLE: u8 = b'a';
+    fn key(&self) -> Key {
+        approval(&self.tenant, &self.person, &self.id)
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.expires.plus(APPROVAL_KEPT))
+    }
+}
+
+impl Record for Session {
+    const TABLE: u8 = b's';
+    fn key(&self) -> Key {
+        session(&self.token)
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.absolute_end)
+    }
+}
+
+impl Record for Throttle {
+    const TABLE: u8 = b'h';
+    fn key(&self) -> Key {
+        throttle(&self.tenant, self.purpose.as_str(), &self.subject)
+    }
+}
+
+impl Record for Route {
+    const TABLE: u8 = b'r';
+    fn key(&self) -> Key {
+        Key::of(Self::TABLE, &[self.tenant.as_str().as_bytes(), self.name.as_bytes()])
+    }
+}
+
+impl Record for Rules {
+    const TABLE: u8 = b'u';
+    fn key(&self) -> Key {
+        rules(&self.tenant)
+    }
+}
+
+/// An enrolment outlives its code, so that a call that takes long can be taken up again.
+const ENROLMENT_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// An answered approval is kept as long as the sign-in it belongs to may look for it.
+const APPROVAL_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
