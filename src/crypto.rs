@@ -14,6 +14,15 @@ pub use rustls::crypto::ring as tls_provider;
 #[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
 compile_error!("choose a cryptography: feature `aws-lc-rs` (the default) or `ring`");
 
+#[cfg(feature = "aws-lc-rs")]
+use webpki::aws_lc_rs as chain;
+#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+use webpki::ring as chain;
+
+/// What may sign a client certificate: our issuing CAs have P-256 keys.
+pub const CERTIFICATE_SIGNATURES: &[&dyn rustls_pki_types::SignatureVerificationAlgorithm] =
+    &[chain::ECDSA_P256_SHA256];
+
 use chosen::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use chosen::signature::{self, EcdsaKeyPair, KeyPair, UnparsedPublicKey};
 use chosen::{digest, hmac};
@@ -37,6 +46,29 @@ pub(crate) fn random(bytes: &mut [u8]) -> Result<(), Failed> {
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     fixed(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+/// SHA-256 over what comes in pieces.
+pub struct Sha256(digest::Context);
+
+impl Sha256 {
+    /// Over nothing yet.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "a hash of nothing is no sensible default")]
+    pub fn new() -> Self {
+        Self(digest::Context::new(&digest::SHA256))
+    }
+
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash of all pieces.
+    #[must_use]
+    pub fn finish(self) -> [u8; 32] {
+        fixed(self.0.finish().as_ref())
+    }
 }
 
 /// Whether two byte strings are equal, in a time that depends on their lengths alone.

@@ -1,5 +1,6 @@
-//! Portcullis: a gate with three locks. (The map follows.)
+//! Portcullis: a gate with three locks. The map follows once the house stands.
 
+pub mod audit;
 pub mod auth;
 pub mod crypto;
 pub mod domain;

@@ -80,7 +80,22 @@ pub struct Shown {
     pub address: String,
 }
 
-/// How an approval stands. Every state but `Pending` is final.
+/// The last question put to a person, and how often there were any: one record a person, so that
+/// two questions asked at once cannot both stand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Whose door.
+    pub tenant: TenantId,
+    /// Whom.
+    pub person: PersonId,
+    /// The question that stands, or stood last.
+    pub last: ApprovalId,
+    /// When questions were asked since the last approval, as far back as is counted.
+    pub times: Vec<Time>,
+}
+
+/// How an approval stands. Every state but `Pending` is final, save that "not me" overrules an
+/// approval until its time is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApprovalState {
     /// Waits for the phone.

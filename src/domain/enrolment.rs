@@ -52,6 +52,8 @@ pub enum EnrolmentState {
     WordRight {
         /// Actor as in the audit trail.
         agent: String,
+        /// The word that was said.
+        word: String,
     },
     /// Let in.
     Released {

@@ -18,6 +18,7 @@ pub mod session;
 pub mod tenant;
 pub mod throttle;
 pub mod time;
+pub mod words;
 
 pub use id::{ApprovalId, DeviceId, GrantId, IssuerId, NoticeId, PairingId, PersonId, PhoneId, TenantId};
 pub use reason::Reason;

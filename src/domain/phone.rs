@@ -53,7 +53,8 @@ pub struct Pairing {
     pub secret_mac: [u8; 32],
     /// WebAuthn challenge for the new credential.
     pub challenge: [u8; 32],
-    /// After this it is void: 5 minutes from its making (SP 800-63B-4 4.1.2.2).
+    /// After this it is void: 5 minutes from its making (SP 800-63B-4 4.1.2.2); once its secret is
+    /// spent, 5 minutes from the last step.
     pub expires: Time,
     /// How far it has come.
     pub state: PairingState,
@@ -81,4 +82,6 @@ pub enum PairingState {
     Confirmed,
     /// Refused on the desktop or the phone.
     Refused,
+    /// Another phone came with the same square: neither is paired.
+    Contested,
 }

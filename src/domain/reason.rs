@@ -35,6 +35,8 @@ pub enum Reason {
     UnknownDevice,
     /// The person is locked or gone.
     PersonLocked,
+    /// More must be proved first, which a program cannot do: a person signs in with a browser.
+    SignInFirst,
     /// The session's cookie came with another certificate than it was made with.
     SessionElsewhere,
     /// A rule says no, or none says yes.

@@ -1,6 +1,7 @@
 //! The store: four verbs (`get`, `scan`, `commit`, `watch`) over keys and values, and the typed
 //! reading of records on top. Knows no entity's meaning; only `audit::Ledger` calls `commit`.
 
+mod records;
 pub mod redb;
 pub mod table;
 pub mod view;
@@ -78,6 +79,15 @@ pub struct Change {
     pub revision: Revision,
 }
 
+/// What watchers hear of one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// The commit.
+    pub revision: Revision,
+    /// What it changed under the watched prefixes; may be nothing.
+    pub changes: Vec<Change>,
+}
+
 /// What became of a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -95,10 +105,26 @@ pub enum StoreError {
         "another process uses the store at {0}: stop it, or let the command line speak to it through its control socket"
     )]
     InUse(String),
+    /// The file does not hold what the engine wrote.
+    #[error(
+        "the store at {path} is damaged ({why}): stop every process that uses it, set the file aside, and restore the \
+         last backup of it in its place; a store that is empty because its first start failed may be deleted"
+    )]
+    Damaged {
+        /// Where it lies.
+        path: String,
+        /// What the engine said.
+        why: String,
+    },
+    /// A commit that no engine takes: a fault of ours.
+    #[error("a commit was refused ({0}): report this as a fault of the gate")]
+    Misuse(&'static str),
     /// The engine failed; the text is its own.
-    #[error("the store failed while it {attempted}: {source}")]
+    #[error(
+        "the store failed while it {attempted} ({source}): see that its disk has room and works, then start again"
+    )]
     Engine {
-        /// "read", "committed".
+        /// "read", "committed", "opened".
         attempted: &'static str,
         /// What the engine said.
         source: Arc<dyn std::error::Error + Send + Sync>,
@@ -114,12 +140,12 @@ pub enum StoreError {
         why: String,
     },
     /// The store was closed.
-    #[error("the store is closed")]
+    #[error("the store is closed: start again, and see the log for why it closed")]
     Closed,
 }
 
-/// Changes in the order of their commits, each batch one commit.
-pub type Watch = tokio::sync::mpsc::UnboundedReceiver<Vec<Change>>;
+/// Batches in the order of their commits, one for each commit. It ends when the store does.
+pub type Watch = tokio::sync::mpsc::UnboundedReceiver<Batch>;
 
 /// The four verbs. Engines are interchangeable; one contract suite runs over all.
 #[async_trait::async_trait]
@@ -134,7 +160,7 @@ pub trait Store: Send + Sync + 'static {
     /// commit; no key may stand in it twice. Returns after it is durable.
     async fn commit(&self, writes: Vec<Write>) -> Result<Outcome, StoreError>;
 
-    /// First one batch with every live item under `prefix`, then each later change under it, none
-    /// missing, none twice.
-    async fn watch(&self, prefix: &Key) -> Result<Watch, StoreError>;
+    /// First one batch with every live item under the prefixes, then one for each later commit
+    /// with its changes under them, none missing, none twice. The empty key is the prefix of all.
+    async fn watch(&self, prefixes: &[Key]) -> Result<Watch, StoreError>;
 }

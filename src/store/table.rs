@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Action, Condition, Revision, Store, StoreError, Write};
-use crate::domain::approval::Approval;
+use crate::domain::approval::{Approval, Asked};
 use crate::domain::certificate::{Certificate, Issuer};
 use crate::domain::device::Device;
 use crate::domain::enrolment::Enrolment;
@@ -47,6 +47,34 @@ impl Key {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// The prefix of everything.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self(Vec::new())
+    }
+
+    /// The prefixes of every table but one.
+    #[must_use]
+    pub fn all_but(table: u8) -> Vec<Self> {
+        (0..=u8::MAX).filter(|other| *other != table).map(|other| Self::of(other, &[])).collect()
+    }
+
+    /// Whether `prefix` begins this key.
+    #[must_use]
+    pub fn is_under(&self, prefix: &Self) -> bool {
+        self.0.starts_with(&prefix.0)
+    }
+
+    /// The parts after the table's letter; `None` where [`Key::of`] did not make it from texts.
+    #[must_use]
+    pub fn parts(&self) -> Option<Vec<&str>> {
+        let (last, parts) = self.0.get(1..)?.split_last()?;
+        if *last != 0 {
+            return None;
+        }
+        parts.split(|byte| *byte == 0).map(|part| std::str::from_utf8(part).ok()).collect()
     }
 
     /// Which table.
@@ -172,6 +200,12 @@ pub fn delete(key: Key) -> Write {
     Write { key, condition: Condition::Any, action: Action::Delete }
 }
 
+/// Deletes what must still be there: of a change and its end, one sees the other.
+#[must_use]
+pub fn delete_present(key: Key) -> Write {
+    Write { key, condition: Condition::Present, action: Action::Delete }
+}
+
 /// Lets the commit through only while the record is still as it was read.
 #[must_use]
 pub fn unchanged<R: Record>(read: &Stored<R>) -> Write {
@@ -271,6 +305,12 @@ pub fn approval(tenant: &TenantId, person: &PersonId, id: &ApprovalId) -> Key {
         Approval::TABLE,
         &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()],
     )
+}
+
+/// Where it is kept what a person was asked last.
+#[must_use]
+pub fn asked(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(Asked::TABLE, tenant, person)
 }
 
 /// Where a session lives, by the hash of its token.
@@ -395,6 +435,13 @@ impl Record for Approval {
     }
 }
 
+impl Record for Asked {
+    const TABLE: u8 = b'k';
+    fn key(&self) -> Key {
+        asked(&self.tenant, &self.person)
+    }
+}
+
 impl Record for Session {
     const TABLE: u8 = b's';
     fn key(&self) -> Key {
@@ -425,6 +472,12 @@ impl Record for Rules {
         rules(&self.tenant)
     }
 }
+
+/// The table of audit entries: it only grows, and no view holds it.
+pub const TRAIL: u8 = b'z';
+
+/// The table that says, for each node, where its part of the trail ends.
+pub const TRAIL_HEADS: u8 = b'y';
 
 /// An enrolment outlives its code, so that a call that takes long can be taken up again.
 const ENROLMENT_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);

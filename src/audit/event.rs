@@ -1,0 +1,130 @@
+//! What can happen: the closed list of events of the audit trail. A word, once written, stays.
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! events {
+    ($($name:ident = $word:literal, $meaning:literal;)*) => {
+        /// What happened. Whoever needs another event adds it here.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "&'static str")]
+        pub enum Event {
+            $(#[doc = $meaning] $name,)*
+        }
+
+        impl Event {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As the trail, lists and the API write it.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $word,)* }
+            }
+
+            /// In words, for people.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }
+            }
+
+            /// Reads what [`Event::as_str`] writes.
+            #[must_use]
+            pub fn parse(word: &str) -> Option<Self> {
+                match word { $($word => Some(Self::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+events! {
+    TenantCreated = "tenant.created", "A tenant was created.";
+    TenantChanged = "tenant.changed", "A tenant's settings were changed.";
+    PersonCreated = "person.created", "A person was recorded.";
+    PersonLocked = "person.locked", "A person was locked out.";
+    PersonUnlocked = "person.unlocked", "A person was let in again.";
+    DeviceCreated = "device.created", "A device was recorded.";
+    DeviceReleased = "device.released", "Support released a device.";
+    DeviceRejected = "device.rejected", "Support turned a device away.";
+    DeviceActivated = "device.activated", "A device was signed in with all factors for the first time.";
+    DeviceRetired = "device.retired", "A device was taken out of use.";
+    CertificateIssued = "certificate.issued", "A certificate was issued.";
+    CertificateRevoked = "certificate.revoked", "A certificate was revoked.";
+    CertificateSuperseded = "certificate.superseded", "A newer certificate took another's place.";
+    CodeShown = "code.shown", "A first visit's code was shown.";
+    CodeRight = "code.right", "Support typed the right code.";
+    CodeWrong = "code.wrong", "Support typed a wrong code.";
+    WordRight = "word.right", "The client picked the word that support said.";
+    WordWrong = "word.wrong", "The client picked another word than support said.";
+    EnrolmentReplaced = "enrolment.replaced", "A first visit began anew in another browser.";
+    PairingOpened = "pairing.opened", "A square that pairs a phone was shown.";
+    PairingBegun = "pairing.begun", "A phone presented a pairing's secret.";
+    PairingClaimed = "pairing.claimed", "A phone made its credential for a pairing.";
+    PairingConfirmed = "pairing.confirmed", "A pairing was confirmed on the desktop.";
+    PairingRefused = "pairing.refused", "A pairing was refused.";
+    PairingContested = "pairing.contested", "Two phones came with the same square.";
+    PasswordSet = "password.set", "A password was set.";
+    PasswordRight = "password.right", "A password was right.";
+    PasswordWrong = "password.wrong", "A password was wrong.";
+    ApprovalAsked = "approval.asked", "A question was put to a phone.";
+    ApprovalApproved = "approval.approved", "A phone approved.";
+    ApprovalDenied = "approval.denied", "A phone said \"not me\".";
+    ApprovalWrongDigits = "approval.wrong-digits", "Wrong digits were typed on a phone.";
+    ApprovalBadSignature = "approval.bad-signature", "A phone's answer was not signed as it should be.";
+    ApprovalWithdrawn = "approval.withdrawn", "The desktop gave up waiting for the phone.";
+    ApprovalSuperseded = "approval.superseded", "A newer question took another's place.";
+    SessionBegan = "session.began", "A session began.";
+    SessionStepped = "session.stepped", "A session took up an approval.";
+    SessionAimed = "session.aimed", "A session was sent to prove more, for another page.";
+    SessionEnded = "session.ended", "A session ended.";
+    SessionElsewhere = "session.elsewhere", "A session's cookie came with another certificate.";
+    PolicyApplied = "policy.applied", "Rules were applied.";
+    RouteSet = "route.set", "A route was set.";
+    CaCreated = "ca.created", "A certificate authority was created.";
+    CrlSigned = "crl.signed", "A revocation list was signed.";
+    BreakglassUsed = "breakglass.used", "A device was released on the machine, past the desk.";
+    ThrottleCounted = "throttle.counted", "A try was counted before it was heard.";
+    ThrottleBlocked = "throttle.blocked", "Too many wrong tries in a row: blocked until the desk unlocks.";
+    RequestRefused = "request.refused", "A request was refused.";
+    HouseStarted = "house.started", "The gate was started.";
+    NoticeQueued = "notice.queued", "A notice was queued.";
+    NoticeSent = "notice.sent", "A notice was sent.";
+    NoticeFailed = "notice.failed", "A notice was not sent; it is tried again.";
+}
+
+/// A word that is no event of this release.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no event of this release: read it with the release that wrote it")]
+pub struct UnknownEvent(String);
+
+impl TryFrom<String> for Event {
+    type Error = UnknownEvent;
+    fn try_from(word: String) -> Result<Self, UnknownEvent> {
+        Self::parse(&word).ok_or(UnknownEvent(word))
+    }
+}
+
+impl From<Event> for &'static str {
+    fn from(event: Event) -> Self {
+        event.as_str()
+    }
+}
+
+impl std::fmt::Display for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_event_has_its_own_word() {
+        let words: std::collections::BTreeSet<_> = Event::ALL.iter().map(|event| event.as_str()).collect();
+        assert_eq!(words.len(), Event::ALL.len());
+        for event in Event::ALL {
+            assert_eq!(Event::parse(event.as_str()), Some(*event));
+        }
+    }
+}

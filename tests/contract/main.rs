@@ -1,0 +1,101 @@
+//! What every engine of the store promises, run over each; and what stands on it: the view, the
+//! ledger, and the bytes of each record. An engine is added by a line in `ENGINES`.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it fails")]
+
+mod embedded;
+mod golden;
+mod ledger;
+mod samples;
+mod verbs;
+mod view;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis::domain::Time;
+use portcullis::store::redb::Redb;
+use portcullis::store::{Action, Condition, Key, Outcome, Revision, Store, StoreError, Write};
+use portcullis::world::{HeldClock, World};
+
+/// The engines under test: name, and how one is opened in a folder.
+const ENGINES: &[(&str, Open)] = &[("redb", open_redb)];
+
+type Open = fn(&Path, World) -> Result<Arc<dyn Store>, StoreError>;
+
+fn open_redb(folder: &Path, world: World) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(Redb::create_or_open(&folder.join("store.redb"), world)?))
+}
+
+/// A folder, a clock that stands, and an engine to open there.
+struct Ground {
+    folder: tempfile::TempDir,
+    clock: Arc<HeldClock>,
+    engine: Open,
+}
+
+impl Ground {
+    fn open(&self) -> Arc<dyn Store> {
+        (self.engine)(self.folder.path(), self.world()).unwrap()
+    }
+
+    fn world(&self) -> World {
+        World { clock: self.clock.clone(), entropy: World::real().entropy }
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("store.redb")
+    }
+}
+
+/// Runs a test over each engine, on a runtime of several threads.
+fn each<F: Future<Output = ()>>(test: impl Fn(Ground) -> F) {
+    assert!(!ENGINES.is_empty());
+    for (name, engine) in ENGINES {
+        eprintln!("engine {name}");
+        let clock = Arc::new(HeldClock::at(NOW));
+        let ground = Ground { folder: tempfile::tempdir().unwrap(), clock, engine: *engine };
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+        runtime.block_on(test(ground));
+    }
+}
+
+const NOW: Time = Time::from_secs(1_795_292_244);
+
+fn key(text: &str) -> Key {
+    Key::of(b'T', &[text.as_bytes()])
+}
+
+fn put(text: &str, condition: Condition, value: &str) -> Write {
+    put_until(text, condition, value, None)
+}
+
+fn put_until(text: &str, condition: Condition, value: &str, expires: Option<Time>) -> Write {
+    Write { key: key(text), condition, action: Action::Put { value: value.to_owned().into(), expires } }
+}
+
+fn delete(text: &str, condition: Condition) -> Write {
+    Write { key: key(text), condition, action: Action::Delete }
+}
+
+fn keep(text: &str, condition: Condition) -> Write {
+    Write { key: key(text), condition, action: Action::Keep }
+}
+
+async fn commit(store: &dyn Store, writes: Vec<Write>) -> Revision {
+    match store.commit(writes).await.unwrap() {
+        Outcome::Committed(revision) => revision,
+        Outcome::Conflict(index) => panic!("conflict at write {index}"),
+    }
+}
+
+async fn value(store: &dyn Store, text: &str) -> Option<String> {
+    let item = store.get(&key(text)).await.unwrap()?;
+    Some(String::from_utf8(item.value.to_vec()).unwrap())
+}

@@ -1,0 +1,308 @@
+//! One sample of each record, with every field filled.
+
+use std::collections::BTreeMap;
+
+use portcullis::audit::{Event, Head, Numbered, Outcome};
+use portcullis::domain::approval::{Approval, ApprovalState, Purpose, Shown, Signed};
+use portcullis::domain::certificate::{Certificate, CertificateState, Issuer, IssuerKind, RevocationReason};
+use portcullis::domain::device::{Device, DeviceState};
+use portcullis::domain::enrolment::{Enrolment, EnrolmentState};
+use portcullis::domain::grant::{Allows, Grant};
+use portcullis::domain::person::{Person, Role, Standing};
+use portcullis::domain::phone::{Pairing, PairingState, Phone};
+use portcullis::domain::route::{Route, Rules};
+use portcullis::domain::session::Session;
+use portcullis::domain::tenant::{Brand, SessionProfile, Tenant};
+use portcullis::domain::throttle::{Guarded, Throttle};
+use portcullis::domain::{
+    ApprovalId, DeviceId, GrantId, IssuerId, PairingId, PersonId, PhoneId, TenantId, Time,
+};
+
+use super::NOW;
+
+pub(crate) fn tenant() -> Tenant {
+    Tenant {
+        id: bank(),
+        name: "Bank Muster & Cie".into(),
+        hosts: vec!["bank.localhost".into(), "bank.example".into()],
+        telephone: "+41 44 123 45 67".into(),
+        language: "en".into(),
+        brand: Brand { accent: Some("#123456".into()), monogram: "BM".into() },
+        profile: SessionProfile::Strict,
+        identified_on_incoming_call: false,
+        created: NOW,
+    }
+}
+
+pub(crate) fn person() -> Person {
+    Person {
+        tenant: bank(),
+        id: anna(),
+        name: "Anna Muster".into(),
+        emails: vec!["anna@example.org".into()],
+        telephone: Some("+41791234567".into()),
+        standing: Standing::Locked { until: Some(NOW), why: "asked for it".into() },
+        groups: ["clients".to_owned()].into(),
+        roles: [Role::Support, Role::Auditor].into(),
+        created: NOW,
+    }
+}
+
+pub(crate) fn device() -> Device {
+    Device {
+        tenant: bank(),
+        person: anna(),
+        id: laptop(),
+        name: "laptop".into(),
+        state: DeviceState::Released,
+        issued_by: "local:1000".into(),
+        delivered_by: Some("person:staff/otto".into()),
+        released_by: Some("person:staff/sara".into()),
+        created: NOW,
+    }
+}
+
+pub(crate) fn certificate() -> Certificate {
+    Certificate {
+        serial: "7f3a".into(),
+        tenant: bank(),
+        person: anna(),
+        device: laptop(),
+        issuer: issuer().id,
+        profile: "device".into(),
+        der: vec![0x30, 1, 2],
+        fingerprint: [7; 32],
+        not_before: NOW,
+        not_after: later(),
+        state: CertificateState::Revoked { reason: RevocationReason::KeyCompromise, at: NOW },
+        issued_by: "local:1000".into(),
+    }
+}
+
+pub(crate) fn issuer() -> Issuer {
+    Issuer {
+        id: IssuerId::parse("devices-1").unwrap(),
+        kind: IssuerKind::Devices,
+        der: vec![0x30, 3],
+        root_der: vec![0x30, 4],
+        not_after: later(),
+        issues: true,
+    }
+}
+
+pub(crate) fn phone() -> Phone {
+    Phone {
+        tenant: bank(),
+        person: anna(),
+        id: PhoneId::parse("phone-1").unwrap(),
+        name: "Android phone".into(),
+        credential_id: vec![1, 2],
+        credential_key: vec![4, 5],
+        api_key: vec![4, 6],
+        backup_eligible: true,
+        sign_count: 3,
+        paired: NOW,
+        released_by: Some("person:staff/sara".into()),
+    }
+}
+
+fn pairing() -> Pairing {
+    Pairing {
+        id: PairingId::parse("pairing-1").unwrap(),
+        tenant: bank(),
+        person: anna(),
+        device: laptop(),
+        session: [1; 32],
+        secret_mac: [2; 32],
+        challenge: [3; 32],
+        expires: later(),
+        state: PairingState::Claimed { phone: Box::new(phone()), words: ["apple".into(), "river".into()] },
+    }
+}
+
+fn enrolment() -> Enrolment {
+    Enrolment {
+        tenant: bank(),
+        person: anna(),
+        device: laptop(),
+        session: [1; 32],
+        number: "4711".into(),
+        code_mac: Some([2; 32]),
+        code_expires: later(),
+        browser: "Chrome on Linux".into(),
+        address: "192.0.2.1".into(),
+        alarm: true,
+        started: NOW,
+        state: EnrolmentState::CodeRight {
+            agent: "person:staff/sara".into(),
+            word: "apple".into(),
+            words: ["apple".into(), "river".into(), "stone".into()],
+        },
+    }
+}
+
+fn grant() -> Grant {
+    Grant {
+        id: GrantId::parse("grant-1").unwrap(),
+        allows: Allows::Issue { tenant: bank(), person: anna(), device: laptop(), profile: "device".into() },
+        evidence: "local:1000".into(),
+        expires: later(),
+    }
+}
+
+fn approval() -> Approval {
+    Approval {
+        id: ApprovalId::parse("approval-1").unwrap(),
+        tenant: bank(),
+        person: anna(),
+        device: laptop(),
+        fingerprint: [7; 32],
+        session: [1; 32],
+        purpose: Purpose::NewDevice,
+        shown: Shown {
+            site: "Bank Muster & Cie".into(),
+            host: "bank.localhost".into(),
+            person: "Anna Muster".into(),
+            device: "laptop".into(),
+            browser: "Chrome on Linux".into(),
+            address: "192.0.2.1".into(),
+        },
+        nonce: [4; 32],
+        digits_mac: [5; 32],
+        created: NOW,
+        expires: later(),
+        wrong_digits: 1,
+        state: ApprovalState::Approved {
+            phone: phone().id,
+            at: NOW,
+            evidence: Box::new(Signed {
+                text: "portcullis approval 1\n".into(),
+                client_data: vec![1],
+                authenticator_data: vec![2],
+                signature: vec![3],
+                api_signature: vec![4],
+            }),
+        },
+    }
+}
+
+pub(crate) fn session() -> Session {
+    Session {
+        token: [9; 32],
+        tenant: bank(),
+        person: anna(),
+        device: laptop(),
+        serial: "7f3a".into(),
+        fingerprint: [7; 32],
+        password: Some(NOW),
+        phone: Some(NOW),
+        created: NOW,
+        last_seen: NOW,
+        idle_secs: 300,
+        absolute_end: later(),
+        return_to: Some("/accounts".into()),
+    }
+}
+
+fn throttle() -> Throttle {
+    Throttle {
+        tenant: bank(),
+        purpose: Guarded::SignIn,
+        subject: "person:anna".into(),
+        failures: 3,
+        until: later(),
+        blocked: true,
+    }
+}
+
+pub(crate) fn route() -> Route {
+    Route {
+        tenant: bank(),
+        name: "portal".into(),
+        path_prefix: "/".into(),
+        backend: "http://127.0.0.1:9000".into(),
+        client_cert: true,
+        service_worker: false,
+        first_byte_ms_max: 30_000,
+    }
+}
+
+pub(crate) fn rules() -> Rules {
+    Rules {
+        tenant: bank(),
+        file: "bank.toml".into(),
+        text: "[[rule]]".into(),
+        revision: 2,
+        applied_by: "local:1000".into(),
+        applied: NOW,
+    }
+}
+
+fn line() -> Numbered {
+    Numbered {
+        node: "main".into(),
+        sequence: 42,
+        previous: [8; 32],
+        when: NOW,
+        who: "person:staff/sara".into(),
+        what: Event::DeviceReleased,
+        tenant: Some(bank()),
+        whom: Some("device:bank/anna/laptop".into()),
+        whence: Some("192.0.2.1".into()),
+        outcome: Outcome::Refused("own device".into()),
+        details: BTreeMap::from([("number".to_owned(), "4711".to_owned())]),
+    }
+}
+
+fn head() -> Head {
+    Head { node: "main".into(), sequence: 42, last: [8; 32] }
+}
+
+pub(crate) fn bank() -> TenantId {
+    TenantId::parse("bank").unwrap()
+}
+
+pub(crate) fn anna() -> PersonId {
+    PersonId::parse("anna").unwrap()
+}
+
+pub(crate) fn laptop() -> DeviceId {
+    DeviceId::parse("laptop-1").unwrap()
+}
+
+fn later() -> Time {
+    NOW.plus(std::time::Duration::from_secs(3600))
+}
+
+/// Calls `$with!(sample)` for each kind of record.
+macro_rules! for_each_record {
+    ($with:ident) => {
+        $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
+        $with!(session, throttle, route, rules, line, head);
+    };
+}
+
+/// Name, key, bytes, and whether old bytes read as the sample does.
+pub(crate) struct Sample {
+    pub(crate) name: &'static str,
+    pub(crate) key: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) reads_as_it: fn(&[u8]) -> bool,
+}
+
+pub(crate) fn all() -> Vec<Sample> {
+    use portcullis::store::{Record, table};
+    let mut samples = Vec::new();
+    macro_rules! push {
+        ($($name:ident),*) => {$(
+            samples.push(Sample {
+                name: stringify!($name),
+                key: $name().key().as_bytes().to_vec(),
+                bytes: table::encode(&$name()).to_vec(),
+                reads_as_it: |bytes| table::decode(&$name().key(), bytes).is_ok_and(|read| $name() == read),
+            });
+        )*};
+    }
+    for_each_record!(push);
+    samples
+}
