@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod ca;
 pub mod crypto;
 pub mod domain;
 pub mod policy;

@@ -1,0 +1,138 @@
+//! From a profile to the fields of a certificate. Knows no keys; what is in a certificate is
+//! said by its profile and by the one who asks for it, nothing by this file.
+
+use std::net::IpAddr;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
+};
+use x509_parser::time::ASN1Time;
+
+use super::profile::{ExtendedKeyUsage, KeyUsage, Profile};
+use super::{CaError, serial};
+use crate::domain::Time;
+use crate::world::World;
+
+/// The fields that every certificate of a profile shares.
+pub(super) fn params(
+    profile: &Profile,
+    (not_before, not_after): (Time, Time),
+    world: &World,
+) -> Result<CertificateParams, CaError> {
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(SerialNumber::from(serial::draw(world).to_vec()));
+    set_validity(&mut params, not_before, not_after)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.is_ca = match profile.path_length() {
+        Some(length) => IsCa::Ca(BasicConstraints::Constrained(length)),
+        None => IsCa::ExplicitNoCa,
+    };
+    params.key_usages = profile.key_usage().iter().map(|usage| key_usage(*usage)).collect();
+    params.extended_key_usages =
+        profile.extended_key_usage().iter().map(|usage| extended_key_usage(*usage)).collect();
+    params.use_authority_key_identifier_extension = true;
+    Ok(params)
+}
+
+/// Common name and organization, as UTF-8. The common name comes first, since that is what people
+/// look for where a tool prints the whole.
+pub(super) fn name(common: impl Into<String>, organization: impl Into<String>) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common.into());
+    name.push(DnType::OrganizationName, organization.into());
+    name
+}
+
+/// A host name or an address, as the subject alternative name has it.
+pub(super) fn host(name: &str) -> Result<SanType, CaError> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let bad = || CaError::BadName(name.chars().take(80).collect());
+    if !is_host_name(name) {
+        return Err(bad());
+    }
+    Ok(SanType::DnsName(name.try_into().map_err(|_| bad())?))
+}
+
+/// What a root that is constrained to `names` may sign: these and what stands below them, and no
+/// other host or address. Nothing given: no constraint.
+pub(super) fn constraints(names: &[String]) -> Result<Option<NameConstraints>, CaError> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let mut permitted = Vec::new();
+    for name in names {
+        permitted.push(match host(name)? {
+            SanType::IpAddress(address) => GeneralSubtree::IpAddress(whole(address)),
+            _ => GeneralSubtree::DnsName(name.clone()),
+        });
+    }
+    let addresses = permitted.iter().any(|tree| matches!(tree, GeneralSubtree::IpAddress(_)));
+    let hosts = permitted.iter().any(|tree| matches!(tree, GeneralSubtree::DnsName(_)));
+    // A kind of name that no subtree mentions is free (RFC 5280 4.2.1.10), so the other kinds are shut.
+    let mut excluded = Vec::new();
+    if !addresses {
+        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])));
+        excluded.push(GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])));
+    }
+    if !hosts {
+        excluded.push(GeneralSubtree::DnsName(String::new()));
+    }
+    Ok(Some(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded }))
+}
+
+/// Writes the bounds, in whole seconds.
+pub(super) fn set_validity(
+    params: &mut CertificateParams,
+    not_before: Time,
+    not_after: Time,
+) -> Result<(), CaError> {
+    params.not_before = moment(not_before)?.to_datetime();
+    params.not_after = moment(not_after)?.to_datetime();
+    Ok(())
+}
+
+/// A moment as ASN.1 has it.
+pub(super) fn moment(time: Time) -> Result<ASN1Time, CaError> {
+    ASN1Time::from_timestamp(time.secs())
+        .map_err(|_| CaError::Crypto("wrote a date: check the machine's clock"))
+}
+
+fn whole(address: IpAddr) -> CidrSubnet {
+    match address {
+        IpAddr::V4(v4) => CidrSubnet::V4(v4.octets(), [0xff; 4]),
+        IpAddr::V6(v6) => CidrSubnet::V6(v6.octets(), [0xff; 16]),
+    }
+}
+
+/// Lower-case letters, digits and hyphens between dots (RFC 1123 2.1); no wildcard, no trailing dot.
+fn is_host_name(name: &str) -> bool {
+    name.len() <= HOST_BYTES_MAX
+        && name.split('.').all(|label| {
+            (1..=LABEL_BYTES_MAX).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        })
+}
+
+const fn key_usage(usage: KeyUsage) -> KeyUsagePurpose {
+    match usage {
+        KeyUsage::DigitalSignature => KeyUsagePurpose::DigitalSignature,
+        KeyUsage::KeyCertSign => KeyUsagePurpose::KeyCertSign,
+        KeyUsage::CrlSign => KeyUsagePurpose::CrlSign,
+    }
+}
+
+const fn extended_key_usage(usage: ExtendedKeyUsage) -> ExtendedKeyUsagePurpose {
+    match usage {
+        ExtendedKeyUsage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
+        ExtendedKeyUsage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+    }
+}
+
+/// RFC 1035 2.3.4.
+const HOST_BYTES_MAX: usize = 253;
+const LABEL_BYTES_MAX: usize = 63;

@@ -1,0 +1,113 @@
+//! Whether an issuing CA and its root are what they should be. Knows no key and no file, and judges
+//! no client's certificate: that is `auth::certificate`.
+
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer as _;
+
+use crate::domain::Time;
+use crate::domain::certificate::Issuer;
+
+/// Checks form, signatures and links of an issuer and its root, and that both are in force at `now`.
+///
+/// # Errors
+/// The first fault found.
+pub fn check(issuer: &Issuer, now: Time) -> Result<(), ChainFault> {
+    check_form(issuer)?;
+    for der in [&issuer.der, &issuer.root_der] {
+        let (not_before, not_after) = validity(&read(der)?);
+        if now < not_before || not_after < now {
+            return Err(ChainFault::NotInForce { not_before, not_after });
+        }
+    }
+    Ok(())
+}
+
+/// Checks all of it but the dates: an issuer that has ended must not keep the house from starting.
+pub(super) fn check_form(issuer: &Issuer) -> Result<(), ChainFault> {
+    let root = read(&issuer.root_der)?;
+    let ca = read(&issuer.der)?;
+    is_ca(&root)?;
+    is_ca(&ca)?;
+    if root.subject().as_raw() != root.issuer().as_raw() || root.verify_signature(None).is_err() {
+        return Err(ChainFault::RootNotItsOwn);
+    }
+    let linked = ca.issuer().as_raw() == root.subject().as_raw()
+        && authority_key_id(&ca) == subject_key_id(&root)
+        && ca.verify_signature(Some(root.public_key())).is_ok();
+    if !linked {
+        return Err(ChainFault::NotOfRoot);
+    }
+    if validity(&ca).1 != issuer.not_after {
+        return Err(ChainFault::OtherDate);
+    }
+    Ok(())
+}
+
+/// Why an issuer is not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFault {
+    /// Not a certificate, or bytes after it.
+    #[error("it is no certificate: restore the store from a backup")]
+    Unreadable,
+    /// Must not sign certificates.
+    #[error("it is no CA that may sign certificates and lists: restore the store from a backup")]
+    NotACa,
+    /// The root did not sign itself.
+    #[error("its root is not self-signed: restore the store from a backup")]
+    RootNotItsOwn,
+    /// The root did not sign it.
+    #[error("its root did not sign it: restore the store from a backup")]
+    NotOfRoot,
+    /// The record says another date than the certificate.
+    #[error("its record tells another end than the certificate: restore the store from a backup")]
+    OtherDate,
+    /// Too early or too late.
+    #[error(
+        "it is in force from {not_before} to {not_after} only: check the machine's clock, or make a new CA"
+    )]
+    NotInForce {
+        /// First moment.
+        not_before: Time,
+        /// Last moment.
+        not_after: Time,
+    },
+}
+
+/// Reads a certificate, whole.
+pub(super) fn read(der: &[u8]) -> Result<X509Certificate<'_>, ChainFault> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        _ => Err(ChainFault::Unreadable),
+    }
+}
+
+/// First and last moment of validity, exactly as they stand in the certificate.
+pub(super) fn validity(certificate: &X509Certificate<'_>) -> (Time, Time) {
+    let validity = certificate.validity();
+    (Time::from_secs(validity.not_before.timestamp()), Time::from_secs(validity.not_after.timestamp()))
+}
+
+/// The key identifier of its subject.
+pub(super) fn subject_key_id(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+        _ => None,
+    })
+}
+
+/// The key identifier of its issuer.
+pub(super) fn authority_key_id(certificate: &X509Certificate<'_>) -> Option<Vec<u8>> {
+    certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
+        _ => None,
+    })
+}
+
+fn is_ca(certificate: &X509Certificate<'_>) -> Result<(), ChainFault> {
+    let constraints = certificate.basic_constraints().ok().flatten().filter(|found| found.critical);
+    let usage = certificate.key_usage().ok().flatten().filter(|found| found.critical);
+    let good = constraints.is_some_and(|found| found.value.ca)
+        && usage.is_some_and(|found| found.value.key_cert_sign() && found.value.crl_sign());
+    if good { Ok(()) } else { Err(ChainFault::NotACa) }
+}
