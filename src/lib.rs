@@ -5,6 +5,7 @@ pub mod auth;
 pub mod ca;
 pub mod crypto;
 pub mod domain;
+pub mod notify;
 pub mod policy;
 pub mod store;
 pub mod world;

@@ -105,6 +105,17 @@ impl ProvedCertificate {
         Self { certificate, device, person }
     }
 
+    /// A proof for tests of rooms that read one.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) const fn for_tests(
+        certificate: Arc<Certificate>,
+        device: Arc<Device>,
+        person: Arc<Person>,
+    ) -> Self {
+        Self::new(certificate, device, person)
+    }
+
     /// The certificate's record.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {
@@ -158,6 +169,13 @@ impl ProvedSession {
     /// For `auth::session` alone.
     pub(in crate::auth) const fn new(session: Arc<Session>) -> Self {
         Self { session }
+    }
+
+    /// A proof for tests of rooms that read one.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) const fn for_tests(session: Arc<Session>) -> Self {
+        Self::new(session)
     }
 
     /// Its record.

@@ -1,0 +1,329 @@
+//! Questions to a person's phones, one at a time and not too often; `answer` hears the answers.
+//! Knows no HTTP, and not what an approval opens: a session takes it up through [`Approvals::approved`].
+
+mod answer;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::{Entry, Event, Ledger, RecordError};
+use crate::crypto::Pepper;
+use crate::domain::approval::{Approval, ApprovalState, Asked, Purpose, Shown};
+use crate::domain::certificate::Fingerprint;
+use crate::domain::session::{Session, TokenHash};
+use crate::domain::{ApprovalId, DeviceId, PersonId, Secret, TenantId, Time};
+use crate::store::table::{self, Stored};
+use crate::store::{StoreError, Write};
+use crate::world::World;
+
+use super::webauthn::RelyingParty;
+
+pub use answer::AnswerError;
+
+/// Asks phones and hears their answers.
+pub struct Approvals {
+    ledger: Arc<Ledger>,
+    pepper: Arc<Pepper>,
+    party: RelyingParty,
+    world: World,
+    settings: Settings,
+}
+
+/// What is asked, and by which browser.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// Whose door.
+    pub tenant: TenantId,
+    /// Whom.
+    pub person: PersonId,
+    /// The device that asks to come in.
+    pub device: DeviceId,
+    /// Its certificate.
+    pub fingerprint: Fingerprint,
+    /// The browser session that waits.
+    pub session: TokenHash,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What the phone shows.
+    pub shown: Shown,
+    /// Network address, for the audit trail.
+    pub from: IpAddr,
+}
+
+/// How a question stands, as the waiting desktop asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The phone has not answered.
+    Waiting {
+        /// Until when it may.
+        until: Time,
+    },
+    /// Approved; take it up with [`Approvals::approved`].
+    Approved,
+    /// "Not me": every session of the person has ended.
+    Denied,
+    /// Three wrong digits.
+    WrongDigits,
+    /// A newer question took its place.
+    Superseded,
+    /// Nobody answered in time, or it is not there any more.
+    Expired,
+}
+
+/// An approval that the waiting session may take up.
+#[derive(Clone, Debug)]
+pub struct Approved {
+    /// What was approved.
+    pub purpose: Purpose,
+    /// When.
+    pub at: Time,
+    /// Goes into the commit that steps the session up: it falls through where "not me" came first.
+    pub unchanged: Write,
+}
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// A question may be answered for this long.
+    pub lives: Duration,
+    /// At most so many questions within so long, until one is approved.
+    pub asked_max: [(usize, Duration); 2],
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        // At most 3 in 10 minutes and 10 in an hour, so that nobody is worn down by questions.
+        Self {
+            lives: Duration::from_secs(2 * 60),
+            asked_max: [(3, Duration::from_secs(10 * 60)), (10, Duration::from_secs(60 * 60))],
+        }
+    }
+}
+
+impl Approvals {
+    /// Over a ledger. `party` is the phone door.
+    #[must_use]
+    pub fn new(
+        ledger: Arc<Ledger>,
+        pepper: Arc<Pepper>,
+        party: RelyingParty,
+        world: World,
+        settings: Settings,
+    ) -> Self {
+        Self { ledger, pepper, party, world, settings }
+    }
+
+    /// Asks. An unanswered question of the same person gives way in the same commit, so that there
+    /// is one at most. Returns it with the six digits, which are for the desktop alone.
+    ///
+    /// # Errors
+    /// [`AskError::TooMany`], and the store's.
+    pub async fn ask(&self, asking: Asking) -> Result<(Approval, Secret), AskError> {
+        for _ in 0..TRIES_MAX {
+            let now = self.world.now();
+            let asked = self.asked(&asking.tenant, &asking.person).await?;
+            let times = self.settings.room_for_one(asked.as_ref().map_or(&[], |it| &it.record.times), now)?;
+            let (approval, digits) = self.make(&asking, now);
+
+            let mut writes = vec![table::create(&approval)];
+            let pointer = Asked {
+                tenant: asking.tenant.clone(),
+                person: asking.person.clone(),
+                last: approval.id.clone(),
+                times,
+            };
+            match &asked {
+                None => writes.push(table::create(&pointer)),
+                Some(asked) => {
+                    writes.push(table::replace(asked, &pointer));
+                    writes.extend(self.superseding(&asked.record).await?);
+                }
+            }
+            let entry = entry("gate", Event::ApprovalAsked, &approval, asking.from);
+            match self.ledger.record(entry, writes).await {
+                Ok(_) => return Ok((approval, digits)),
+                Err(RecordError::Conflict) => {}
+                Err(RecordError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(AskError::Busy)
+    }
+
+    /// The question a person's phones should show now: none or one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn pending(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+    ) -> Result<Option<Approval>, StoreError> {
+        let Some(asked) = self.asked(tenant, person).await? else { return Ok(None) };
+        let found = self.find(tenant, person, &asked.record.last).await?;
+        let now = self.world.now();
+        Ok(found.map(|it| it.record).filter(|it| it.state == ApprovalState::Pending && now < it.expires))
+    }
+
+    /// How a question stands.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn state(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+        id: &ApprovalId,
+    ) -> Result<Standing, StoreError> {
+        let Some(found) = self.find(tenant, person, id).await? else { return Ok(Standing::Expired) };
+        Ok(match found.record.state {
+            ApprovalState::Pending if self.world.now() < found.record.expires => {
+                Standing::Waiting { until: found.record.expires }
+            }
+            ApprovalState::Pending => Standing::Expired,
+            ApprovalState::Approved { .. } => Standing::Approved,
+            ApprovalState::Denied { .. } => Standing::Denied,
+            ApprovalState::WrongDigits => Standing::WrongDigits,
+            ApprovalState::Superseded => Standing::Superseded,
+        })
+    }
+
+    /// The approval, where it stands and was asked for by exactly this session. Once the session
+    /// has taken it up and rotated, nobody can again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn approved(&self, session: &Session, id: &ApprovalId) -> Result<Option<Approved>, StoreError> {
+        let Some(found) = self.find(&session.tenant, &session.person, id).await? else { return Ok(None) };
+        let approval = &found.record;
+        let same = approval.session == session.token
+            && approval.fingerprint == session.fingerprint
+            && approval.device == session.device
+            && self.world.now() < approval.expires.plus(TAKEN_UP_WITHIN);
+        Ok(match &approval.state {
+            ApprovalState::Approved { at, .. } if same => {
+                let unchanged = table::unchanged(&found);
+                Some(Approved { purpose: approval.purpose, at: *at, unchanged })
+            }
+            _ => None,
+        })
+    }
+
+    /// The desktop gave up: the phone need not answer any more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn withdraw(&self, session: &Session, id: &ApprovalId) -> Result<(), StoreError> {
+        let Some(found) = self.find(&session.tenant, &session.person, id).await? else { return Ok(()) };
+        if found.record.state != ApprovalState::Pending || found.record.session != session.token {
+            return Ok(());
+        }
+        let withdrawn = Approval { state: ApprovalState::Superseded, ..found.record.clone() };
+        let entry =
+            Entry::new(format!("person:{}/{}", session.tenant, session.person), Event::ApprovalWithdrawn)
+                .tenant(&session.tenant)
+                .detail("approval", id.as_str());
+        match self.ledger.record(entry, vec![table::replace(&found, &withdrawn)]).await {
+            // Whoever came first has answered it.
+            Ok(_) | Err(RecordError::Conflict) => Ok(()),
+            Err(RecordError::Store(error)) => Err(error),
+        }
+    }
+
+    fn make(&self, asking: &Asking, now: Time) -> (Approval, Secret) {
+        let digits = Secret::new(self.world.six_digits());
+        let mut approval = Approval {
+            id: ApprovalId::from_bits(self.world.bytes()),
+            tenant: asking.tenant.clone(),
+            person: asking.person.clone(),
+            device: asking.device.clone(),
+            fingerprint: asking.fingerprint,
+            session: asking.session,
+            purpose: asking.purpose,
+            shown: asking.shown.clone().cleaned(),
+            nonce: self.world.bytes(),
+            digits_mac: [0; 32],
+            created: now,
+            expires: now.plus(self.settings.lives),
+            wrong_digits: 0,
+            state: ApprovalState::Pending,
+        };
+        approval.digits_mac = self.digits_mac(&approval, digits.expose());
+        (approval, digits)
+    }
+
+    fn digits_mac(&self, approval: &Approval, digits: &str) -> [u8; 32] {
+        let parts = [approval.tenant.as_str(), approval.person.as_str(), approval.id.as_str(), digits];
+        self.pepper.mac("approval digits", &parts.map(str::as_bytes))
+    }
+
+    async fn find(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+        id: &ApprovalId,
+    ) -> Result<Option<Stored<Approval>>, StoreError> {
+        table::get(self.ledger.store().as_ref(), &table::approval(tenant, person, id)).await
+    }
+
+    async fn asked(&self, tenant: &TenantId, person: &PersonId) -> Result<Option<Stored<Asked>>, StoreError> {
+        table::get(self.ledger.store().as_ref(), &table::asked(tenant, person)).await
+    }
+
+    async fn superseding(&self, asked: &Asked) -> Result<Option<Write>, StoreError> {
+        let last = self.find(&asked.tenant, &asked.person, &asked.last).await?;
+        Ok(last.filter(|it| it.record.state == ApprovalState::Pending).map(|it| {
+            table::replace(&it, &Approval { state: ApprovalState::Superseded, ..it.record.clone() })
+        }))
+    }
+}
+
+impl Settings {
+    /// The times asked so far that still count, and now; or until when no more may be asked.
+    fn room_for_one(&self, times: &[Time], now: Time) -> Result<Vec<Time>, AskError> {
+        for (count_max, within) in self.asked_max {
+            let recent: Vec<Time> = times.iter().copied().filter(|at| now.since(*at) < within).collect();
+            if let Some(oldest) = recent.len().checked_sub(count_max).and_then(|skip| recent.get(skip)) {
+                return Err(AskError::TooMany { until: oldest.plus(within) });
+            }
+        }
+        let longest = self.asked_max.iter().map(|(_, within)| *within).max().unwrap_or_default();
+        let kept = times.iter().copied().filter(|at| now.since(*at) < longest);
+        Ok(kept.chain([now]).collect())
+    }
+}
+
+/// Why no question is asked.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AskError {
+    /// Too many unapproved questions.
+    #[error("the phone has been asked too often: the next question may be asked at {until}")]
+    TooMany {
+        /// The next may be asked then.
+        until: Time,
+    },
+    /// Others kept changing the same records.
+    #[error("the phone could not be asked just now: try again")]
+    Busy,
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn entry(actor: &str, what: Event, approval: &Approval, from: IpAddr) -> Entry {
+    Entry::new(actor, what)
+        .tenant(&approval.tenant)
+        .whom(format!("person:{}/{}", approval.tenant, approval.person))
+        .whence(from)
+        .detail("approval", approval.id.as_str())
+        .detail("purpose", approval.purpose.as_str())
+        .detail("device", approval.device.as_str())
+}
+
+/// The waiting page takes an approval up at once; a laptop that slept may take this long.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(2 * 60);
+/// Each conflict means that another answer came through, and three end a question.
+const TRIES_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! Answers to questions: the signature first, then the digits, then one commit that settles it,
+//! whoever races. Knows no HTTP; that the call came from the phone is proved before.
+
+use std::net::IpAddr;
+
+use super::{Approvals, TRIES_MAX, entry};
+use crate::audit::{Entry, Event, Outcome, RecordError};
+use crate::auth::phone::proof::ProvedCall;
+use crate::auth::phone::webauthn::{self, Assertion, Known};
+use crate::crypto;
+use crate::domain::approval::{Answer, Approval, ApprovalState, Asked, Signed};
+use crate::domain::phone::Phone;
+use crate::domain::session::{Session, TokenHash};
+use crate::domain::{ApprovalId, PersonId, TenantId, Time};
+use crate::store::table::{self, Stored};
+use crate::store::{Action, Condition, StoreError, Write};
+
+impl Approvals {
+    /// Approves with the digits typed on the phone. The signature is judged first, over the text
+    /// that we build ourselves; only then do the digits count, right or wrong.
+    ///
+    /// # Errors
+    /// What stands in the way; wrong digits among them.
+    pub async fn approve(
+        &self,
+        call: &ProvedCall,
+        id: &ApprovalId,
+        digits: &str,
+        assertion: &Assertion,
+        from: IpAddr,
+    ) -> Result<(), AnswerError> {
+        if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(AnswerError::NotSixDigits);
+        }
+        for _ in 0..TRIES_MAX {
+            let now = self.world.now();
+            let (phone, found) = self.question(call.phone(), id).await?;
+            let approval = &found.record;
+            still_open(approval, now)?;
+
+            let text = approval.canonical_text(Answer::Approve(digits));
+            let known = Known { key: &phone.record.credential_key, sign_count: phone.record.sign_count };
+            let asserted = match self.party.asserted(&crypto::sha256(text.as_bytes()), known, assertion) {
+                Ok(asserted) => asserted,
+                Err(why) => {
+                    self.note_bad_signature(approval, call.phone(), why, from).await?;
+                    return Err(AnswerError::Signature(why));
+                }
+            };
+            let counted = Phone { sign_count: asserted.sign_count(), ..phone.record.clone() };
+
+            let right = crypto::same(&self.digits_mac(approval, digits), &approval.digits_mac);
+            let signed = Signed {
+                text,
+                client_data: assertion.client_data.clone(),
+                authenticator_data: assertion.authenticator_data.clone(),
+                signature: assertion.signature.clone(),
+                api_signature: call.signature().to_vec(),
+            };
+            let (answered, outcome) = if right {
+                approve_by(approval, call.phone(), now, signed)
+            } else {
+                count_wrong_digits(approval)
+            };
+            let mut writes = vec![table::replace(&found, &answered)];
+            if phone.record.sign_count == counted.sign_count {
+                writes.push(table::unchanged(&phone));
+            } else {
+                writes.push(table::replace(&phone, &counted));
+            }
+            if right {
+                writes.extend(self.forgetting_times(approval).await?);
+            }
+            let entry = answer_entry(&answered, call.phone(), from);
+            match self.ledger.record(entry, writes).await {
+                Ok(_) => return outcome,
+                Err(RecordError::Conflict) => {}
+                Err(RecordError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(AnswerError::Busy)
+    }
+
+    /// "Not me": ends the question and, in the same commit, every session of the person. Where it
+    /// comes after an approval it still counts, until that approval's time is over.
+    ///
+    /// # Errors
+    /// What stands in the way.
+    pub async fn deny(&self, call: &ProvedCall, id: &ApprovalId, from: IpAddr) -> Result<(), AnswerError> {
+        for _ in 0..TRIES_MAX {
+            let now = self.world.now();
+            let (phone, found) = self.question(call.phone(), id).await?;
+            let approval = &found.record;
+            match &approval.state {
+                ApprovalState::Approved { .. } if now < approval.expires => {}
+                _ => still_open(approval, now)?,
+            }
+            let state = ApprovalState::Denied { phone: phone.record.id.clone(), at: now };
+            let denied = Approval { state, ..approval.clone() };
+            let mut writes = vec![table::replace(&found, &denied), table::unchanged(&phone)];
+            let sessions = self.sessions(&approval.tenant, &approval.person).await?;
+            // Present, so that one that rotates meanwhile makes us look again.
+            writes.extend(sessions.iter().map(|token| Write {
+                key: table::session(token),
+                condition: Condition::Present,
+                action: Action::Delete,
+            }));
+            let entry = answer_entry(&denied, call.phone(), from)
+                .detail("alarm", "the person says it was somebody else")
+                .detail("sessions_ended", sessions.len().to_string());
+            match self.ledger.record(entry, writes).await {
+                Ok(_) => return Ok(()),
+                Err(RecordError::Conflict) => {}
+                Err(RecordError::Store(error)) => return Err(error.into()),
+            }
+        }
+        Err(AnswerError::Busy)
+    }
+
+    /// The question a phone answers, if its owner was asked it, and the phone as it is now.
+    async fn question(
+        &self,
+        phone: &Phone,
+        id: &ApprovalId,
+    ) -> Result<(Stored<Phone>, Stored<Approval>), AnswerError> {
+        let key = table::phone(&phone.tenant, &phone.person, &phone.id);
+        let now = table::get::<Phone>(self.ledger.store().as_ref(), &key).await?;
+        let now = now.filter(|it| it.record.api_key == phone.api_key).ok_or(AnswerError::Unpaired)?;
+        let found = self.find(&phone.tenant, &phone.person, id).await?.ok_or(AnswerError::Unknown)?;
+        Ok((now, found))
+    }
+
+    /// A question that was approved does not count against the next ones.
+    async fn forgetting_times(&self, approval: &Approval) -> Result<Option<Write>, StoreError> {
+        let asked = self.asked(&approval.tenant, &approval.person).await?;
+        Ok(asked.map(|it| table::replace(&it, &Asked { times: Vec::new(), ..it.record.clone() })))
+    }
+
+    async fn sessions(&self, tenant: &TenantId, person: &PersonId) -> Result<Vec<TokenHash>, StoreError> {
+        let all = table::list::<Session>(self.ledger.store().as_ref(), &table::all::<Session>()).await?;
+        let of_person = |it: &Session| it.tenant == *tenant && it.person == *person;
+        Ok(all.into_iter().map(|it| it.record).filter(of_person).map(|it| it.token).collect())
+    }
+
+    async fn note_bad_signature(
+        &self,
+        approval: &Approval,
+        phone: &Phone,
+        why: webauthn::Refused,
+        from: IpAddr,
+    ) -> Result<(), StoreError> {
+        let entry = entry(&format!("phone:{}", phone.id), Event::ApprovalBadSignature, approval, from)
+            .outcome(Outcome::Refused(why.to_string()));
+        match self.ledger.record(entry, Vec::new()).await {
+            Ok(_) | Err(RecordError::Conflict) => Ok(()),
+            Err(RecordError::Store(error)) => Err(error),
+        }
+    }
+}
+
+/// Why an answer does not count.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AnswerError {
+    /// No such question was put to this phone's owner.
+    #[error("this question is not there any more: start again on the computer")]
+    Unknown,
+    /// It has its answer.
+    #[error("this question has been answered: start again on the computer if you still want to sign in")]
+    Answered,
+    /// Its time is over.
+    #[error("this question is too old: start again on the computer")]
+    Expired,
+    /// Something else than six digits.
+    #[error("these are not six digits: type the six digits that your computer shows")]
+    NotSixDigits,
+    /// Other digits than the desktop shows.
+    #[error("these are not the digits that the computer shows: {left} tries left")]
+    WrongDigits {
+        /// Tries left; 0 where that was the last.
+        left: u8,
+    },
+    /// The signature does not count.
+    #[error("the phone's signature does not fit: {0}")]
+    Signature(#[source] webauthn::Refused),
+    /// The phone is no longer paired.
+    #[error("this phone is no longer paired: pair it again from the computer")]
+    Unpaired,
+    /// Others kept changing the same records.
+    #[error("the answer could not be recorded just now: try again")]
+    Busy,
+    /// The store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+fn still_open(approval: &Approval, now: Time) -> Result<(), AnswerError> {
+    match approval.state {
+        ApprovalState::Pending if now < approval.expires => Ok(()),
+        ApprovalState::Pending => Err(AnswerError::Expired),
+        _ => Err(AnswerError::Answered),
+    }
+}
+
+fn approve_by(
+    approval: &Approval,
+    phone: &Phone,
+    now: Time,
+    signed: Signed,
+) -> (Approval, Result<(), AnswerError>) {
+    let state = ApprovalState::Approved { phone: phone.id.clone(), at: now, evidence: Box::new(signed) };
+    (Approval { state, ..approval.clone() }, Ok(()))
+}
+
+fn count_wrong_digits(approval: &Approval) -> (Approval, Result<(), AnswerError>) {
+    let wrong_digits = approval.wrong_digits.saturating_add(1);
+    let left = WRONG_DIGITS_MAX.saturating_sub(wrong_digits);
+    let state = if left == 0 { ApprovalState::WrongDigits } else { ApprovalState::Pending };
+    (Approval { wrong_digits, state, ..approval.clone() }, Err(AnswerError::WrongDigits { left }))
+}
+
+fn answer_entry(answered: &Approval, phone: &Phone, from: IpAddr) -> Entry {
+    let actor = format!("phone:{}", phone.id);
+    match &answered.state {
+        ApprovalState::Approved { evidence, .. } => {
+            let hash = crypto::sha256(evidence.text.as_bytes());
+            entry(&actor, Event::ApprovalApproved, answered, from)
+                .detail("text_sha256", data_encoding::HEXLOWER.encode(&hash))
+        }
+        ApprovalState::Denied { .. } => entry(&actor, Event::ApprovalDenied, answered, from),
+        ApprovalState::Pending | ApprovalState::WrongDigits | ApprovalState::Superseded => {
+            entry(&actor, Event::ApprovalWrongDigits, answered, from)
+                .outcome(Outcome::Refused(format!("wrong digits, {} in all", answered.wrong_digits)))
+        }
+    }
+}
+
+/// SP 800-63B-4 3.1.3.2 and product.md: three wrong digits end a request.
+const WRONG_DIGITS_MAX: u8 = 3;

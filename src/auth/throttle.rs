@@ -1,0 +1,260 @@
+//! Failures in a row, counted before each try is heard: of a thousand tries at once, five are.
+//!
+//! One counter per subject, shared by every path that guards the same thing. It outlives
+//! what it guards and is set back only by success or by the desk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::{Entry, Event, Ledger, RecordError};
+use crate::domain::throttle::{Guarded, Throttle};
+use crate::domain::{DeviceId, PersonId, Reason, TenantId, Time};
+use crate::store::table::{self, Stored};
+use crate::store::{StoreError, Write};
+use crate::world::World;
+
+/// Counts tries.
+pub struct Throttles {
+    ledger: Arc<Ledger>,
+    world: World,
+}
+
+/// Who is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A person who came with a known certificate.
+    Person(PersonId),
+    /// A device.
+    Device(DeviceId),
+    /// A network address: many people may share it, so it is never blocked for good.
+    Address(std::net::IpAddr),
+    /// A member of staff who types codes.
+    Agent(String),
+}
+
+/// Leave to hear one try. It is already counted as a failure; [`Try::succeeded`] sets that right.
+#[derive(Debug)]
+#[must_use = "a try that succeeded must be set right"]
+pub struct Try {
+    tenant: TenantId,
+    purpose: Guarded,
+    subjects: Vec<Subject>,
+}
+
+impl Throttles {
+    /// Over the house's ledger.
+    #[must_use]
+    pub const fn new(ledger: Arc<Ledger>, world: World) -> Self {
+        Self { ledger, world }
+    }
+
+    /// Counts a try of all `subjects`, or refuses it before it is heard.
+    ///
+    /// # Errors
+    /// [`Reason::TooMany`] with the moment from which the next is heard, [`Reason::Blocked`] where
+    /// only the desk can open it, [`Reason::Internal`] where the store does not answer.
+    pub async fn attempt(
+        &self,
+        tenant: &TenantId,
+        purpose: Guarded,
+        subjects: Vec<Subject>,
+    ) -> Result<Try, Reason> {
+        // Many at once: each round one of them gets its count in, so the loop ends.
+        loop {
+            let now = self.world.now();
+            let mut writes = Vec::with_capacity(subjects.len());
+            let mut blocks = false;
+            for subject in &subjects {
+                let read = self.read(tenant, purpose, subject).await.map_err(|_| Reason::Internal)?;
+                let counted = count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, now)?;
+                blocks |= counted.blocked;
+                writes.push(match &read {
+                    Some(read) => table::replace(read, &counted),
+                    None => table::create(&counted),
+                });
+            }
+            let event = if blocks { Event::ThrottleBlocked } else { Event::ThrottleCounted };
+            let entry = Entry::new("gate", event)
+                .tenant(tenant)
+                .whom(subjects.first().map(Subject::key).unwrap_or_default())
+                .detail("guards", purpose.as_str());
+            match self.ledger.record(entry, writes).await {
+                Ok(_) => return Ok(Try { tenant: tenant.clone(), purpose, subjects }),
+                Err(RecordError::Conflict) => {}
+                Err(RecordError::Store(_)) => return Err(Reason::Internal),
+            }
+        }
+    }
+
+    /// Whether a try would be heard, without counting one.
+    ///
+    /// # Errors
+    /// As [`Throttles::attempt`].
+    pub async fn check(&self, tenant: &TenantId, purpose: Guarded, subject: &Subject) -> Result<(), Reason> {
+        let read = self.read(tenant, purpose, subject).await.map_err(|_| Reason::Internal)?;
+        count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, self.world.now()).map(drop)
+    }
+
+    /// What opens every throttle of a person and their devices again, to commit with the desk's action.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open_again(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+        devices: &[DeviceId],
+    ) -> Result<Vec<Write>, StoreError> {
+        let mut subjects = vec![Subject::Person(person.clone())];
+        subjects.extend(devices.iter().cloned().map(Subject::Device));
+        let keys = subjects.iter().flat_map(|subject| {
+            [Guarded::Code, Guarded::SignIn, Guarded::Requests]
+                .map(|purpose| table::throttle(tenant, purpose.as_str(), &subject.key()))
+        });
+        Ok(keys.map(table::delete).collect())
+    }
+
+    async fn read(
+        &self,
+        tenant: &TenantId,
+        purpose: Guarded,
+        subject: &Subject,
+    ) -> Result<Option<Stored<Throttle>>, StoreError> {
+        table::get(&**self.ledger.store(), &table::throttle(tenant, purpose.as_str(), &subject.key())).await
+    }
+}
+
+impl Try {
+    /// What sets the counters back, to commit with the success itself. An address keeps its count:
+    /// one good client behind it does not clear the others.
+    #[must_use]
+    pub fn succeeded(self) -> Vec<Write> {
+        self.succeeded_for(|subject| !matches!(subject, Subject::Address(_)))
+    }
+
+    /// The same for some of those that were counted.
+    #[must_use]
+    pub fn succeeded_for(self, whom: impl Fn(&Subject) -> bool) -> Vec<Write> {
+        let Self { tenant, purpose, subjects } = self;
+        let cleared = subjects.iter().filter(|subject| whom(subject));
+        cleared
+            .map(|subject| table::delete(table::throttle(&tenant, purpose.as_str(), &subject.key())))
+            .collect()
+    }
+}
+
+impl Subject {
+    fn key(&self) -> String {
+        match self {
+            Self::Person(id) => format!("person:{id}"),
+            Self::Device(id) => format!("device:{id}"),
+            Self::Address(ip) => format!("address:{ip}"),
+            Self::Agent(actor) => format!("agent:{actor}"),
+        }
+    }
+
+    /// How many failures in a row close it, and for how long; `None` is until the desk opens it.
+    const fn limit(&self) -> (u32, Option<Duration>) {
+        match self {
+            Self::Person(_) | Self::Device(_) => (FAILURES_MAX, None),
+            Self::Address(_) => (ADDRESS_FAILURES_MAX, Some(ADDRESS_PAUSE)),
+            Self::Agent(_) => (AGENT_FAILURES_MAX, Some(AGENT_PAUSE)),
+        }
+    }
+}
+
+fn count(
+    old: Option<&Throttle>,
+    tenant: &TenantId,
+    purpose: Guarded,
+    subject: &Subject,
+    now: Time,
+) -> Result<Throttle, Reason> {
+    let (most, pause) = subject.limit();
+    if let Some(old) = old {
+        if old.blocked {
+            return Err(Reason::Blocked);
+        }
+        if now < old.until {
+            return Err(Reason::TooMany { until: old.until });
+        }
+    }
+    // A pause that is over starts the count anew; a count without one goes on for ever.
+    let before = old.filter(|old| pause.is_none() || old.failures < most).map_or(0, |old| old.failures);
+    let failures = before + 1;
+    let until = match pause {
+        Some(pause) if failures >= most => now.plus(pause),
+        Some(_) => now,
+        None => now.plus(delay(failures)),
+    };
+    Ok(Throttle {
+        tenant: tenant.clone(),
+        purpose,
+        subject: subject.key(),
+        failures,
+        until,
+        blocked: pause.is_none() && failures >= most,
+    })
+}
+
+/// Growing delay before the block: none after the first slip, then 2, 4, 8 s.
+fn delay(failures: u32) -> Duration {
+    if failures < 2 { Duration::ZERO } else { Duration::from_secs(1 << (failures - 1).min(6)) }
+}
+
+/// Five in a row block (RTS 2018/389 art. 4(3)(b)).
+const FAILURES_MAX: u32 = 5;
+
+/// An office behind one address makes this many slips before it must pause.
+const ADDRESS_FAILURES_MAX: u32 = 50;
+const ADDRESS_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// An agent who types this many wrong codes in a row is guessing, or is being used to guess.
+const AGENT_FAILURES_MAX: u32 = 20;
+const AGENT_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> TenantId {
+        TenantId::parse("bank").unwrap()
+    }
+
+    #[test]
+    fn the_fifth_failure_blocks_and_the_sixth_is_not_heard() {
+        let subject = Subject::Device(DeviceId::parse("d").unwrap());
+        let mut now = Time(0);
+        let mut old = None;
+        for failures in 1..=5 {
+            let counted = count(old.as_ref(), &tenant(), Guarded::Code, &subject, now).unwrap();
+            assert_eq!((counted.failures, counted.blocked), (failures, failures == 5));
+            now = counted.until;
+            old = Some(counted);
+        }
+        let year = now.plus(Duration::from_secs(365 * 86400));
+        assert_eq!(count(old.as_ref(), &tenant(), Guarded::Code, &subject, year), Err(Reason::Blocked));
+    }
+
+    #[test]
+    fn a_try_before_its_time_is_not_heard() {
+        let subject = Subject::Person(PersonId::parse("p").unwrap());
+        let first = count(None, &tenant(), Guarded::SignIn, &subject, Time(0)).unwrap();
+        let second = count(Some(&first), &tenant(), Guarded::SignIn, &subject, Time(0)).unwrap();
+        let early = count(Some(&second), &tenant(), Guarded::SignIn, &subject, Time(1999));
+        assert_eq!(early, Err(Reason::TooMany { until: Time(2000) }));
+        assert!(count(Some(&second), &tenant(), Guarded::SignIn, &subject, Time(2000)).is_ok());
+    }
+
+    #[test]
+    fn an_address_pauses_and_is_heard_again() {
+        let subject = Subject::Address("192.0.2.1".parse().unwrap());
+        let mut old = None;
+        for _ in 0..ADDRESS_FAILURES_MAX {
+            old = Some(count(old.as_ref(), &tenant(), Guarded::SignIn, &subject, Time(0)).unwrap());
+        }
+        assert!(count(old.as_ref(), &tenant(), Guarded::SignIn, &subject, Time(1)).is_err());
+        let later = Time(0).plus(ADDRESS_PAUSE);
+        assert_eq!(count(old.as_ref(), &tenant(), Guarded::SignIn, &subject, later).unwrap().failures, 1);
+    }
+}

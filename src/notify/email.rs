@@ -1,0 +1,151 @@
+//! Sends queued messages by SMTP, with STARTTLS or TLS unless the configuration says otherwise.
+//! A message that can't be sent is tried again, later and later; it is never lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::AsyncSmtpTransport;
+use lettre::{AsyncTransport, Message, Tokio1Executor};
+use tokio_util::sync::CancellationToken;
+
+use super::{About, Notice};
+use crate::audit::{Entry, Event, Ledger};
+use crate::store::table::{self, Stored};
+use crate::world::World;
+
+/// Where mail goes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `smtps://user:password@host`, or `smtp://host:587?tls=required` for STARTTLS.
+    pub url: crate::domain::Secret,
+    /// `Bank Muster <gate@example.com>`.
+    pub from: String,
+}
+
+/// Why the mailer could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BadSettings {
+    /// The address of the server.
+    #[error("[mail] url is no address of a mail server: write smtps://host or smtp://host:587?tls=required")]
+    Url,
+    /// The sender.
+    #[error("[mail] from is no sender: write \"Name <gate@example.com>\"")]
+    From,
+}
+
+/// Sends what is queued.
+pub struct Mailer {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    from: lettre::message::Mailbox,
+    ledger: Arc<Ledger>,
+    world: World,
+}
+
+impl Mailer {
+    /// For a server.
+    ///
+    /// # Errors
+    /// [`BadSettings`].
+    pub fn new(settings: &Settings, ledger: Arc<Ledger>, world: World) -> Result<Self, BadSettings> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.url.expose())
+            .map_err(|_| BadSettings::Url)?
+            .timeout(Some(SEND_TIMEOUT))
+            .build();
+        let from = settings.from.parse().map_err(|_| BadSettings::From)?;
+        Ok(Self { transport, from, ledger, world })
+    }
+
+    /// Sends until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
+            if let Err(error) = self.send_due().await {
+                tracing::warn!(%error, "the queue of messages could not be read");
+            }
+        }
+    }
+
+    async fn send_due(&self) -> Result<(), crate::store::StoreError> {
+        let now = self.world.now();
+        let queue = table::list::<Notice>(&**self.ledger.store(), &table::all::<Notice>()).await?;
+        for read in queue.into_iter().filter(|read| read.record.due <= now) {
+            let sent = self.send(&read.record).await;
+            let (entry, write) = match sent {
+                Ok(()) => (Event::NoticeSent, table::consume(&read)),
+                Err(why) => {
+                    tracing::warn!(notice = %read.record.id, why, "a message was not sent; it is tried again");
+                    (Event::NoticeFailed, table::replace(&read, &later(&read, now)))
+                }
+            };
+            let entry = Entry::new("gate", entry).tenant(&read.record.tenant).whom(read.record.id.as_str());
+            if let Err(error) = self.ledger.record(entry, vec![write]).await {
+                tracing::warn!(%error, "what became of a message was not written");
+            }
+        }
+        Ok(())
+    }
+
+    /// Every address in one message each, so that none learns of another.
+    async fn send(&self, notice: &Notice) -> Result<(), String> {
+        for to in &notice.to {
+            let to = to.parse().map_err(|_| "an address is none".to_owned())?;
+            let message = Message::builder()
+                .from(self.from.clone())
+                .to(to)
+                .subject(subject(notice))
+                .header(ContentType::TEXT_PLAIN)
+                .body(body(notice))
+                .map_err(|error| error.to_string())?;
+            self.transport.send(message).await.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+fn later(read: &Stored<Notice>, now: crate::domain::Time) -> Notice {
+    let failures = read.record.failures + 1;
+    let wait = FIRST_RETRY * 2u32.pow(failures.min(8));
+    Notice { failures, due: now.plus(wait), ..read.record.clone() }
+}
+
+fn subject(notice: &Notice) -> String {
+    let what = match notice.about {
+        About::DeviceReleased { .. } => "A device was let in",
+        About::PhonePaired { .. } => "A phone was paired",
+        About::PasswordSet => "Your password was set",
+        About::NotMe { .. } => "We stopped a sign-in",
+        About::BreakGlass { .. } => "Break-glass was used",
+    };
+    format!("{}: {what}", notice.site)
+}
+
+fn body(notice: &Notice) -> String {
+    let what = match &notice.about {
+        About::DeviceReleased { device, address } => {
+            format!("Our support released your device \"{device}\", which came from {address}.")
+        }
+        About::PhonePaired { phone } => format!("\"{phone}\" can now approve your sign-ins."),
+        About::PasswordSet => "A password was set for you.".to_owned(),
+        About::NotMe { device, address } => format!(
+            "Somebody answered \"not me\" to a sign-in on your device \"{device}\" from {address}. Nobody is \
+             signed in now, and our support has been told."
+        ),
+        About::BreakGlass { reason } => {
+            format!(
+                "On the machine itself, a member of staff was let in past the usual rule. Reason given: {reason}"
+            )
+        }
+    };
+    format!(
+        "Hello {},\n\n{what}\nThis happened on {} (UTC).\n\nIf this was you, there is nothing to do.\nIf it was \
+         not, please call us at once: {}\n\n{}\n",
+        notice.name,
+        notice.happened.minute(),
+        notice.telephone,
+        notice.site,
+    )
+}
+
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+const SEND_TIMEOUT: Duration = Duration::from_secs(20);
+const FIRST_RETRY: Duration = Duration::from_secs(15);
