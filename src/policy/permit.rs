@@ -1,6 +1,8 @@
 //! The answer of policy. A [`Permit`] can be made only here and is what the proxy and every
 //! room take before they serve.
 
+use std::sync::{Arc, LazyLock};
+
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::evidence::{Evidence, ProvedCertificate, ProvedSession};
@@ -60,14 +62,42 @@ pub enum Missing {
 /// Leave to serve one request. Only `policy` makes one.
 #[derive(Clone, Debug)]
 pub struct Permit {
-    rule: String,
+    rule: Arc<str>,
     evidence: Evidence,
     cancel: CancellationToken,
+    kept: Option<Arc<dyn std::any::Any + Send + Sync>>,
 }
 
 impl Permit {
-    pub(in crate::policy) fn new(rule: &str, evidence: &Evidence, cancel: &CancellationToken) -> Self {
-        Self { rule: rule.to_owned(), evidence: evidence.clone(), cancel: cancel.clone() }
+    /// By a rule of the tenant.
+    pub(in crate::policy) fn by(rule: &Arc<str>, evidence: &Evidence, cancel: &CancellationToken) -> Self {
+        Self { rule: Arc::clone(rule), evidence: evidence.clone(), cancel: cancel.clone(), kept: None }
+    }
+
+    /// By the rule, built in, that a certificate of ours opens the pages of signing in.
+    pub(in crate::policy) fn sign_in(evidence: &Evidence, cancel: &CancellationToken) -> Self {
+        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("sign in"));
+        Self::by(&NAME, evidence, cancel)
+    }
+
+    /// By the rule, built in, that some things are for anybody.
+    pub(in crate::policy) fn open(evidence: &Evidence, cancel: &CancellationToken) -> Self {
+        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("open"));
+        Self::by(&NAME, evidence, cancel)
+    }
+
+    /// A permit for tests of rooms that take one.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn for_tests(evidence: &Evidence, cancel: &CancellationToken) -> Self {
+        Self::by(&Arc::from("test"), evidence, cancel)
+    }
+
+    /// Keeps something as long as this permit lives: its place in the register of what is open.
+    #[must_use]
+    pub fn keeping(mut self, kept: Option<Arc<dyn std::any::Any + Send + Sync>>) -> Self {
+        self.kept = kept;
+        self
     }
 
     /// Name of the rule that gave it.

@@ -1,0 +1,352 @@
+//! The rules of every tenant, and the decision about a request: evidence in, a permit out.
+//! Knows no store and no HTTP message; whoever follows the store loads the rules.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::judge::{Facts, Holder, Lacking, Verdict, judge_canonical};
+use super::mistakes::Mistakes;
+use super::path::{Canonical, canonical};
+use super::permit::{Area, Ask, Decision, Missing, Permit};
+use super::rules::{self, RuleSet};
+use crate::auth::evidence::{CertificateEvidence, Evidence};
+use crate::domain::route::Rules;
+use crate::domain::{Reason, TenantId, Time};
+
+/// The rules in force, by tenant.
+#[derive(Debug, Default)]
+pub struct Policy {
+    tenants: ArcSwap<HashMap<TenantId, InForce>>,
+}
+
+#[derive(Clone, Debug)]
+struct InForce {
+    set: Arc<RuleSet>,
+    revision: u64,
+}
+
+impl Policy {
+    /// No rules, so everything guarded is refused.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Puts a tenant's rules in force, at once and for every request from now on. Older rules than
+    /// those in force change nothing, so that loads may overtake each other.
+    ///
+    /// # Errors
+    /// The mistakes of the file; then the rules that were in force stay so.
+    pub fn load(&self, rules: &Rules) -> Result<(), Mistakes> {
+        let set = Arc::new(rules::parse(&rules.file, &rules.text)?);
+        let new = InForce { set, revision: rules.revision };
+        self.tenants.rcu(|tenants| {
+            let mut tenants = HashMap::clone(tenants);
+            let newer = tenants.get(&rules.tenant).is_none_or(|old| old.revision <= new.revision);
+            if newer {
+                tenants.insert(rules.tenant.clone(), new.clone());
+            }
+            tenants
+        });
+        Ok(())
+    }
+
+    /// Takes a tenant's rules away; everything guarded is refused from now on.
+    pub fn unload(&self, tenant: &TenantId) {
+        self.tenants.rcu(|tenants| {
+            let mut tenants = HashMap::clone(tenants);
+            tenants.remove(tenant);
+            tenants
+        });
+    }
+
+    /// The rules in force for a tenant.
+    #[must_use]
+    pub fn rules(&self, tenant: &TenantId) -> Option<Arc<RuleSet>> {
+        self.tenants.load().get(tenant).map(|in_force| Arc::clone(&in_force.set))
+    }
+
+    /// Decides about one request. Allocates nothing.
+    ///
+    /// A path with more than one meaning is refused at every area.
+    #[must_use]
+    pub fn decide(&self, ask: &Ask<'_>, evidence: &Evidence, now: Time) -> Decision {
+        let path = match canonical(ask.path) {
+            Ok(path) => path,
+            Err(spelling) => return Decision::Refuse(Reason::BadRequest(spelling.as_str())),
+        };
+        match ask.area {
+            Area::Open => Decision::Permit(Permit::open(evidence, ask.cancel)),
+            Area::SignIn => match evidence.certificate() {
+                CertificateEvidence::Proved(_) => Decision::Permit(Permit::sign_in(evidence, ask.cancel)),
+                CertificateEvidence::Absent | CertificateEvidence::Rejected(_) => {
+                    without_certificate(evidence)
+                }
+            },
+            Area::Guarded => self.guard(ask, path, evidence, now),
+        }
+    }
+
+    fn guard(&self, ask: &Ask<'_>, path: Canonical<'_>, evidence: &Evidence, now: Time) -> Decision {
+        let tenants = self.tenants.load();
+        let Some(in_force) = tenants.get(ask.tenant) else {
+            return Decision::Refuse(Reason::PolicyDenied { rule: None });
+        };
+        let refused_by = |rule: &str| Decision::Refuse(Reason::PolicyDenied { rule: Some(rule.to_owned()) });
+        match judge_canonical(&in_force.set, path, &facts(ask, evidence, now)) {
+            Verdict::Permit(rule) => Decision::Permit(Permit::by(&rule.name, evidence, ask.cancel)),
+            Verdict::Lacking(_, Lacking::Certificate) => without_certificate(evidence),
+            Verdict::Lacking(_, Lacking::Release) => Decision::Ask(Missing::Release),
+            Verdict::Lacking(_, Lacking::Password) => Decision::Ask(Missing::Password),
+            Verdict::Lacking(_, Lacking::Phone) => Decision::Ask(Missing::Phone),
+            Verdict::Deny(rule) => refused_by(rule.name()),
+            Verdict::NoRule => Decision::Refuse(Reason::PolicyDenied { rule: None }),
+            Verdict::OutsideHours(_) => Decision::Refuse(Reason::OutsideHours),
+            Verdict::Ambiguous(spelling) => Decision::Refuse(Reason::BadRequest(spelling.as_str())),
+        }
+    }
+}
+
+fn facts<'a>(ask: &Ask<'a>, evidence: &'a Evidence, now: Time) -> Facts<'a> {
+    let holder = evidence.proved().map(|proved| {
+        let person = proved.person();
+        Holder {
+            person: &person.id,
+            groups: &person.groups,
+            roles: &person.roles,
+            released: proved.is_released(),
+        }
+    });
+    Facts {
+        host: ask.host,
+        path: ask.path,
+        method: ask.method,
+        address: evidence.address(),
+        holder,
+        password: evidence.password(),
+        phone: evidence.phone(),
+        now,
+    }
+}
+
+fn without_certificate(evidence: &Evidence) -> Decision {
+    Decision::Refuse(match evidence.certificate() {
+        CertificateEvidence::Rejected(reason) => reason.clone(),
+        CertificateEvidence::Absent | CertificateEvidence::Proved(_) => Reason::NoCertificate,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use http::Method;
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::shipped;
+    use super::*;
+    use crate::auth::evidence::{ProvedCertificate, ProvedSession};
+    use crate::domain::certificate::{Certificate, CertificateState};
+    use crate::domain::device::{Device, DeviceState};
+    use crate::domain::person::{Person, Standing};
+    use crate::domain::session::Session;
+    use crate::domain::{DeviceId, IssuerId, PersonId};
+
+    const NOW: Time = Time(1_795_424_400_000);
+
+    fn bank() -> TenantId {
+        TenantId::parse("bank").unwrap()
+    }
+
+    fn rules(text: &str, revision: u64) -> Rules {
+        Rules {
+            tenant: bank(),
+            file: "portal.toml".to_owned(),
+            text: text.to_owned(),
+            revision,
+            applied_by: "local:0".to_owned(),
+            applied: NOW,
+        }
+    }
+
+    fn certificate(state: DeviceState) -> ProvedCertificate {
+        let (tenant, person) = (bank(), PersonId::parse("anna").unwrap());
+        let device = DeviceId::parse("laptop").unwrap();
+        ProvedCertificate::for_tests(
+            Arc::new(Certificate {
+                serial: "1".to_owned(),
+                tenant: tenant.clone(),
+                person: person.clone(),
+                device: device.clone(),
+                issuer: IssuerId::parse("devices-1").unwrap(),
+                profile: "device".to_owned(),
+                der: Vec::new(),
+                fingerprint: [7; 32],
+                not_before: NOW,
+                not_after: NOW,
+                state: CertificateState::Active,
+                issued_by: "gate".to_owned(),
+            }),
+            Arc::new(Device {
+                tenant: tenant.clone(),
+                person: person.clone(),
+                id: device,
+                name: "laptop".to_owned(),
+                state,
+                issued_by: "gate".to_owned(),
+                delivered_by: None,
+                released_by: None,
+                created: NOW,
+            }),
+            Arc::new(Person {
+                tenant,
+                id: person,
+                name: "Anna Muster".to_owned(),
+                emails: Vec::new(),
+                telephone: None,
+                standing: Standing::Active,
+                groups: BTreeSet::from(["clients".to_owned()]),
+                roles: BTreeSet::new(),
+                created: NOW,
+            }),
+        )
+    }
+
+    fn session(password: Option<Time>, phone: Option<Time>) -> ProvedSession {
+        ProvedSession::for_tests(Arc::new(Session {
+            token: [1; 32],
+            tenant: bank(),
+            person: PersonId::parse("anna").unwrap(),
+            device: DeviceId::parse("laptop").unwrap(),
+            serial: "1".to_owned(),
+            fingerprint: [7; 32],
+            password,
+            phone,
+            created: NOW,
+            last_seen: NOW,
+            idle_secs: 300,
+            absolute_end: NOW,
+            return_to: None,
+        }))
+    }
+
+    fn evidence(certificate: CertificateEvidence, session: Option<ProvedSession>) -> Evidence {
+        Evidence::gather(certificate, session, "192.0.2.1".parse().unwrap())
+    }
+
+    fn decide(policy: &Policy, area: Area, path: &str, evidence: &Evidence) -> Decision {
+        let (tenant, cancel) = (bank(), CancellationToken::new());
+        let ask = Ask {
+            tenant: &tenant,
+            area,
+            host: "bank.localhost",
+            path,
+            method: &Method::GET,
+            cancel: &cancel,
+        };
+        policy.decide(&ask, evidence, NOW)
+    }
+
+    fn refused(decision: Decision) -> Reason {
+        match decision {
+            Decision::Refuse(reason) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_lock_is_asked_for_in_turn() {
+        let policy = Policy::empty();
+        policy.load(&rules(shipped::PORTAL.rules, 1)).unwrap();
+        let with = |state, session| evidence(CertificateEvidence::Proved(certificate(state)), session);
+        let missing = |evidence: &Evidence| match decide(&policy, Area::Guarded, "/accounts", evidence) {
+            Decision::Ask(missing) => Some(missing),
+            Decision::Permit(permit) => {
+                assert_eq!(permit.rule(), "Portal");
+                assert!(permit.certificate().is_some());
+                None
+            }
+            Decision::Refuse(reason) => panic!("{reason:?}"),
+        };
+        assert_eq!(missing(&with(DeviceState::AwaitingCode, None)), Some(Missing::Release));
+        assert_eq!(missing(&with(DeviceState::Released, None)), Some(Missing::Password));
+        assert_eq!(missing(&with(DeviceState::Active, Some(session(Some(NOW), None)))), Some(Missing::Phone));
+        assert_eq!(
+            missing(&with(DeviceState::Active, Some(session(None, Some(NOW))))),
+            Some(Missing::Password)
+        );
+        assert_eq!(missing(&with(DeviceState::Active, Some(session(Some(NOW), Some(NOW))))), None);
+        // All factors on a device that was taken back count for nothing.
+        let retired = with(DeviceState::Retired, Some(session(Some(NOW), Some(NOW))));
+        assert_eq!(missing(&retired), Some(Missing::Release));
+    }
+
+    #[test]
+    fn without_a_certificate_the_evidence_says_why() {
+        let policy = Policy::empty();
+        policy.load(&rules(shipped::PORTAL.rules, 1)).unwrap();
+        for area in [Area::Guarded, Area::SignIn] {
+            let none = evidence(CertificateEvidence::Absent, Some(session(Some(NOW), Some(NOW))));
+            assert_eq!(refused(decide(&policy, area, "/x", &none)), Reason::NoCertificate);
+            let revoked = CertificateEvidence::Rejected(Reason::CertificateRevoked { on: NOW });
+            let revoked = evidence(revoked, Some(session(Some(NOW), Some(NOW))));
+            assert_eq!(
+                refused(decide(&policy, area, "/x", &revoked)),
+                Reason::CertificateRevoked { on: NOW }
+            );
+            assert!(matches!(decide(&policy, Area::Open, "/x", &revoked), Decision::Permit(_)));
+        }
+    }
+
+    #[test]
+    fn signing_in_needs_a_certificate_and_nothing_else() {
+        let new = evidence(CertificateEvidence::Proved(certificate(DeviceState::Issued)), None);
+        assert!(matches!(
+            decide(&Policy::empty(), Area::SignIn, "/.portcullis/sign-in/code", &new),
+            Decision::Permit(_)
+        ));
+    }
+
+    #[test]
+    fn without_rules_everything_guarded_is_refused() {
+        let policy = Policy::empty();
+        let full = CertificateEvidence::Proved(certificate(DeviceState::Active));
+        let full = evidence(full, Some(session(Some(NOW), Some(NOW))));
+        let denied = Reason::PolicyDenied { rule: None };
+        assert_eq!(refused(decide(&policy, Area::Guarded, "/", &full)), denied);
+        policy.load(&rules(shipped::PORTAL.rules, 1)).unwrap();
+        assert!(matches!(decide(&policy, Area::Guarded, "/", &full), Decision::Permit(_)));
+        policy.unload(&bank());
+        assert_eq!(refused(decide(&policy, Area::Guarded, "/", &full)), denied);
+    }
+
+    #[test]
+    fn a_path_with_two_meanings_is_refused_everywhere() {
+        let full = CertificateEvidence::Proved(certificate(DeviceState::Active));
+        let full = evidence(full, Some(session(Some(NOW), Some(NOW))));
+        let policy = Policy::empty();
+        policy.load(&rules(shipped::PORTAL.rules, 1)).unwrap();
+        for area in [Area::Guarded, Area::SignIn, Area::Open] {
+            for path in ["//", "/a/../b", "/%2e%2e/", "/a%2fb", "/a;b", "/a%00", "*", ""] {
+                assert!(
+                    matches!(refused(decide(&policy, area, path, &full)), Reason::BadRequest(_)),
+                    "{path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_bad_reload_keeps_the_old_rules_and_says_so() {
+        let policy = Policy::empty();
+        policy.load(&rules(shipped::PORTAL.rules, 2)).unwrap();
+        assert!(policy.load(&rules("[[rule]]\nname = \"x\"", 3)).is_err());
+        assert_eq!(policy.rules(&bank()).unwrap().rules()[0].name(), "Portal");
+        // An older revision that comes late changes nothing.
+        let late = shipped::PORTAL.rules.replace("\"Portal\"", "\"Old\"");
+        policy.load(&rules(&late, 1)).unwrap();
+        assert_eq!(policy.rules(&bank()).unwrap().rules()[0].name(), "Portal");
+    }
+}
