@@ -1,0 +1,289 @@
+//! The first visit, up to the release: a code on the client's screen, read out on the telephone,
+//! typed by an agent, who then says a word that the client must find on the screen.
+//!
+//! The code proves only that the caller sees that screen; who the caller is, the agent establishes.
+//! The word is no defence against somebody who relays the call live.
+
+mod desk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::{Entry, Event, Ledger, RecordError};
+use crate::auth::evidence::ProvedCertificate;
+use crate::auth::on_screen::OnScreen;
+use crate::auth::throttle::{Subject, Throttles};
+use crate::crypto::{self, Pepper};
+use crate::domain::device::{Device, DeviceState};
+use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentState};
+use crate::domain::session::TokenHash;
+use crate::domain::throttle::Guarded;
+use crate::domain::{PersonId, Reason, Secret, TenantId, Time};
+use crate::store::Write;
+use crate::store::table::{self, Stored};
+use crate::store::view::View;
+use crate::world::World;
+
+pub use desk::{Agent, DeskRefusal, Found, let_in};
+
+/// First visits, from the first code to the release.
+pub struct FirstVisits {
+    ledger: Arc<Ledger>,
+    view: Arc<View>,
+    world: World,
+    pepper: Arc<Pepper>,
+    throttles: Arc<Throttles>,
+    shown: OnScreen<(Time, Secret)>,
+}
+
+/// What the client's page shows.
+#[derive(Debug)]
+pub enum Screen {
+    /// A code to read out.
+    Code {
+        /// Six digits.
+        digits: Secret,
+        /// They are void after this.
+        expires: Time,
+        /// Number of the enrolment, to read out when something goes wrong.
+        number: String,
+        /// The same certificate came from another browser before.
+        other_browser: bool,
+    },
+    /// The code was right: which word did the agent say?
+    Word {
+        /// Three to choose from.
+        words: [String; 3],
+    },
+    /// The word was right; the agent decides.
+    Deciding,
+    /// Let in.
+    Released,
+    /// Turned away, or ended.
+    Ended(EndedWhy),
+}
+
+impl FirstVisits {
+    /// Over the house's ledger.
+    #[must_use]
+    pub fn new(
+        ledger: Arc<Ledger>,
+        view: Arc<View>,
+        world: World,
+        pepper: Arc<Pepper>,
+        throttles: Arc<Throttles>,
+    ) -> Self {
+        Self { ledger, view, world, pepper, throttles, shown: OnScreen::default() }
+    }
+
+    /// The enrolment of a browser session, as it stands.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`] where the store does not answer.
+    pub async fn of_session(
+        &self,
+        certificate: &ProvedCertificate,
+        session: &TokenHash,
+    ) -> Result<Option<Stored<Enrolment>>, Reason> {
+        let (tenant, person) = (certificate.tenant(), certificate.person_id());
+        let prefix = table::enrolments_of_device(tenant, person, certificate.device_id());
+        let all = table::list::<Enrolment>(&**self.ledger.store(), &prefix).await;
+        Ok(all.map_err(|_| Reason::Internal)?.into_iter().find(|read| read.record.session == *session))
+    }
+
+    /// What the page of this browser shows now; begins an enrolment, or a new code, where one is due.
+    ///
+    /// # Errors
+    /// [`Reason::Blocked`] where too many wrong codes were tried for this device.
+    pub async fn screen(
+        &self,
+        certificate: &ProvedCertificate,
+        session: &TokenHash,
+        browser: &str,
+        address: &str,
+        renew: bool,
+    ) -> Result<Screen, Reason> {
+        let found = self.of_session(certificate, session).await?;
+        let in_time = |enrolment: &Enrolment| self.world.now() < enrolment.code_expires;
+        if let Some(read) = &found {
+            match &read.record.state {
+                EnrolmentState::CodeRight { .. } | EnrolmentState::WordRight { .. }
+                    if !in_time(&read.record) => {}
+                EnrolmentState::CodeRight { words, .. } => return Ok(Screen::Word { words: words.clone() }),
+                EnrolmentState::WordRight { .. } => return Ok(Screen::Deciding),
+                EnrolmentState::Released { .. } => return Ok(Screen::Released),
+                EnrolmentState::Ended { why } if !renew => return Ok(Screen::Ended(*why)),
+                EnrolmentState::Waiting if !renew => {
+                    self.not_blocked(certificate).await?;
+                    if let Some(screen) = self.still_shown(&read.record) {
+                        return Ok(screen);
+                    }
+                }
+                EnrolmentState::Waiting | EnrolmentState::Ended { .. } => {}
+            }
+        }
+        self.new_code(certificate, session, browser, address, found).await
+    }
+
+    fn still_shown(&self, enrolment: &Enrolment) -> Option<Screen> {
+        let (expires, digits) = self.shown.get(&enrolment.session, self.world.now())?;
+        if expires != enrolment.code_expires {
+            return None;
+        }
+        Some(Screen::Code {
+            digits,
+            expires: enrolment.code_expires,
+            number: enrolment.number.clone(),
+            other_browser: enrolment.alarm,
+        })
+    }
+
+    async fn new_code(
+        &self,
+        certificate: &ProvedCertificate,
+        session: &TokenHash,
+        browser: &str,
+        address: &str,
+        found: Option<Stored<Enrolment>>,
+    ) -> Result<Screen, Reason> {
+        let (tenant, person) = (certificate.tenant(), certificate.person_id());
+        self.not_blocked(certificate).await?;
+        let now = self.world.now();
+        let prefix = table::enrolments_of_device(tenant, person, certificate.device_id());
+        let all = table::list::<Enrolment>(&**self.ledger.store(), &prefix).await;
+        let others: Vec<_> = all
+            .map_err(|_| Reason::Internal)?
+            .into_iter()
+            .filter(|read| read.record.session != *session)
+            .filter(|read| !matches!(read.record.state, EnrolmentState::Ended { .. }))
+            .collect();
+        let digits = Secret::new(self.world.six_digits());
+        let enrolment = Enrolment {
+            tenant: tenant.clone(),
+            person: person.clone(),
+            device: certificate.device_id().clone(),
+            session: *session,
+            number: found.as_ref().map_or_else(|| self.number(), |read| read.record.number.clone()),
+            code_mac: Some(self.code_mac(tenant, certificate.device_id().as_str(), session, digits.expose())),
+            code_expires: now.plus(CODE_LIVES),
+            browser: browser.to_owned(),
+            address: address.to_owned(),
+            alarm: !others.is_empty() || found.as_ref().is_some_and(|read| read.record.alarm),
+            started: now,
+            state: EnrolmentState::Waiting,
+        };
+        let mut writes = vec![match &found {
+            Some(read) => table::replace(read, &enrolment),
+            None => table::create(&enrolment),
+        }];
+        // One live code a device: the newest. The desk sees the alarm on it.
+        writes.extend(others.iter().map(|read| {
+            let why = EndedWhy::Replaced;
+            table::replace(
+                read,
+                &Enrolment { code_mac: None, state: EnrolmentState::Ended { why }, ..read.record.clone() },
+            )
+        }));
+        writes.extend(self.awaiting(certificate.device()).await?);
+        let event = if others.is_empty() { Event::CodeShown } else { Event::EnrolmentReplaced };
+        let entry = Entry::new(actor(tenant, person), event)
+            .tenant(tenant)
+            .whom(certificate.device_id().as_str())
+            .whence(address)
+            .detail("enrolment", &enrolment.number);
+        self.ledger.record(entry, writes).await.map_err(refused)?;
+        let expires = enrolment.code_expires;
+        self.shown.put(session, now, expires, (expires, digits.clone()));
+        let Enrolment { code_expires: expires, number, alarm: other_browser, .. } = enrolment;
+        Ok(Screen::Code { digits, expires, number, other_browser })
+    }
+
+    /// The count of wrong tries survives a new code; past it no code is shown, the old one neither.
+    async fn not_blocked(&self, certificate: &ProvedCertificate) -> Result<(), Reason> {
+        let device = Subject::Device(certificate.device_id().clone());
+        match self.throttles.check(certificate.tenant(), Guarded::Code, &device).await {
+            Err(Reason::TooMany { .. }) => Ok(()),
+            checked => checked,
+        }
+    }
+
+    async fn awaiting(&self, device: &Device) -> Result<Option<Write>, Reason> {
+        if device.state != DeviceState::Issued {
+            return Ok(None);
+        }
+        let read = self.device(device).await?;
+        let awaiting = Device { state: DeviceState::AwaitingCode, ..read.record.clone() };
+        Ok((read.record.state == DeviceState::Issued).then(|| table::replace(&read, &awaiting)))
+    }
+
+    /// The client says which word the agent said; `None` is "none of these". A wrong one ends the
+    /// enrolment and alarms the desk.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`]; a word that is not asked for is [`Reason::BadRequest`].
+    pub async fn choose_word(
+        &self,
+        certificate: &ProvedCertificate,
+        session: &TokenHash,
+        chosen: Option<&str>,
+        address: &str,
+    ) -> Result<(), Reason> {
+        let read =
+            self.of_session(certificate, session).await?.ok_or(Reason::BadRequest("nothing is asked"))?;
+        let EnrolmentState::CodeRight { agent, word, .. } = &read.record.state else {
+            return Err(Reason::BadRequest("no word is asked for"));
+        };
+        if self.world.now() >= read.record.code_expires {
+            return Err(Reason::BadRequest("the time for the word is over; load the page again"));
+        }
+        let right = chosen.is_some_and(|chosen| crypto::same(chosen.as_bytes(), word.as_bytes()));
+        let (event, state) = if right {
+            (Event::WordRight, EnrolmentState::WordRight { agent: agent.clone(), word: word.clone() })
+        } else {
+            (Event::WordWrong, EnrolmentState::Ended { why: EndedWhy::WrongWord })
+        };
+        let entry =
+            self.entry(&actor(certificate.tenant(), certificate.person_id()), event, &read.record, address);
+        let writes = vec![table::replace(&read, &Enrolment { state, ..read.record.clone() })];
+        self.ledger.record(entry, writes).await.map_err(refused).map(drop)
+    }
+
+    async fn device(&self, device: &Device) -> Result<Stored<Device>, Reason> {
+        let key = table::device(&device.tenant, &device.person, &device.id);
+        table::get(&**self.ledger.store(), &key).await.ok().flatten().ok_or(Reason::Internal)
+    }
+
+    fn entry(&self, who: &str, event: Event, enrolment: &Enrolment, address: &str) -> Entry {
+        Entry::new(who, event)
+            .tenant(&enrolment.tenant)
+            .whom(enrolment.device.as_str())
+            .whence(address)
+            .detail("enrolment", &enrolment.number)
+    }
+
+    fn code_mac(&self, tenant: &TenantId, device: &str, session: &TokenHash, digits: &str) -> [u8; 32] {
+        let parts: [&[u8]; 4] = [tenant.as_str().as_bytes(), device.as_bytes(), session, digits.as_bytes()];
+        self.pepper.mac("enrolment code", &parts)
+    }
+
+    fn number(&self) -> String {
+        format!("{:05}", self.world.below(100_000))
+    }
+}
+
+/// As the audit trail names a person.
+#[must_use]
+pub fn actor(tenant: &TenantId, person: &PersonId) -> String {
+    format!("person:{tenant}/{person}")
+}
+
+fn refused(error: RecordError) -> Reason {
+    match error {
+        // Somebody else changed it in the same moment: the page, loaded again, shows how it stands.
+        RecordError::Conflict => Reason::BadRequest("this moved on meanwhile; load the page again"),
+        RecordError::Store(_) => Reason::Internal,
+    }
+}
+
+/// 10 minutes at most (SP 800-63B-4 3.1.3.2).
+const CODE_LIVES: Duration = Duration::from_secs(600);

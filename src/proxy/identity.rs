@@ -1,0 +1,193 @@
+//! Says to the backend who is calling, so that it can be verified: a signed JWT, and the
+//! certificate where the route asks for it. Decides nothing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use http::HeaderMap;
+use serde::Serialize;
+use serde_json::json;
+
+use super::forward::put;
+use crate::crypto::{self, Signer};
+use crate::domain::Reason;
+use crate::domain::Time;
+use crate::domain::person::Role;
+use crate::domain::route::Route;
+use crate::policy::Permit;
+use crate::world::World;
+
+/// Signs who is calling.
+pub(super) struct Identity {
+    world: World,
+    signer: Signer,
+    key_id: String,
+    /// The first part of every token.
+    header: String,
+    recent: Mutex<HashMap<String, Recent>>,
+}
+
+/// A token that may be sent again for a while.
+struct Recent {
+    token: String,
+    signed: Time,
+}
+
+/// What a token says beside its times. The same for the same person, device, factors and
+/// door: by it a recent token is found again, so that none outlives a change.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: String,
+    aud: String,
+    sub: &'a str,
+    tenant: &'a str,
+    name: &'a str,
+    device: &'a str,
+    device_name: &'a str,
+    groups: Vec<&'a str>,
+    roles: Vec<&'static str>,
+    amr: Vec<&'static str>,
+    auth_time: Option<i64>,
+    cnf: Confirmation,
+}
+
+#[derive(Serialize)]
+struct Confirmation {
+    #[serde(rename = "x5t#S256")]
+    thumbprint: String,
+}
+
+impl Identity {
+    pub(super) fn new(world: World, signer: Signer) -> Self {
+        let key_id = thumbprint(signer.public());
+        let header = json!({ "alg": "ES256", "kid": key_id, "typ": "JWT" }).to_string();
+        let header = BASE64URL_NOPAD.encode(header.as_bytes());
+        Self { world, signer, key_id, header, recent: Mutex::default() }
+    }
+
+    /// The public key (RFC 7517, RFC 7518 6.2).
+    pub(super) fn jwks(&self) -> serde_json::Value {
+        let (x, y) = coordinates(self.signer.public());
+        json!({ "keys": [{
+            "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": self.key_id, "alg": "ES256", "use": "sig",
+        }] })
+    }
+
+    /// Puts in who is calling; nothing where no certificate was asked for.
+    pub(super) fn set(
+        &self,
+        headers: &mut HeaderMap,
+        permit: &Permit,
+        route: &Route,
+        host: &str,
+    ) -> Result<(), Reason> {
+        let Some(claims) = claims(permit, route, host) else { return Ok(()) };
+        put(headers, ASSERTION, self.assertion(&claims)?)?;
+        if let Some(proved) = permit.certificate().filter(|_| route.client_cert) {
+            // A byte sequence of RFC 8941, as RFC 9440 2.2 asks.
+            put(headers, CLIENT_CERT, format!(":{}:", BASE64.encode(&proved.certificate().der)))?;
+        }
+        Ok(())
+    }
+
+    fn assertion(&self, claims: &Claims<'_>) -> Result<String, Reason> {
+        let now = self.world.now();
+        let claims = serde_json::to_string(claims).map_err(|_| Reason::Internal)?;
+        if let Some(recent) = self.recent().get(&claims).filter(|recent| recent.is_usable(now)) {
+            return Ok(recent.token.clone());
+        }
+        let token = self.sign(&claims, now)?;
+        let mut recent = self.recent();
+        if recent.len() >= RECENT_MAX {
+            recent.retain(|_, recent| recent.is_usable(now));
+            if recent.len() >= RECENT_MAX {
+                recent.clear();
+            }
+        }
+        recent.insert(claims, Recent { token: token.clone(), signed: now });
+        Ok(token)
+    }
+
+    fn sign(&self, claims: &str, now: Time) -> Result<String, Reason> {
+        let issued = now.secs();
+        let times = json!({
+            "iat": issued,
+            "nbf": issued,
+            "exp": issued + LIFETIME_SECS,
+            "jti": BASE64URL_NOPAD.encode(&self.world.bytes::<16>()),
+        });
+        // Both are objects that are not empty: one after the other they are one.
+        let times = times.to_string();
+        let payload =
+            [claims.strip_suffix('}').unwrap_or(claims), times.strip_prefix('{').unwrap_or(&times)].join(",");
+        let text = format!("{}.{}", self.header, BASE64URL_NOPAD.encode(payload.as_bytes()));
+        let signature = self.signer.sign(text.as_bytes()).map_err(|_| Reason::Internal)?;
+        Ok(format!("{text}.{}", BASE64URL_NOPAD.encode(&signature)))
+    }
+
+    fn recent(&self) -> std::sync::MutexGuard<'_, HashMap<String, Recent>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recent {
+    fn is_usable(&self, now: Time) -> bool {
+        self.signed <= now && now.since(self.signed) < REUSE_MAX
+    }
+}
+
+/// What is known of the caller; nothing where no certificate was asked for.
+fn claims<'a>(permit: &'a Permit, route: &Route, host: &str) -> Option<Claims<'a>> {
+    let proved = permit.certificate()?;
+    let (password, phone) = (permit.evidence().password(), permit.evidence().phone());
+    // RFC 8176: a software-secured key, a password, a second channel.
+    let mut amr = vec!["swk"];
+    amr.extend(password.map(|_| "pwd"));
+    amr.extend(phone.map(|_| "mca"));
+    if amr.len() > 1 {
+        amr.push("mfa");
+    }
+    let person = proved.person();
+    Some(Claims {
+        iss: format!("https://{host}"),
+        aud: format!("{}/{}", route.tenant, route.name),
+        sub: proved.person_id().as_str(),
+        tenant: proved.tenant().as_str(),
+        name: &person.name,
+        device: proved.device_id().as_str(),
+        device_name: &proved.device().name,
+        groups: person.groups.iter().map(String::as_str).collect(),
+        roles: person.roles.iter().copied().map(Role::as_str).collect(),
+        amr,
+        auth_time: password.max(phone).map(Time::secs),
+        cnf: Confirmation { thumbprint: BASE64URL_NOPAD.encode(proved.fingerprint()) },
+    })
+}
+
+/// RFC 7638.
+fn thumbprint(public: &[u8]) -> String {
+    let (x, y) = coordinates(public);
+    let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
+    BASE64URL_NOPAD.encode(&crypto::sha256(canonical.as_bytes()))
+}
+
+/// Of a SEC1 uncompressed point: 4, x, y.
+fn coordinates(public: &[u8]) -> (String, String) {
+    let (x, y) = public.get(1..).unwrap_or_default().split_at(public.len().saturating_sub(1) / 2);
+    (BASE64URL_NOPAD.encode(x), BASE64URL_NOPAD.encode(y))
+}
+
+const ASSERTION: &str = "portcullis-assertion";
+const CLIENT_CERT: &str = "client-cert";
+
+/// A backend verifies it on receipt; a minute would only serve thieves.
+const LIFETIME_SECS: i64 = 30;
+
+/// A signature costs 40 us, a page makes dozens of requests: for this long one token serves
+/// them all. It leaves a backend 25 s.
+const REUSE_MAX: Duration = Duration::from_secs(5);
+
+/// About 4 MB.
+const RECENT_MAX: usize = 4096;

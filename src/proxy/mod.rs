@@ -1,0 +1,24 @@
+//! The way to the backend: a permitted request goes out as HTTP/1.1, its answer comes back,
+//! both streaming. Knows nothing of doors, sessions, rules or pages: what went wrong is a
+//! [`crate::domain::Reason`] that the caller shows.
+//!
+//! - `forward`: one request, told from top to bottom
+//! - `headers`: what may not pass, in either direction
+//! - `names`: of headers that would say who is calling
+//! - `identity`: who the caller is, as the backend can verify it
+//! - `upstream`: connections to backends, kept alive by each runtime for itself
+//! - `body`: bodies under way, cut when the permit ends
+//! - `upgrade`: WebSocket
+
+mod body;
+mod forward;
+mod headers;
+mod identity;
+mod names;
+mod upgrade;
+mod upstream;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use forward::{Origin, Proxy, Settings};

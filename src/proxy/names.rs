@@ -1,0 +1,170 @@
+//! Names of headers by which a gateway tells a backend who is calling, in every spelling a
+//! backend may take for one. Knows no values.
+
+/// Whether backends of any make may take a header of this name, in this or a kindred
+/// spelling, for a gateway's word on who is calling, from where, or for what.
+pub(super) fn speaks_of_identity(name: &str) -> bool {
+    let mut buffer = [0; NAME_CHARS_MAX];
+    let plain = plain_spelling(name, &mut buffer);
+    // A CGI variable's name, taken for a header.
+    let plain = plain.strip_prefix("http-").unwrap_or(plain);
+    TRUSTED.binary_search(&plain).is_ok() || TRUSTED_PREFIXES.iter().any(|prefix| plain.starts_with(prefix))
+}
+
+/// Whether the gate alone may say something under this name, in either direction.
+pub(super) fn is_ours(name: &str) -> bool {
+    let mut buffer = [0; NAME_CHARS_MAX];
+    let plain = plain_spelling(name, &mut buffer);
+    plain.starts_with("portcullis") || plain.starts_with("x-portcullis")
+}
+
+/// A name as the laxest backend reads it: lower case, every run of other characters one `-`,
+/// percent signs decoded. Longer names are cut; all names that matter are shorter.
+fn plain_spelling<'a>(name: &str, buffer: &'a mut [u8; NAME_CHARS_MAX]) -> &'a str {
+    let decoded = percent_encoding::percent_decode_str(name);
+    let mut length = 0;
+    for byte in decoded {
+        let byte = if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+        if byte == b'-' && (length == 0 || buffer[length - 1] == b'-') {
+            continue;
+        }
+        if length == NAME_CHARS_MAX {
+            break;
+        }
+        buffer[length] = byte;
+        length += 1;
+    }
+    str::from_utf8(&buffer[..length]).unwrap_or_default().trim_end_matches('-')
+}
+
+/// Longer than every name below.
+const NAME_CHARS_MAX: usize = 64;
+
+/// Names that gateways set and backends believe, spelled plainly, in order.
+const TRUSTED: [&str; 40] = [
+    "auth-user",
+    "client-cert",
+    "client-cert-chain",
+    "client-ip",
+    "early-data",
+    "fastly-client-ip",
+    "forwarded",
+    "from-user",
+    "front-end-https",
+    "https",
+    "proxy",
+    "proxy-user",
+    "sm-user",
+    "true-client-ip",
+    "user",
+    "username",
+    "verified-user",
+    "x-arr-clientcert",
+    "x-arr-ssl",
+    "x-azure-clientip",
+    "x-cert",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-email",
+    "x-endpoint-api-userinfo",
+    "x-groups",
+    "x-host",
+    "x-http-host-override",
+    "x-http-method",
+    "x-identity",
+    "x-jwt-assertion",
+    "x-method-override",
+    "x-real-ip",
+    "x-request-id",
+    "x-rewrite-url",
+    "x-role",
+    "x-roles",
+    "x-scheme",
+    "x-tenant",
+    "x-url-scheme",
+];
+
+/// The same, by how they begin.
+const TRUSTED_PREFIXES: [&str; 41] = [
+    "cf-",
+    "client-cert-",
+    "iv-",
+    "oidc-",
+    "portcullis",
+    "remote-",
+    "shib-",
+    "sm-",
+    "ssl-",
+    "tailscale-",
+    "x-amzn-oidc-",
+    "x-apigateway-",
+    "x-appengine-",
+    "x-auth-",
+    "x-authenticated-",
+    "x-authentik-",
+    "x-cert-",
+    "x-client-cert",
+    "x-client-dn",
+    "x-client-s-dn",
+    "x-client-verify",
+    "x-consumer-",
+    "x-credential-",
+    "x-envoy-",
+    "x-forwarded",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
+    "x-http-method-",
+    "x-ms-client-principal",
+    "x-ms-token-",
+    "x-oidc-",
+    "x-original-",
+    "x-pomerium-",
+    "x-portcullis",
+    "x-proxy",
+    "x-real-",
+    "x-remote-",
+    "x-ssl-",
+    "x-tls-",
+    "x-user",
+    "x-webauth-",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_in_order_and_every_name_fits() {
+        assert!(TRUSTED.is_sorted());
+        assert!(TRUSTED.iter().chain(&TRUSTED_PREFIXES).all(|name| name.len() < NAME_CHARS_MAX));
+    }
+
+    #[test]
+    fn ordinary_headers_pass() {
+        for name in [
+            "accept",
+            "accept-language",
+            "authorization",
+            "cache-control",
+            "content-type",
+            "cookie",
+            "idempotency-key",
+            "if-none-match",
+            "origin",
+            "range",
+            "referer",
+            "sec-fetch-mode",
+            "sec-websocket-key",
+            "traceparent",
+            "user-agent",
+            "via",
+            "x-csrf-token",
+            "x-requested-with",
+            "client",
+            "remote",
+            "forwarding",
+        ] {
+            assert!(!speaks_of_identity(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! WebSocket: through, checked, and cut.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message};
+
+use super::{Backend, Gate, HOST, OK, Then, exchange};
+
+/// A real WebSocket server that says everything back.
+async fn echo() -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.is_text() || message.is_binary() {
+                        socket.send(message).await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_websocket_goes_through_until_the_permit_ends() {
+    let gate = Arc::new(Gate::before(echo().await));
+    let front = gate.listen(false).await;
+    let mut request = format!("ws://{HOST}/ws/ticker").into_client_request().unwrap();
+    request.headers_mut().insert("origin", format!("https://{HOST}").parse().unwrap());
+    let stream = TcpStream::connect(front).await.unwrap();
+    let (mut socket, answer) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    assert_eq!(answer.status(), 101);
+    for text in ["hello", &"x".repeat(1 << 20)] {
+        socket.send(Message::text(text)).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text(text));
+    }
+    gate.cancel.cancel();
+    let end = tokio::time::timeout(Duration::from_secs(1), socket.next()).await.unwrap();
+    assert!(matches!(end, None | Some(Err(_))), "{end:?}");
+}
+
+#[tokio::test]
+async fn only_the_doors_own_pages_may_open_one() {
+    let gate = Arc::new(Gate::before(echo().await));
+    let front = gate.listen(false).await;
+    for origin in [
+        None,
+        Some("https://evil.example"),
+        Some("http://bank.localhost:8443"),
+        Some("https://bank.localhost"),
+        Some("null"),
+    ] {
+        let mut request = format!("ws://{HOST}/").into_client_request().unwrap();
+        if let Some(origin) = origin {
+            request.headers_mut().insert("origin", origin.parse().unwrap());
+        }
+        let stream = TcpStream::connect(front).await.unwrap();
+        match tokio_tungstenite::client_async(request, stream).await {
+            Err(tungstenite::Error::Http(answer)) => assert_eq!(answer.status(), 403, "{origin:?}"),
+            other => panic!("{origin:?}: {other:?}"),
+        }
+    }
+}
+
+fn handshake(changes: &[(&str, &str)]) -> String {
+    let mut lines = vec![
+        ("Connection", "Upgrade"),
+        ("Upgrade", "websocket"),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Origin", "https://bank.localhost:8443"),
+    ];
+    for change in changes {
+        lines.retain(|(name, _)| *name != change.0);
+        lines.push(*change);
+    }
+    let lines: String = lines.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("GET /ws HTTP/1.1\r\nHost: {HOST}\r\n{lines}\r\n")
+}
+
+#[tokio::test]
+async fn a_broken_handshake_reaches_nobody() {
+    let backend = Backend::answering(OK, Then::Stay).await;
+    let front = Arc::new(Gate::before(backend.address)).listen(false).await;
+    for change in [
+        ("Sec-WebSocket-Version", "12"),
+        ("Sec-WebSocket-Version", "13\r\nSec-WebSocket-Version: 8"),
+        ("Sec-WebSocket-Key", "short"),
+        ("Sec-WebSocket-Key", ""),
+        ("Content-Length", "3"),
+    ] {
+        let answer = exchange(front, handshake(&[change]).as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{change:?}: {answer}");
+    }
+    let post = handshake(&[]).replace("GET ", "POST ");
+    assert!(exchange(front, post.as_bytes()).await.starts_with("HTTP/1.1 400"));
+    assert_eq!(backend.text(), "");
+    // Another protocol is not asked for; the request goes on without it.
+    let answer = exchange(front, handshake(&[("Upgrade", "h2c")]).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(!backend.text().to_lowercase().contains("upgrade"), "{}", backend.text());
+}
+
+#[tokio::test]
+async fn nothing_behind_the_handshake_is_forwarded_before_a_101() {
+    let backend = Backend::answering(OK, Then::Listen).await;
+    let front = Arc::new(Gate::before(backend.address)).listen(false).await;
+    let smuggled =
+        format!("{}GET /admin HTTP/1.1\r\nHost: inner\r\nX-Forwarded-For: evil\r\n\r\n", handshake(&[]));
+    let answer = exchange(front, smuggled.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let text = backend.text();
+    assert!(!text.contains("evil") && !text.contains("inner"), "{text}");
+    // Pipelined requests are requests: each went its own way through the gate.
+    assert_eq!(backend.requests(), text.matches("\r\nx-forwarded-for: 192.0.2.7\r\n").count(), "{text}");
+}

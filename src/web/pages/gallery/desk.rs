@@ -1,0 +1,284 @@
+//! Sample data for the pages of the desk.
+
+use super::{html, text};
+use crate::domain::Time;
+use crate::web::pages::desk::{
+    Audit, AuditRow, CertificateRow, Certificates, CodeResult, Confirm, Desk, DeviceRow, Doing, Home,
+    IssueDevice, Issued, Mark, Outcome, People, Person, PersonRow, PhoneRow, Place, SessionRow, TenantRow,
+    Tenants, Tone, Waiting,
+};
+use crate::web::pages::{Moment, spoken};
+use crate::web::visit::tests::visit;
+use crate::web::{Head, assets, brand};
+
+pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
+    let now = visit().now;
+    let ago = |secs: i64| Moment::new(Time::from_secs(now.secs() - secs), now);
+    let mark = |words: &str, tone| Mark { text: words.to_owned(), tone };
+    let doing = |label: &str, danger| Doing { label: label.to_owned(), href: text("/x"), danger };
+    let desk = |here: &str| {
+        let mut page = Head::of(&visit());
+        page.tenant = text("Portcullis desk");
+        page.monogram = text("P");
+        page.host = text("console.localhost:8443");
+        page.brand = assets::href(&brand::asset_name(None));
+        let places = ["Codes", "People", "Certificates", "Sites", "Audit"].map(|label| Place {
+            label: text(label),
+            href: format!("/{label}"),
+            here: label == here,
+        });
+        Desk {
+            page,
+            agent: text("Sam Support"),
+            roles: text("support"),
+            places: places.to_vec(),
+            rule: text(
+                "Demo: this desk asks for certificate and password only. The shipped rule asks for the phone too.",
+            ),
+            csrf: text("token"),
+            sign_out_action: text("/.portcullis/sign-out"),
+        }
+    };
+    let waiting = |person: &str, alarm| Waiting {
+        caller: format!("bank/{}", person.to_lowercase()),
+        person: text(person),
+        tenant: text("Bank Muster & Cie"),
+        device: text("laptop"),
+        browser: text("Chrome on Linux"),
+        address: text("192.0.2.17"),
+        since: ago(190),
+        stage: mark("code on screen", Tone::Waiting),
+        alarm,
+        href: text("/people/bank/anna"),
+    };
+    let home = |queue, refused: &str| Home {
+        desk: desk("Codes"),
+        queue,
+        refused: text(refused),
+        code_action: text("/codes"),
+        search_action: text("/people"),
+        events: text("/events"),
+    };
+    let queue =
+        vec![waiting("Anna Muster", false), waiting("Beat Keller", true), waiting("Chiara Rossi", false)];
+    show("desk-home", html(home(queue, "")));
+    show("desk-home-empty", html(home(Vec::new(), "")));
+    let refused =
+        "That is not the number on Anna Muster’s screen. 4 tries are left; ask for it again, digit by digit.";
+    show("desk-home-refused", html(home(vec![waiting("Anna Muster", false)], refused)));
+    let certificate = |person: &str, device: &str, state| CertificateRow {
+        serial: text("5f3a 90c1 77de 0b12 4e6f a8d3 1c55 9e04"),
+        person: text(person),
+        device: text(device),
+        tenant: text("bank"),
+        state,
+        from: ago(86_400 * 3),
+        until: ago(-86_400 * 727),
+        href: text("/people/bank/anna"),
+        doings: vec![doing("Revoke", true)],
+    };
+    let people = |query: &str, names: &[&str]| People {
+        desk: desk("People"),
+        query: text(query),
+        search_action: text("/people"),
+        people: names
+            .iter()
+            .map(|name| PersonRow {
+                name: text(name),
+                tenant: text("bank"),
+                email: text("somebody@example.com"),
+                telephone: text("+41 79 555 01 23"),
+                standing: mark("active", Tone::Good),
+                holds: text("2 devices, 1 phone"),
+                href: text("/people/bank/anna"),
+            })
+            .collect(),
+    };
+    show("desk-people", html(people("", &["Anna Muster", "Beat Keller", "Chiara Rossi"])));
+    show("desk-people-none", html(people("xaver", &[])));
+    let person = |waiting, full: bool| Person {
+        desk: desk("People"),
+        name: text("Anna Muster"),
+        id: text("anna"),
+        tenant: text("Bank Muster & Cie"),
+        standing: mark("active", Tone::Good),
+        emails: vec![text("anna@example.com"), text("a.muster@example.org")],
+        telephone: text("+41 79 555 01 23"),
+        telephone_link: text("+41795550123"),
+        groups: text("clients"),
+        roles: String::new(),
+        waiting,
+        refused: String::new(),
+        code_action: text("/codes"),
+        devices: if full {
+            vec![DeviceRow {
+                name: text("laptop"),
+                state: mark("active", Tone::Good),
+                issued_by: text("person:staff/olga"),
+                released_by: text("person:staff/sam"),
+                created: ago(86_400 * 3),
+                doings: vec![doing("Renew", false), doing("Retire", true)],
+            }]
+        } else {
+            Vec::new()
+        },
+        phones: if full {
+            vec![PhoneRow {
+                name: text("Anna’s phone"),
+                paired: ago(86_400),
+                key: text("in this phone only"),
+            }]
+        } else {
+            Vec::new()
+        },
+        certificates: if full {
+            vec![
+                certificate("Anna Muster", "laptop", mark("active", Tone::Good)),
+                certificate("Anna Muster", "old laptop", mark("revoked", Tone::Bad)),
+            ]
+        } else {
+            Vec::new()
+        },
+        sessions: if full {
+            vec![SessionRow {
+                device: text("laptop"),
+                proved: text("certificate, password, phone"),
+                began: ago(900),
+                seen: ago(20),
+                ends: ago(-42_000),
+            }]
+        } else {
+            Vec::new()
+        },
+        doings: vec![doing("Issue a device", false), doing("Lock", true)],
+    };
+    show("desk-person", html(person(None, true)));
+    show("desk-person-waiting", html(person(Some(waiting("Anna Muster", true)), false)));
+    let result = |word_right, alarms: Vec<String>, may_not: &str| CodeResult {
+        desk: desk("Codes"),
+        person: text("Anna Muster"),
+        tenant: text("Bank Muster & Cie"),
+        telephone: text("+41 79 555 01 23"),
+        telephone_link: text("+41795550123"),
+        device: text("laptop"),
+        browser: text("Chrome on Linux"),
+        place: text("192.0.2.17, near Zürich"),
+        since: ago(190),
+        number: text("V-4821"),
+        alarms,
+        identified_on_incoming_call: false,
+        word: text("lantern"),
+        word_right,
+        checklist: vec![
+            text("I rang the recorded number, and the person answered."),
+            text("The person told me full name and date of birth."),
+            text("The person says that the device is theirs and in their hands."),
+        ],
+        may_not: text(may_not),
+        refused: String::new(),
+        release_action: text("/codes/release"),
+        reject_action: text("/codes/reject"),
+        events: text("/codes/events"),
+    };
+    show("desk-code", html(result(false, Vec::new(), "")));
+    show("desk-code-right", html(result(true, Vec::new(), "")));
+    let alarms =
+        vec![text("Another browser came with the same certificate 2 minutes ago, from 203.0.113.9.")];
+    show(
+        "desk-code-alarm",
+        html(result(true, alarms, "You issued it. Whoever issued a device cannot release it.")),
+    );
+    let outcome = Outcome {
+        desk: desk("Codes"),
+        tone: Tone::Good,
+        title: text("Anna Muster’s laptop is let in"),
+        text: text(
+            "Her screen moves on by itself and asks for the phone next. Every address of hers is told.",
+        ),
+        onward: Place { label: text("Back to the codes"), href: text("/"), here: false },
+    };
+    show("desk-outcome", html(outcome));
+    let confirm = Confirm {
+        desk: desk("People"),
+        title: text("Revoke the certificate of Anna Muster’s laptop"),
+        falls: vec![text("3 sessions end now"), text("1 certificate stops working, for ever")],
+        name: text("laptop"),
+        reasons: vec![
+            (text("lost"), text("The device is lost")),
+            (text("replaced"), text("It was replaced")),
+        ],
+        refused: String::new(),
+        button: text("Revoke"),
+        action: text("/certificates/x/revoke"),
+        back: text("/people/bank/anna"),
+    };
+    show("desk-confirm", html(confirm));
+    let rows = |count: usize| {
+        (0..count)
+            .map(|n| certificate(&format!("Person {n}"), "laptop", mark("active", Tone::Good)))
+            .collect::<Vec<_>>()
+    };
+    show(
+        "desk-certificates",
+        html(Certificates { desk: desk("Certificates"), certificates: rows(30), total: 812 }),
+    );
+    show(
+        "desk-certificates-none",
+        html(Certificates { desk: desk("Certificates"), certificates: rows(0), total: 0 }),
+    );
+    let tenant = TenantRow {
+        id: text("bank"),
+        name: text("Bank Muster & Cie"),
+        hosts: text("bank.localhost"),
+        telephone: text("+41 44 555 01 77"),
+        sessions: text("strict: 12 hours, 5 minutes idle"),
+        people: 812,
+        created: ago(86_400 * 400),
+    };
+    show("desk-tenants", html(Tenants { desk: desk("Sites"), tenants: vec![tenant] }));
+    let entry = |n: i64, what: &str, outcome| AuditRow {
+        number: format!("one/{}", 1000 - n),
+        when: ago(n * 400),
+        who: text("person:staff/sam"),
+        what: text(what),
+        whom: text("bank/anna/laptop"),
+        whence: text("192.0.2.17"),
+        outcome,
+        detail: text("browser: Chrome on Linux"),
+    };
+    let audit = Audit {
+        desk: desk("Audit"),
+        entries: vec![
+            entry(1, "device.released", mark("done", Tone::Good)),
+            entry(2, "code.tried", mark("refused: wrong code", Tone::Bad)),
+            entry(3, "device.issued", mark("done", Tone::Good)),
+        ],
+        verified: Some(mark("1000 entries, the chain is whole", Tone::Good)),
+        verify_action: text("/audit/verify"),
+        older: text("/audit?before=970"),
+    };
+    show("desk-audit", html(audit));
+    let issue = IssueDevice {
+        desk: desk("People"),
+        person: text("Anna Muster"),
+        device: String::new(),
+        refused: String::new(),
+        action: text("/people/bank/anna/issue"),
+        back: text("/people/bank/anna"),
+    };
+    show("desk-issue", html(issue));
+    let issued = Issued {
+        desk: desk("People"),
+        person: text("Anna Muster"),
+        device: text("laptop"),
+        subject: text("Anna Muster, laptop, until 2028-11"),
+        until: ago(-86_400 * 730),
+        file_name: text("anna-laptop.p12"),
+        encoding: text("Modern encoding, for Windows 10 and later, Linux and Firefox"),
+        p12_base64: text("MIIB"),
+        password_groups: vec![text("k7pm"), text("x2fd"), text("9qrt"), text("h4ws")],
+        password_spoken: ["k7pm", "x2fd", "9qrt", "h4ws"].map(spoken).to_vec(),
+        back: text("/people/bank/anna"),
+    };
+    show("desk-issued", html(issued));
+}

@@ -1,0 +1,141 @@
+//! Sample data for the pages of signing in.
+
+use super::{html, text};
+use crate::web::Head;
+use crate::web::page::Step;
+use crate::web::pages::sign_in::{
+    Code, CodeNews, Ended, EndedWhy, NotMe, Pair, Password, SetPassword, SignedOut, TwoWords, Unanswered,
+    UnansweredWhy, Wait, Word, qr,
+};
+use crate::web::visit::tests::visit;
+
+pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
+    let head = || Head::of(&visit());
+    let code = |news, left_secs| Code {
+        page: head().at(Step::Call),
+        csrf: text("token"),
+        digits: text("482913"),
+        news,
+        left_secs,
+        total_secs: 600,
+        device: text("laptop"),
+        renew_action: text("/.portcullis/sign-in/code/renew"),
+        events: text("/.portcullis/sign-in/events"),
+    };
+    show("code", html(code(CodeNews::First, 412)));
+    show("code-other-browser", html(code(CodeNews::OtherBrowser, 598)));
+    show("code-wrong-tries", html(code(CodeNews::WrongTries, 598)));
+    show("code-ended", html(code(CodeNews::Renewed, 0)));
+    for (name, chosen) in [("word", false), ("word-chosen", true)] {
+        let word = Word {
+            page: head().at(Step::Call),
+            csrf: text("token"),
+            words: [text("harbour"), text("lantern"), text("meadow")],
+            action: text("/.portcullis/sign-in/word"),
+            chosen,
+            events: text("/.portcullis/sign-in/events"),
+        };
+        show(name, html(word));
+    }
+    for (name, why) in [
+        ("rejected", EndedWhy::Rejected),
+        ("wrong-word", EndedWhy::WrongWord),
+        ("replaced", EndedWhy::Replaced),
+        ("wrong-tries", EndedWhy::WrongTries),
+        ("other-words", EndedWhy::OtherWords),
+    ] {
+        let again_action = text("/.portcullis/sign-in/begin");
+        let ended = Ended { page: head().at(Step::Call), csrf: text("token"), why, again_action };
+        show(&format!("ended-{name}"), html(ended));
+    }
+    let link = "https://phone.localhost:8443/pair#mfrggzdfmztwq2lknnwg23tpoa.mfrggzdfmztwq2lknnwg23tpoa";
+    for (name, left_secs) in [("pair", 271), ("pair-ended", 0)] {
+        let pair = Pair {
+            page: head().at(Step::Phone),
+            csrf: text("token"),
+            square: qr(link).unwrap(),
+            link: text(link),
+            phone_host: text("phone.localhost:8443"),
+            left_secs,
+            total_secs: 300,
+            renew_action: text("/.portcullis/sign-in/pair/renew"),
+            events: text("/.portcullis/sign-in/events"),
+        };
+        show(name, html(pair));
+    }
+    let two_words = TwoWords {
+        page: head().at(Step::Phone),
+        csrf: text("token"),
+        words: [text("river"), text("lantern")],
+        phone: text("Anna’s phone"),
+        action: text("/.portcullis/sign-in/pair/confirm"),
+    };
+    show("two-words", html(two_words));
+    let refusals =
+        vec![text("It is among passwords that are known to be stolen."), text("It holds your name.")];
+    for (name, refused) in [("set-password", Vec::new()), ("set-password-refused", refusals)] {
+        let set_password = SetPassword {
+            page: head().at(Step::Password),
+            csrf: text("token"),
+            person: text("Anna Muster"),
+            username: text("anna@example.com"),
+            chars_min: 8,
+            refused,
+            action: text("/.portcullis/sign-in/password/new"),
+        };
+        show(name, html(set_password));
+    }
+    let away = "You were away for more than five minutes, so we closed the door behind you. You come back to the same page.";
+    for (name, why, refused) in [
+        ("password", "", ""),
+        ("password-idle", away, ""),
+        (
+            "password-refused",
+            "",
+            "That was not the password of Anna Muster. Capital letters count: look whether Caps Lock is on.",
+        ),
+    ] {
+        let password = Password {
+            page: head(),
+            csrf: text("token"),
+            person: text("Anna Muster"),
+            device: text("laptop"),
+            username: text("anna@example.com"),
+            why: text(why),
+            refused: text(refused),
+            action: text("/.portcullis/sign-in/password"),
+        };
+        show(name, html(password));
+    }
+    for (name, new_device) in [("wait", false), ("wait-new-device", true)] {
+        let wait = Wait {
+            page: head(),
+            csrf: text("token"),
+            digits: text("204775"),
+            phones: vec![text("Anna’s phone")],
+            new_device,
+            device: text("tablet"),
+            phone_host: text("phone.localhost:8443"),
+            left_secs: 104,
+            total_secs: 120,
+            again_after_secs: 30,
+            again_action: text("/.portcullis/sign-in/phone/again"),
+            cancel_action: text("/.portcullis/sign-in/cancel"),
+            events: text("/.portcullis/sign-in/events"),
+        };
+        show(name, html(wait));
+    }
+    for (name, why) in [
+        ("expired", UnansweredWhy::Expired),
+        ("wrong-digits", UnansweredWhy::WrongDigits),
+        ("superseded", UnansweredWhy::Superseded),
+    ] {
+        let again_action = text("/.portcullis/sign-in/phone/again");
+        show(
+            &format!("unanswered-{name}"),
+            html(Unanswered { page: head(), csrf: text("token"), why, again_action }),
+        );
+    }
+    show("not-me", html(NotMe { page: head() }));
+    show("signed-out", html(SignedOut { page: head(), device: text("laptop"), again: text("/") }));
+}

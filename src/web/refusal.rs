@@ -1,0 +1,402 @@
+//! Every [`Reason`] as a person, a program and a log see it: one exhaustive match gives its
+//! status, words, next step, level and audit event. Decides nothing.
+
+use axum::body::Body;
+use fluent::FluentValue;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, VARY};
+use http::{HeaderValue, Response, StatusCode};
+use tracing::Level;
+
+use crate::domain::{Reason, Time};
+use crate::web::language::Words;
+use crate::web::page::{self, Head};
+use crate::web::pages::Page;
+use crate::web::pages::refused::{Press, Refused};
+use crate::web::visit::Visit;
+
+/// How a refusal is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Begin of its keys in the words, and its name for programs.
+    pub key: &'static str,
+    /// How loud the log says it.
+    pub level: Level,
+    /// Event of the audit trail, where it leaves one.
+    pub audit: Option<&'static str>,
+    /// What the person can do.
+    pub step: NextStep,
+}
+
+/// What the person can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextStep {
+    /// Call support.
+    Call,
+    /// Open the same address again.
+    Again,
+    /// The same, by itself after so many seconds.
+    AgainAfter(u64),
+    /// Begin to sign in.
+    SignIn,
+    /// Go to the door's first page.
+    First,
+}
+
+/// How `reason` is told.
+#[must_use]
+pub const fn manner(reason: &Reason) -> Manner {
+    use NextStep::{Again, AgainAfter, Call, First, SignIn};
+    let (status, key, level, audit, step) = match reason {
+        Reason::NoCertificate => (StatusCode::FORBIDDEN, "no-certificate", Level::INFO, None, Call),
+        Reason::CertificateExpired { .. } => {
+            (StatusCode::FORBIDDEN, "certificate-expired", Level::INFO, REFUSED, Call)
+        }
+        Reason::CertificateNotYetValid { .. } => {
+            (StatusCode::FORBIDDEN, "certificate-not-yet", Level::INFO, REFUSED, Call)
+        }
+        // Anybody can make one: a trace of each would let strangers fill the audit trail.
+        Reason::ForeignIssuer => (StatusCode::FORBIDDEN, "foreign-issuer", Level::WARN, None, Call),
+        Reason::WrongPurpose => (StatusCode::FORBIDDEN, "wrong-purpose", Level::WARN, REFUSED, Call),
+        Reason::WrongTenant => (StatusCode::FORBIDDEN, "wrong-tenant", Level::WARN, REFUSED, Call),
+        Reason::CertificateRevoked { .. } => {
+            (StatusCode::FORBIDDEN, "certificate-revoked", Level::WARN, REFUSED, Call)
+        }
+        Reason::CertificateSuperseded => {
+            (StatusCode::FORBIDDEN, "certificate-superseded", Level::INFO, REFUSED, Call)
+        }
+        Reason::UnknownDevice => (StatusCode::FORBIDDEN, "unknown-device", Level::WARN, REFUSED, Call),
+        Reason::PersonLocked => (StatusCode::FORBIDDEN, "person-locked", Level::WARN, REFUSED, Call),
+        Reason::SignInFirst => (StatusCode::UNAUTHORIZED, "sign-in-first", Level::DEBUG, None, SignIn),
+        Reason::SessionElsewhere => {
+            (StatusCode::UNAUTHORIZED, "session-elsewhere", Level::WARN, Some("session.elsewhere"), SignIn)
+        }
+        Reason::PolicyDenied { .. } => {
+            (StatusCode::FORBIDDEN, "policy-denied", Level::WARN, Some("policy.denied"), First)
+        }
+        Reason::OutsideHours => {
+            (StatusCode::FORBIDDEN, "outside-hours", Level::INFO, Some("policy.denied"), First)
+        }
+        Reason::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", Level::WARN, None, Again),
+        Reason::Blocked => (StatusCode::FORBIDDEN, "blocked", Level::WARN, Some("sign-in.blocked"), Call),
+        Reason::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "misdirected", Level::INFO, None, Again),
+        Reason::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", Level::INFO, None, First),
+        Reason::CrossSite => (StatusCode::FORBIDDEN, "cross-site", Level::WARN, None, First),
+        Reason::NotFound => (StatusCode::NOT_FOUND, "not-found", Level::DEBUG, None, First),
+        Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method", Level::DEBUG, None, First),
+        Reason::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", Level::INFO, None, First),
+        Reason::BackendDown => (StatusCode::BAD_GATEWAY, "backend-down", Level::ERROR, None, AgainAfter(20)),
+        Reason::BackendSlow => (StatusCode::GATEWAY_TIMEOUT, "backend-slow", Level::ERROR, None, Again),
+        Reason::BackendBroken => (StatusCode::BAD_GATEWAY, "backend-broken", Level::ERROR, None, Again),
+        Reason::StoreStale => {
+            (StatusCode::SERVICE_UNAVAILABLE, "store-stale", Level::ERROR, None, AgainAfter(10))
+        }
+        Reason::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", Level::WARN, None, AgainAfter(10)),
+        Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", Level::ERROR, None, Again),
+    };
+    Manner { status, key, level, audit, step }
+}
+
+const REFUSED: Option<&str> = Some("certificate.refused");
+
+/// The answer to a refused request, as a page or as `application/problem+json`; writes the one
+/// log line.
+#[must_use]
+pub fn respond(reason: &Reason, visit: &Visit) -> Response<Body> {
+    note(reason, &visit.request_id, visit.tenant.id.as_str(), &visit.address.to_string());
+    let told = Told::new(reason, Head::of(visit), visit.now);
+    told.respond(reason, &visit.again, visit.json, &visit.browser)
+}
+
+/// The same for a request that reached nobody's door: no host of ours, or none at all.
+#[must_use]
+pub fn respond_to_nobody(
+    reason: &Reason,
+    request_id: &str,
+    address: std::net::IpAddr,
+    now: Time,
+    json: bool,
+) -> Response<Body> {
+    note(reason, request_id, "", &address.to_string());
+    Told::new(reason, Head::nobody(request_id), now).respond(reason, "/", json, "")
+}
+
+fn note(reason: &Reason, request: &str, tenant: &str, address: &str) {
+    let manner = manner(reason);
+    let (refused, status) = (manner.key, manner.status.as_u16());
+    let rule = match reason {
+        Reason::PolicyDenied { rule } => rule.as_deref().unwrap_or("none"),
+        _ => "",
+    };
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(refused, status, request, tenant, address, rule, "request refused")
+        };
+    }
+    match manner.level {
+        Level::ERROR => line!(error),
+        Level::WARN => line!(warn),
+        Level::INFO => line!(info),
+        _ => line!(debug),
+    }
+}
+
+/// A refusal in words.
+struct Told {
+    head: Head,
+    words: &'static Words,
+    manner: Manner,
+    title: String,
+    text: String,
+    next: String,
+    wait: Option<u64>,
+}
+
+impl Told {
+    fn new(reason: &Reason, head: Head, now: Time) -> Self {
+        let manner = manner(reason);
+        let words = Words::of(head.language);
+        let tenant = if head.tenant.is_empty() { "The site" } else { &head.tenant };
+        let mut gaps = vec![
+            ("host", FluentValue::from(head.host.clone())),
+            ("tenant", FluentValue::from(tenant.to_owned())),
+        ];
+        let mut wait = match manner.step {
+            NextStep::AgainAfter(secs) => Some(secs),
+            _ => None,
+        };
+        match reason {
+            Reason::CertificateExpired { on: day }
+            | Reason::CertificateNotYetValid { from: day }
+            | Reason::CertificateRevoked { on: day } => gaps.push(("day", day_words(*day, now).into())),
+            Reason::TooMany { until } => {
+                let secs = until.since(now).as_secs().max(1);
+                wait = Some(secs);
+                let unit = if secs < 60 {
+                    "seconds"
+                } else if secs < 7200 {
+                    "minutes"
+                } else {
+                    "hours"
+                };
+                gaps.push(("wait", unit.into()));
+                gaps.push(("seconds", whole(secs)));
+                gaps.push(("minutes", whole(secs.div_ceil(60))));
+                gaps.push(("hours", whole(secs.div_ceil(3600))));
+            }
+            Reason::BadRequest(what) => gaps.push(("what", (*what).into())),
+            _ => {}
+        }
+        let say = |part: &str| words.get(&format!("{}-{part}", manner.key), &gaps);
+        let (title, text, next) = (say("title"), say("text"), say("next"));
+        Self { head, words, manner, title, text, next, wait }
+    }
+
+    fn respond(self, reason: &Reason, again: &str, json: bool, browser: &str) -> Response<Body> {
+        let (status, wait) = (self.manner.status, self.wait);
+        let mut response = if json { self.problem() } else { self.page(reason, again, browser) };
+        let headers = response.headers_mut();
+        headers.insert(VARY, HeaderValue::from_static("accept, accept-language"));
+        let retried = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+        if let Some(secs) = wait.filter(|_| retried) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(secs));
+        }
+        response
+    }
+
+    /// RFC 9457.
+    fn problem(self) -> Response<Body> {
+        let problem = serde_json::json!({
+            "type": format!("urn:portcullis:refusal:{}", self.manner.key),
+            "title": self.title,
+            "status": self.manner.status.as_u16(),
+            "detail": self.text,
+            "instance": self.head.request,
+            "next": self.next,
+        });
+        let mut response = page::respond(self.manner.status, problem.to_string(), &self.head.host);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+    }
+
+    fn page(self, reason: &Reason, again: &str, browser: &str) -> Response<Body> {
+        let Self { head, words, manner, title, text, next, wait } = self;
+        let press = |key: &str, href: &str| Some(Press { label: words.get(key, &[]), href: href.to_owned() });
+        let press = match manner.step {
+            NextStep::Call => None,
+            NextStep::Again | NextStep::AgainAfter(_) => press("press-again", again),
+            NextStep::SignIn => press("press-sign-in", "/"),
+            NextStep::First => press("press-first", "/"),
+        };
+        let telephone = FluentValue::from(head.telephone.clone());
+        let request = FluentValue::from(head.request.clone());
+        let helped = matches!(reason, Reason::NoCertificate);
+        let refused = Refused {
+            title,
+            text,
+            next,
+            call: words.get("press-call", &[("telephone", telephone)]),
+            say_number: words.get("say-number", &[("request", request)]),
+            questions: if helped { questions(words) } else { Vec::new() },
+            help_title: words.get("help-title", &[]),
+            help: if helped { help(words, browser) } else { Vec::new() },
+            by_itself: matches!(manner.step, NextStep::AgainAfter(_)),
+            wait,
+            press,
+            page: head,
+        };
+        refused.response(manner.status)
+    }
+}
+
+fn questions(words: &Words) -> Vec<(String, String)> {
+    (1..=9)
+        .map_while(|n| {
+            let question = words.find(&format!("no-certificate-q{n}"), &[])?;
+            Some((question, words.get(&format!("no-certificate-a{n}"), &[])))
+        })
+        .collect()
+}
+
+/// How to install, the person's own platform first.
+fn help(words: &Words, browser: &str) -> Vec<(String, String)> {
+    let mut keys = vec!["windows", "mac", "linux", "firefox", "ios", "android"];
+    let mine = [
+        ("Firefox", "firefox"),
+        ("iPhone", "ios"),
+        ("iPad", "ios"),
+        ("Android", "android"),
+        ("Mac", "mac"),
+        ("Linux", "linux"),
+        ("Windows", "windows"),
+    ];
+    if let Some((_, key)) = mine.iter().find(|(mark, _)| browser.contains(mark)) {
+        keys.retain(|other| other != key);
+        keys.insert(0, key);
+    }
+    keys.iter()
+        .map(|key| (words.get(&format!("help-{key}"), &[]), words.get(&format!("help-{key}-text"), &[])))
+        .collect()
+}
+
+/// "3 November", with the year where it is another than this one.
+fn day_words(day: Time, now: Time) -> String {
+    let this_year = day.format("%Y") == now.format("%Y");
+    if this_year { day.format("%-d %B") } else { day.day() }
+}
+
+fn whole(number: u64) -> FluentValue<'static> {
+    FluentValue::from(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::web::visit::tests::visit;
+    use http_body_util::BodyExt;
+    use std::time::Duration;
+
+    /// One of each.
+    pub(crate) fn reasons() -> Vec<Reason> {
+        let now = visit().now;
+        vec![
+            Reason::NoCertificate,
+            Reason::CertificateExpired { on: now.minus(Duration::from_secs(18 * 86_400)) },
+            Reason::CertificateNotYetValid { from: now.plus(Duration::from_secs(86_400)) },
+            Reason::ForeignIssuer,
+            Reason::WrongPurpose,
+            Reason::WrongTenant,
+            Reason::CertificateRevoked { on: now.minus(Duration::from_secs(18 * 86_400)) },
+            Reason::CertificateSuperseded,
+            Reason::UnknownDevice,
+            Reason::PersonLocked,
+            Reason::SignInFirst,
+            Reason::SessionElsewhere,
+            Reason::PolicyDenied { rule: Some("Payments".to_owned()) },
+            Reason::OutsideHours,
+            Reason::TooMany { until: now.plus(Duration::from_secs(60)) },
+            Reason::Blocked,
+            Reason::Misdirected,
+            Reason::BadRequest("the path holds a control character"),
+            Reason::CrossSite,
+            Reason::NotFound,
+            Reason::MethodNotAllowed,
+            Reason::TooLarge,
+            Reason::BackendDown,
+            Reason::BackendSlow,
+            Reason::BackendBroken,
+            Reason::StoreStale,
+            Reason::Busy,
+            Reason::Internal,
+        ]
+    }
+
+    async fn body(response: Response<Body>) -> String {
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_reason_has_its_words_and_the_telephone() {
+        for reason in reasons() {
+            let response = respond(&reason, &visit());
+            assert_eq!(response.status(), manner(&reason).status, "{reason:?}");
+            let html = body(response).await;
+            assert!(html.contains("tel:+41445550177"), "{reason:?}");
+            assert!(html.contains("QF-308-122"), "{reason:?}");
+            for part in ["title", "text", "next"] {
+                assert!(!html.contains(&format!("{}-{part}", manner(&reason).key)), "{reason:?} {part}");
+            }
+            assert!(!html.contains("{ $") && !html.contains("{$"), "{reason:?}: a gap is open");
+            for blame in ["error", "Error", "invalid", "Invalid", "failed", "Failed"] {
+                assert!(!html.contains(blame), "{reason:?} says {blame}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn programs_get_a_problem() {
+        for reason in reasons() {
+            let response = respond(&reason, &Visit { json: true, ..visit() });
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+            let problem: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
+            assert_eq!(problem["status"], manner(&reason).status.as_u16());
+            assert_eq!(problem["instance"], "QF-308-122");
+            for field in ["type", "title", "detail", "next"] {
+                assert!(problem[field].as_str().is_some_and(|text| !text.is_empty()), "{reason:?} {field}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn days_and_waits_are_said_in_words() {
+        let mut told = Vec::new();
+        for reason in reasons() {
+            told.push(body(respond(&reason, &visit())).await);
+        }
+        let told = told.join("\n");
+        assert!(told.contains("Your certificate ended on 3 November"));
+        assert!(told.contains("the next one is heard only in one minute."));
+        let until = visit().now.plus(Duration::from_secs(600));
+        let response = respond(&Reason::TooMany { until }, &visit());
+        assert_eq!(response.headers()[RETRY_AFTER], "600");
+        assert!(body(response).await.contains("heard only in 10 minutes."));
+    }
+
+    #[tokio::test]
+    async fn nobody_learns_of_a_tenant() {
+        let address = std::net::IpAddr::from([127, 0, 0, 1]);
+        let reason = Reason::BadRequest("it names no site of ours");
+        let html = body(respond_to_nobody(&reason, "QF-308-122", address, Time::default(), false)).await;
+        assert!(html.contains("it names no site of ours") && !html.contains("tel:"));
+    }
+
+    #[tokio::test]
+    async fn a_strange_request_is_escaped() {
+        let mut visit = visit();
+        visit.again = "/\"><script>alert(1)</script>".to_owned();
+        visit.host = "\"><script>".to_owned();
+        let html = body(respond(&Reason::BackendDown, &visit)).await;
+        assert!(!html.contains("<script>"));
+    }
+}
