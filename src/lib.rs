@@ -3,12 +3,17 @@
 pub mod audit;
 pub mod auth;
 pub mod ca;
+pub mod console;
 pub mod crypto;
 pub mod domain;
 pub mod enrolment;
 pub mod notify;
+pub mod phone;
 pub mod policy;
+pub mod portal;
 pub mod proxy;
+pub mod public;
+pub mod sign_in;
 pub mod store;
 pub mod web;
 pub mod world;

@@ -1,0 +1,98 @@
+//! The certificate authorities: show them, hand their certificates out. Signs nothing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::output::{Output, columns};
+use super::{Acts, CommandError, Kind};
+use crate::ca::{chain, pem_of};
+use crate::crypto::sha256;
+use crate::domain::certificate::{Issuer, IssuerKind};
+
+/// What to do with the CAs.
+#[derive(Clone, Serialize, Deserialize, clap::Subcommand)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Show the CAs: what they sign, until when, their fingerprints
+    Show {
+        /// Print the root certificate of one as PEM: devices, staff or server
+        #[arg(long, value_name = "CA", value_parser = kind)]
+        pem: Option<IssuerKind>,
+    },
+}
+
+impl Acts {
+    pub(super) fn ca(&self, command: Command) -> Result<Output, CommandError> {
+        let Command::Show { pem } = command;
+        let issuers = self.view.issuers();
+        match pem {
+            Some(kind) => root(issuers.iter().map(AsRef::as_ref), kind),
+            None => Ok(self.show_issuers(issuers.iter().map(AsRef::as_ref))),
+        }
+    }
+
+    fn show_issuers<'a>(&self, issuers: impl Iterator<Item = &'a Issuer>) -> Output {
+        let now = self.now();
+        let mut rows = Vec::new();
+        let mut shown = Vec::new();
+        for issuer in issuers {
+            let fault = chain::check(issuer, now).err().map(|fault| fault.to_string());
+            let key = self.authority.as_ref().is_some_and(|ca| ca.issuers().any(|own| own.id == issuer.id));
+            let state = match &fault {
+                Some(fault) => fault.clone(),
+                None if issuer.issues => "issues".to_owned(),
+                None => "verifies".to_owned(),
+            };
+            rows.push([
+                issuer.id.to_string(),
+                issuer.kind.as_str().to_owned(),
+                state,
+                issuer.not_after.format("%Y-%m-%d"),
+                fingerprint(&issuer.root_der),
+            ]);
+            shown.push(json!({
+                "id": issuer.id.as_str(),
+                "kind": issuer.kind,
+                "issues": issuer.issues,
+                "key_is_open": key,
+                "not_after": issuer.not_after.to_string(),
+                "fault": fault,
+                "sha256": fingerprint(&issuer.der),
+                "root_sha256": fingerprint(&issuer.root_der),
+                "crl_url": self.authority.as_ref().map(|ca| ca.crl_url(&issuer.id)),
+            }));
+        }
+        let none = "There is no CA yet: `portcullis init` makes them.";
+        let mut lines = columns(["ca", "for", "state", "until", "sha-256 of its root"], &rows, none);
+        lines.push(String::new());
+        lines.push("Browsers must trust the root of `server` where doors use the built-in CA:".to_owned());
+        lines.push("  portcullis ca show --pem server > root.crt".to_owned());
+        Output::new(json!({ "issuers": shown }), lines)
+    }
+}
+
+fn root<'a>(mut issuers: impl Iterator<Item = &'a Issuer>, kind: IssuerKind) -> Result<Output, CommandError> {
+    let issuer = issuers.find(|issuer| issuer.kind == kind).ok_or_else(|| {
+        CommandError::new(
+            Kind::NotFound,
+            format!("there is no CA for `{}`", kind.as_str()),
+            "`portcullis ca show` shows those there are",
+        )
+    })?;
+    let pem = pem_of(&issuer.root_der);
+    let lines = pem.lines().map(ToOwned::to_owned).collect();
+    Ok(Output::new(json!({ "pem": pem, "sha256": fingerprint(&issuer.root_der) }), lines))
+}
+
+/// As browsers show it: pairs of hexadecimal digits with colons.
+fn fingerprint(der: &[u8]) -> String {
+    let pairs: Vec<String> = sha256(der).iter().map(|byte| format!("{byte:02X}")).collect();
+    pairs.join(":")
+}
+
+fn kind(text: &str) -> Result<IssuerKind, String> {
+    [IssuerKind::Devices, IssuerKind::Staff, IssuerKind::Server]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
+        .ok_or_else(|| "write devices, staff or server".to_owned())
+}

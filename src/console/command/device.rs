@@ -1,0 +1,224 @@
+//! Devices: list, revoke. Issuing and renewing are in `issue`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::output::{Output, columns};
+use super::person::count;
+use super::which::{WhichDevice, WhichPerson};
+use super::{Acts, CommandError, Kind, confirmed};
+use crate::audit::{Entry, Event};
+use crate::ca::Encoding;
+use crate::domain::TenantId;
+use crate::domain::certificate::{Certificate, CertificateState, RevocationReason};
+use crate::domain::device::{Device, DeviceState};
+use crate::store::table::{self, Key, Record as _, Stored};
+
+/// What to do with devices.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Record a device and issue its certificate.
+    Issue {
+        /// Whose.
+        person: WhichPerson,
+        /// As its owner calls it.
+        name: String,
+        /// Modern or compatible.
+        #[serde(with = "encoding")]
+        encoding: Encoding,
+    },
+    /// Issue another certificate for a device.
+    Renew {
+        /// Which.
+        device: WhichDevice,
+        /// Modern or compatible.
+        #[serde(with = "encoding")]
+        encoding: Encoding,
+    },
+    /// Show devices.
+    List {
+        /// Of a tenant, or of one person of it.
+        of: String,
+    },
+    /// Switch a device off for good.
+    Revoke {
+        /// Which.
+        device: WhichDevice,
+        /// Why.
+        reason: RevocationReason,
+        /// Confirmed.
+        yes: bool,
+    },
+}
+
+impl Command {
+    pub(super) const fn signs(&self) -> bool {
+        matches!(self, Self::Issue { .. } | Self::Renew { .. })
+    }
+}
+
+impl Acts {
+    pub(super) async fn device(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        match command {
+            Command::Issue { person, name, encoding } => self.issue(actor, &person, &name, encoding).await,
+            Command::Renew { device, encoding } => self.renew(actor, &device, encoding).await,
+            Command::List { of } => self.list_devices(&of).await,
+            Command::Revoke { device, reason, yes } => self.revoke(actor, &device, reason, yes).await,
+        }
+    }
+
+    async fn list_devices(&self, of: &str) -> Result<Output, CommandError> {
+        let devices: Vec<Stored<Device>> = if of.contains('/') {
+            let which: WhichPerson =
+                of.parse().map_err(|error: super::which::Unclear| usage(&error.to_string()))?;
+            self.find_person(&which).await?;
+            self.read_all(&table::devices(&which.tenant, &which.person)).await?
+        } else {
+            let id = TenantId::parse(of).map_err(|error| usage(&error.to_string()))?;
+            self.read_all(&Key::of(
+                Device::TABLE,
+                &[self.find_tenant(&id).await?.record.id.as_str().as_bytes()],
+            ))
+            .await?
+        };
+        let certificates = self.read_all::<Certificate>(&table::all::<Certificate>()).await?;
+        let mut rows = Vec::new();
+        let mut shown = Vec::new();
+        for Stored { record: device, .. } in &devices {
+            let mut own: Vec<&Certificate> = certificates
+                .iter()
+                .map(|read| &read.record)
+                .filter(|one| one.tenant == device.tenant && one.device == device.id)
+                .collect();
+            own.sort_by_key(|one| one.not_before);
+            let until = own.last().map_or_else(
+                || "-".to_owned(),
+                |one| {
+                    let state = one.state.as_str();
+                    format!("until {}, {state}", one.not_after.format("%Y-%m-%d"))
+                },
+            );
+            rows.push([
+                format!("{}/{}", device.tenant, device.person),
+                device.name.clone(),
+                device.state.as_str().to_owned(),
+                until,
+                device.id.to_string(),
+            ]);
+            shown.push(json!({
+                "tenant": device.tenant.as_str(),
+                "person": device.person.as_str(),
+                "id": device.id.as_str(),
+                "name": device.name,
+                "state": device.state.as_str(),
+                "issued_by": device.issued_by,
+                "released_by": device.released_by,
+                "certificates": own.iter().map(|one| certificate(one)).collect::<Vec<_>>(),
+            }));
+        }
+        let none = format!("`{of}` has no device yet: `portcullis device issue TENANT/PERSON --name laptop`");
+        let lines = columns(["person", "device", "state", "certificate", "id"], &rows, &none);
+        Ok(Output::new(json!({ "devices": shown }), lines))
+    }
+
+    async fn revoke(
+        &self,
+        actor: &str,
+        which: &WhichDevice,
+        reason: RevocationReason,
+        yes: bool,
+    ) -> Result<Output, CommandError> {
+        let (person, device) = self.find_device(which).await?;
+        let live: Vec<Stored<Certificate>> = self
+            .read_all::<Certificate>(&table::all::<Certificate>())
+            .await?
+            .into_iter()
+            .filter(|read| {
+                read.record.tenant == device.record.tenant && read.record.device == device.record.id
+            })
+            .filter(|read| !matches!(read.record.state, CertificateState::Revoked { .. }))
+            .collect();
+        if live.is_empty() && device.record.state == DeviceState::Retired {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("`{which}` is switched off already"),
+                "nothing is to be done",
+            ));
+        }
+        let sessions: Vec<_> = self
+            .sessions_of(&which.person)
+            .await?
+            .into_iter()
+            .filter(|read| read.record.device == device.record.id)
+            .collect();
+        confirmed(
+            yes,
+            &format!(
+                "{} of {} would be switched off for good: {} and {} of it end at once",
+                device.record.name,
+                person.record.name,
+                count(live.len(), "certificate"),
+                count(sessions.len(), "session"),
+            ),
+        )?;
+        let at = self.now();
+        let mut writes =
+            vec![table::replace(&device, &Device { state: DeviceState::Retired, ..device.record.clone() })];
+        writes.extend(live.iter().map(|read| {
+            let state = CertificateState::Revoked { reason, at };
+            table::replace(read, &Certificate { state, ..read.record.clone() })
+        }));
+        // Present: a session that takes a step at this moment makes us look again.
+        writes.extend(sessions.iter().map(|read| table::delete_present(table::session(&read.record.token))));
+        let serials: Vec<&str> = live.iter().map(|read| read.record.serial.as_str()).collect();
+        let entry = Entry::new(actor, Event::CertificateRevoked)
+            .tenant(&device.record.tenant)
+            .whom(format!("device:{}", device.record.id))
+            .detail("reason", reason.as_str())
+            .detail("serials", serials.join(" "));
+        self.record(entry, writes).await?;
+        let lines = vec![
+            format!(
+                "{} of {} is switched off: {} revoked, {} ended.",
+                device.record.name,
+                person.record.name,
+                count(live.len(), "certificate"),
+                count(sessions.len(), "session"),
+            ),
+            format!("For a new one: `portcullis device issue {} --name NAME`", which.person),
+        ];
+        Ok(Output::new(json!({ "revoked": serials, "sessions_ended": sessions.len() }), lines))
+    }
+}
+
+pub(super) fn certificate(one: &Certificate) -> serde_json::Value {
+    json!({
+        "serial": one.serial,
+        "state": one.state.as_str(),
+        "not_before": one.not_before.to_string(),
+        "not_after": one.not_after.to_string(),
+        "issuer": one.issuer.as_str(),
+        "sha256": data_encoding::HEXLOWER.encode(&one.fingerprint),
+        "issued_by": one.issued_by,
+    })
+}
+
+fn usage(what: &str) -> CommandError {
+    CommandError::new(Kind::Usage, what, "name a tenant, or a person as TENANT/PERSON")
+}
+
+/// The encoding by its name.
+mod encoding {
+    use super::Encoding;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(encoding: &Encoding, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(encoding.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Encoding, D::Error> {
+        let text = String::deserialize(from)?;
+        Encoding::parse(&text).ok_or_else(|| de::Error::custom("an encoding is modern or compatible"))
+    }
+}

@@ -1,0 +1,217 @@
+//! The operations behind the command line, the control socket and the desk: one noun, one file.
+//! Each changes the store through the ledger, in the name of the actor it is given. Knows no
+//! socket, no page and no terminal; who may call it is decided before.
+
+pub mod audit;
+pub mod ca;
+pub mod code;
+pub mod device;
+pub mod doctor;
+pub mod founding;
+mod issue;
+pub mod output;
+pub mod person;
+pub mod policy;
+pub mod route;
+pub mod tenant;
+pub mod which;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::audit::{Ledger, RecordError};
+use crate::auth::throttle::Throttles;
+use crate::ca::Authority;
+use crate::domain::Time;
+use crate::enrolment::first_visit::FirstVisits;
+use crate::store::table::{self, Key, Record, Stored};
+use crate::store::view::View;
+use crate::store::{Revision, StoreError, Write};
+use crate::world::World;
+
+pub use output::Output;
+
+/// Something to do. Deliberately without `Debug`: a code may stand in it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Tenants.
+    Tenant(tenant::Command),
+    /// Where a tenant's requests go.
+    Route(route::Command),
+    /// People.
+    Person(person::Command),
+    /// Devices and their certificates.
+    Device(device::Command),
+    /// The certificate authorities.
+    Ca(ca::Command),
+    /// Six-digit codes.
+    Code(code::Command),
+    /// Rules.
+    Policy(policy::Command),
+    /// The audit trail.
+    Audit(audit::Command),
+    /// Whether all is well.
+    Doctor,
+}
+
+impl Command {
+    /// Whether it needs the keys of the CA, and so the passphrase.
+    #[must_use]
+    pub const fn signs(&self) -> bool {
+        matches!(self, Self::Device(device) if device.signs())
+    }
+}
+
+/// What the operations act on.
+pub struct Acts {
+    /// The only way to change anything.
+    pub ledger: Arc<Ledger>,
+    /// What the gate sees.
+    pub view: Arc<View>,
+    /// The CA, on nodes that hold its keys and were given the passphrase.
+    pub authority: Option<Arc<Authority>>,
+    /// Wrong tries.
+    pub throttles: Arc<Throttles>,
+    /// First visits, for codes.
+    pub first_visits: Arc<FirstVisits>,
+    /// Time and chance.
+    pub world: World,
+    /// What the configuration says that the store does not.
+    pub site: Site,
+}
+
+/// What the configuration says that the store does not.
+#[derive(Clone, Debug, Default)]
+pub struct Site {
+    /// Hosts that have a door, with the tenant it belongs to.
+    pub doors: BTreeSet<(String, String)>,
+    /// `:8443`, or nothing where browsers need no port.
+    pub port_suffix: String,
+    /// Whether mail can leave.
+    pub mail: bool,
+}
+
+impl Acts {
+    /// Does it, in the name of `actor` (as in the audit trail: `local:1000`).
+    ///
+    /// # Errors
+    /// What was wrong, with the next step.
+    pub async fn run(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        // A conflict left no trace: somebody else was faster, and what is true now is looked at again.
+        for _ in 1..TRIES_MAX {
+            match self.once(actor, command.clone()).await {
+                Err(error) if error.kind == Kind::Conflict => {}
+                done => return done,
+            }
+        }
+        self.once(actor, command).await
+    }
+
+    async fn once(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        match command {
+            Command::Tenant(command) => self.tenant(actor, command).await,
+            Command::Route(command) => self.route(actor, command).await,
+            Command::Person(command) => self.person(actor, command).await,
+            Command::Device(command) => self.device(actor, command).await,
+            Command::Ca(command) => self.ca(command),
+            Command::Code(command) => self.code(actor, command).await,
+            Command::Policy(command) => self.policy(actor, command).await,
+            Command::Audit(command) => self.audit(command).await,
+            Command::Doctor => self.doctor().await,
+        }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.world.now()
+    }
+
+    async fn read<R: Record>(&self, key: &Key) -> Result<Option<Stored<R>>, CommandError> {
+        Ok(table::get(&**self.ledger.store(), key).await?)
+    }
+
+    async fn read_all<R: Record>(&self, prefix: &Key) -> Result<Vec<Stored<R>>, CommandError> {
+        Ok(table::list(&**self.ledger.store(), prefix).await?)
+    }
+
+    async fn record(&self, entry: crate::audit::Entry, writes: Vec<Write>) -> Result<Revision, CommandError> {
+        Ok(self.ledger.record(entry, writes).await?)
+    }
+}
+
+/// Why a command was not done: what is wrong, and the next step. Both are for the person at the
+/// terminal and hold no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{what}: {next}")]
+pub struct CommandError {
+    /// What kind of mistake.
+    pub kind: Kind,
+    /// What is wrong.
+    pub what: String,
+    /// What to do about it.
+    pub next: String,
+}
+
+/// What kind of mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The command itself is wrong.
+    Usage,
+    /// There is no such thing.
+    NotFound,
+    /// There is one already.
+    Exists,
+    /// The rules of the house say no.
+    Refused,
+    /// It wants `--yes`.
+    Unconfirmed,
+    /// Somebody else changed it in the same moment.
+    Conflict,
+    /// Something failed.
+    Failed,
+}
+
+impl CommandError {
+    /// What is wrong, and the next step.
+    #[must_use]
+    pub fn new(kind: Kind, what: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), next: next.into() }
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::new(Kind::Failed, error.to_string(), "run `portcullis doctor`")
+    }
+}
+
+impl From<RecordError> for CommandError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Conflict => Self::new(
+                Kind::Conflict,
+                "somebody else changed it in the same moment",
+                "look at it again and repeat the command",
+            ),
+            RecordError::Store(error) => error.into(),
+        }
+    }
+}
+
+/// A command meets somebody else's change this often before it gives up.
+const TRIES_MAX: u32 = 5;
+
+/// Wants `--yes` before something falls.
+fn confirmed(yes: bool, falls: &str) -> Result<(), CommandError> {
+    if yes {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        Kind::Unconfirmed,
+        falls,
+        "repeat the command with `--yes` if that is what you want",
+    ))
+}

@@ -1,0 +1,444 @@
+//! People: add, list, lock, unlock. Their devices are elsewhere.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::output::{Output, columns};
+use super::which::WhichPerson;
+use super::{Acts, CommandError, Kind, confirmed};
+use crate::audit::{Entry, Event};
+use crate::domain::device::Device;
+use crate::domain::person::{Person, Role, Standing};
+use crate::domain::session::Session;
+use crate::domain::{DeviceId, PersonId, TenantId, Time};
+use crate::store::table::{self, Stored};
+
+/// What to do with people.
+#[derive(Clone, Serialize, Deserialize, clap::Subcommand)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Record a client, or with --role someone who runs the gate
+    Add(Box<Add>),
+    /// Show a tenant's people; `staff` are those who run the gate
+    List {
+        /// Whose
+        tenant: TenantId,
+    },
+    /// Keep a person out: every session ends at once
+    Lock {
+        /// Who: TENANT/PERSON
+        person: WhichPerson,
+        /// Why, for the desk
+        #[arg(long)]
+        why: String,
+        /// For so many hours; until unlocked where you give none
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8760))]
+        hours: Option<u32>,
+        /// Yes, every session of theirs ends now
+        #[arg(long)]
+        #[serde(default)]
+        yes: bool,
+    },
+    /// Let a person in again, and forget wrong tries
+    Unlock {
+        /// Who: TENANT/PERSON
+        person: WhichPerson,
+    },
+}
+
+/// A new person.
+#[derive(Clone, Serialize, Deserialize, clap::Args)]
+pub struct Add {
+    /// Whose client; `staff` for those who run the gate
+    pub tenant: TenantId,
+    /// As people write it: "Anna Muster"
+    #[arg(long)]
+    pub name: String,
+    /// Short name; made of the name where you give none
+    #[arg(long)]
+    pub id: Option<PersonId>,
+    /// E-mail address; may be repeated, notices go to all
+    #[arg(long = "email")]
+    #[serde(default)]
+    pub emails: Vec<String>,
+    /// The number that support rings back: "+41 79 555 01 23"
+    #[arg(long)]
+    pub telephone: Option<String>,
+    /// Group that rules name; may be repeated; `clients` for clients where you give none
+    #[arg(long = "group")]
+    #[serde(default)]
+    pub groups: Vec<String>,
+    /// For staff: owner, operator, support or auditor; may be repeated
+    #[arg(long = "role", value_parser = role)]
+    #[serde(default)]
+    pub roles: Vec<Role>,
+}
+
+impl Acts {
+    pub(super) async fn person(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        match command {
+            Command::Add(add) => self.add_person(actor, *add).await,
+            Command::List { tenant } => self.list_people(&tenant).await,
+            Command::Lock { person, why, hours, yes } => self.lock(actor, &person, why, hours, yes).await,
+            Command::Unlock { person } => self.unlock(actor, &person).await,
+        }
+    }
+
+    async fn add_person(&self, actor: &str, add: Add) -> Result<Output, CommandError> {
+        let tenant = self.find_tenant(&add.tenant).await?.record;
+        let person = new_person(add, self.now())?;
+        let key = table::person(&person.tenant, &person.id);
+        if self.read::<Person>(&key).await?.is_some() {
+            return Err(CommandError::new(
+                Kind::Exists,
+                format!("there is a person `{}/{}` already", person.tenant, person.id),
+                "give this one another --id",
+            ));
+        }
+        let entry = Entry::new(actor, Event::PersonCreated)
+            .tenant(&tenant.id)
+            .whom(format!("person:{}/{}", person.tenant, person.id))
+            .detail("roles", roles(&person));
+        self.record(entry, vec![table::create(&person)]).await?;
+        let which = format!("{}/{}", person.tenant, person.id);
+        let lines = vec![
+            format!("{} is recorded as `{which}`.", person.name),
+            format!("Next: `portcullis device issue {which} --name laptop`"),
+        ];
+        Ok(Output::new(shown(&person, self.now()), lines))
+    }
+
+    async fn list_people(&self, tenant: &TenantId) -> Result<Output, CommandError> {
+        let tenant = self.find_tenant(tenant).await?.record;
+        let people: Vec<Person> =
+            self.read_all(&table::persons(&tenant.id)).await?.into_iter().map(|read| read.record).collect();
+        let now = self.now();
+        let rows: Vec<[String; 5]> = people
+            .iter()
+            .map(|person| {
+                let part = if tenant.id.is_staff() {
+                    roles(person)
+                } else {
+                    person.groups.iter().cloned().collect::<Vec<_>>().join(" ")
+                };
+                [
+                    format!("{}/{}", person.tenant, person.id),
+                    person.name.clone(),
+                    standing(person, now),
+                    part,
+                    person.telephone.clone().unwrap_or_else(|| "-".to_owned()),
+                ]
+            })
+            .collect();
+        let part = if tenant.id.is_staff() { "roles" } else { "groups" };
+        let none =
+            format!("`{}` has nobody yet: `portcullis person add {} --name NAME`", tenant.id, tenant.id);
+        let lines = columns(["person", "name", "standing", part, "telephone"], &rows, &none);
+        let people: Vec<_> = people.iter().map(|person| shown(person, now)).collect();
+        Ok(Output::new(json!({ "people": people }), lines))
+    }
+
+    async fn lock(
+        &self,
+        actor: &str,
+        which: &WhichPerson,
+        why: String,
+        hours: Option<u32>,
+        yes: bool,
+    ) -> Result<Output, CommandError> {
+        let read = self.find_person(which).await?;
+        let person = &read.record;
+        if person.standing == Standing::Closed {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("`{which}` is closed for good"),
+                "nothing is to be done",
+            ));
+        }
+        self.keep_an_owner(person).await?;
+        let sessions = self.sessions_of(which).await?;
+        confirmed(
+            yes,
+            &format!(
+                "{} would be kept out, and {} of theirs would end at once",
+                person.name,
+                count(sessions.len(), "session")
+            ),
+        )?;
+        let until =
+            hours.map(|hours| self.now().plus(std::time::Duration::from_secs(u64::from(hours) * 3600)));
+        let locked = Person { standing: Standing::Locked { until, why: why.clone() }, ..person.clone() };
+        let mut writes = vec![table::replace(&read, &locked)];
+        let ended = sessions.len();
+        // Present: a session that takes a step at this moment makes us look again.
+        writes.extend(
+            sessions.iter().map(|session| table::delete_present(table::session(&session.record.token))),
+        );
+        let entry = Entry::new(actor, Event::PersonLocked)
+            .tenant(&which.tenant)
+            .whom(format!("person:{which}"))
+            .detail("why", &why);
+        self.record(entry, writes).await?;
+        let until = until
+            .map_or_else(|| "until unlocked".to_owned(), |until| format!("until {} UTC", until.minute()));
+        let lines = vec![
+            format!("{} is kept out {until}; {} ended.", locked.name, count(ended, "session")),
+            format!("To let them in again: `portcullis person unlock {which}`"),
+        ];
+        Ok(Output::new(shown(&locked, self.now()), lines))
+    }
+
+    async fn unlock(&self, actor: &str, which: &WhichPerson) -> Result<Output, CommandError> {
+        let read = self.find_person(which).await?;
+        if read.record.standing == Standing::Closed {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("`{which}` is closed for good"),
+                "record the person anew",
+            ));
+        }
+        let mut writes = Vec::new();
+        let mut person = read.record.clone();
+        if matches!(person.standing, Standing::Locked { .. }) {
+            // Whether the first visit was ever finished shows by a phone, which that visit pairs.
+            let paired = !self.view.phones(&which.tenant, &which.person).is_empty();
+            person.standing = if paired { Standing::Active } else { Standing::Invited };
+            writes.push(table::replace(&read, &person));
+        }
+        let devices: Vec<Stored<Device>> =
+            self.read_all(&table::devices(&which.tenant, &which.person)).await?;
+        let ids: Vec<DeviceId> = devices.into_iter().map(|device| device.record.id).collect();
+        writes.extend(self.first_visits.void_codes(&which.tenant, &which.person).await?);
+        writes.extend(self.throttles.open_again(&which.tenant, &which.person, &ids).await?);
+        let entry =
+            Entry::new(actor, Event::PersonUnlocked).tenant(&which.tenant).whom(format!("person:{which}"));
+        self.record(entry, writes).await?;
+        let line = format!("{} may come in again; wrong tries are forgotten.", person.name);
+        Ok(Output::line(shown(&person, self.now()), line))
+    }
+
+    pub(super) async fn sessions_of(
+        &self,
+        which: &WhichPerson,
+    ) -> Result<Vec<Stored<Session>>, CommandError> {
+        let all: Vec<Stored<Session>> = self.read_all(&table::all::<Session>()).await?;
+        Ok(all
+            .into_iter()
+            .filter(|read| read.record.tenant == which.tenant && read.record.person == which.person)
+            .collect())
+    }
+
+    /// Refuses to shut out the last owner who can come in.
+    async fn keep_an_owner(&self, person: &Person) -> Result<(), CommandError> {
+        if !person.tenant.is_staff() || !person.roles.contains(&Role::Owner) {
+            return Ok(());
+        }
+        let staff: Vec<Stored<Person>> = self.read_all(&table::persons(&TenantId::staff())).await?;
+        let now = self.now();
+        let another = staff
+            .iter()
+            .map(|read| &read.record)
+            .any(|other| other.id != person.id && other.roles.contains(&Role::Owner) && !other.shut_out(now));
+        if another {
+            return Ok(());
+        }
+        Err(CommandError::new(
+            Kind::Refused,
+            format!("{} is the last owner who can come in", person.name),
+            "record another first: `portcullis person add staff --name NAME --role owner`",
+        ))
+    }
+}
+
+/// Whether a person could be recorded so.
+///
+/// # Errors
+/// What is wrong, with the next step.
+pub fn check(add: &Add) -> Result<(), CommandError> {
+    new_person(add.clone(), Time(0)).map(drop)
+}
+
+/// Checks what was given and makes the record.
+fn new_person(add: Add, now: Time) -> Result<Person, CommandError> {
+    let usage = |what: String, next: &str| CommandError::new(Kind::Usage, what, next);
+    let name = add.name.split_whitespace().collect::<Vec<_>>().join(" ");
+    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        return Err(usage(format!("{:?} is no name", add.name), "give one: --name \"Anna Muster\""));
+    }
+    let id = match add.id {
+        Some(id) => id,
+        None => id_from(&name)
+            .ok_or_else(|| usage(format!("no short name can be made of {name:?}"), "give one: --id anna"))?,
+    };
+    for email in &add.emails {
+        if !is_email(email) {
+            return Err(usage(
+                format!("{email:?} is no e-mail address"),
+                "write one such as anna@example.com",
+            ));
+        }
+    }
+    if let Some(telephone) = &add.telephone
+        && !super::tenant::is_telephone(telephone)
+    {
+        return Err(usage(
+            format!("{telephone:?} cannot be dialled"),
+            "write it with the country's code: --telephone \"+41 79 555 01 23\"",
+        ));
+    }
+    let is_staff = add.tenant.is_staff();
+    if is_staff && add.roles.is_empty() {
+        return Err(usage(
+            "staff need a role".to_owned(),
+            "give one: --role owner, operator, support or auditor",
+        ));
+    }
+    if !is_staff && !add.roles.is_empty() {
+        return Err(usage(
+            "roles are for staff".to_owned(),
+            "record the person in the tenant `staff`, or leave --role out",
+        ));
+    }
+    let mut groups: BTreeSet<String> = add.groups.into_iter().collect();
+    if !groups.iter().all(|group| TenantId::parse(group).is_ok()) {
+        return Err(usage("a group is a-z, 0-9 and '-'".to_owned(), "write --group clients"));
+    }
+    if groups.is_empty() && !is_staff {
+        groups.insert("clients".to_owned());
+    }
+    Ok(Person {
+        tenant: add.tenant,
+        id,
+        name,
+        emails: add.emails,
+        telephone: add.telephone.map(|telephone| telephone.trim().to_owned()),
+        standing: Standing::Invited,
+        groups,
+        roles: add.roles.into_iter().collect(),
+        created: now,
+    })
+}
+
+fn shown(person: &Person, now: Time) -> serde_json::Value {
+    json!({
+        "tenant": person.tenant.as_str(),
+        "id": person.id.as_str(),
+        "name": person.name,
+        "emails": person.emails,
+        "telephone": person.telephone,
+        "standing": standing(person, now),
+        "groups": person.groups,
+        "roles": person.roles,
+        "created": person.created.to_string(),
+    })
+}
+
+fn roles(person: &Person) -> String {
+    person.roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+fn standing(person: &Person, now: Time) -> String {
+    match &person.standing {
+        Standing::Invited => "invited".to_owned(),
+        Standing::Active => "active".to_owned(),
+        Standing::Locked { until: Some(until), .. } if *until <= now => "active".to_owned(),
+        Standing::Locked { until: Some(until), .. } => format!("locked until {} UTC", until.minute()),
+        Standing::Locked { until: None, .. } => "locked".to_owned(),
+        Standing::Closed => "closed".to_owned(),
+    }
+}
+
+/// "Anna Müller-Muster" is `anna-muller-muster`; a name without Latin letters gives none.
+#[must_use]
+pub fn id_from(name: &str) -> Option<PersonId> {
+    use unicode_normalization::UnicodeNormalization;
+    let mut id = String::new();
+    for c in name.nfkd().flat_map(char::to_lowercase) {
+        match c {
+            'a'..='z' | '0'..='9' => id.push(c),
+            c if (c.is_whitespace() || "-.'".contains(c)) && !id.is_empty() && !id.ends_with('-') => {
+                id.push('-')
+            }
+            _ => {}
+        }
+    }
+    id.truncate(ID_CHARS_MAX);
+    PersonId::parse(id.trim_end_matches('-')).ok()
+}
+
+fn is_email(text: &str) -> bool {
+    text.len() <= 254
+        && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c))
+        && text.split_once('@').is_some_and(|(name, host)| {
+            !name.is_empty()
+                && host.contains('.')
+                && !host.contains('@')
+                && !host.starts_with('.')
+                && !host.ends_with('.')
+        })
+}
+
+pub(super) fn count(number: usize, thing: &str) -> String {
+    match number {
+        0 => format!("no {thing}"),
+        1 => format!("1 {thing}"),
+        more => format!("{more} {thing}s"),
+    }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text).ok_or_else(|| "write owner, operator, support or auditor".to_owned())
+}
+
+/// Fits a certificate's common name with the device beside it.
+const NAME_CHARS_MAX: usize = 60;
+
+/// Leaves room for a number behind it.
+const ID_CHARS_MAX: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(tenant: &str) -> Add {
+        Add {
+            tenant: TenantId::parse(tenant).unwrap(),
+            name: "Anna Muster".to_owned(),
+            id: None,
+            emails: vec!["anna@example.com".to_owned()],
+            telephone: Some("+41 79 555 01 23".to_owned()),
+            groups: vec![],
+            roles: vec![],
+        }
+    }
+
+    #[test]
+    fn a_client_is_in_the_group_of_clients_and_has_no_role() {
+        let anna = new_person(add("bank"), Time(0)).unwrap();
+        assert_eq!(anna.id.as_str(), "anna-muster");
+        assert!(anna.groups.contains("clients") && anna.roles.is_empty());
+        assert!(new_person(Add { roles: vec![Role::Owner], ..add("bank") }, Time(0)).is_err());
+        assert!(new_person(add("staff"), Time(0)).is_err());
+    }
+
+    #[test]
+    fn short_names_are_made_of_names() {
+        assert_eq!(id_from("Zoë  O'Brien-Müller").unwrap().as_str(), "zoe-o-brien-muller");
+        assert!(id_from("李小龙").is_none());
+        assert!(id_from(&"x".repeat(200)).is_some());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for bad in
+            ["anna", "a@b", "a b@c.example", "a@b@c.example", "x@y.example\r\nBcc: z@y.example", "a@.example"]
+        {
+            assert!(
+                new_person(Add { emails: vec![bad.to_owned()], ..add("bank") }, Time(0)).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Routes: where a tenant's permitted requests go. Judges nobody.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::output::{Output, columns};
+use super::{Acts, CommandError, Kind};
+use crate::audit::{Entry, Event};
+use crate::domain::TenantId;
+use crate::domain::route::Route;
+use crate::store::table;
+
+/// What to do with routes.
+#[derive(Clone, Serialize, Deserialize, clap::Subcommand)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Say where a tenant's requests go; a route of the same name is replaced
+    Set(Set),
+    /// Show where requests go
+    List {
+        /// Only this tenant's
+        tenant: Option<TenantId>,
+    },
+}
+
+/// A route, new or changed.
+#[derive(Clone, Serialize, Deserialize, clap::Args)]
+pub struct Set {
+    /// Whose
+    pub tenant: TenantId,
+    /// Where they go: http://127.0.0.1:9000
+    #[arg(long)]
+    pub backend: String,
+    /// Name, for logs
+    #[arg(long, default_value = "portal")]
+    pub name: String,
+    /// Paths below this go there; of several the longest wins
+    #[arg(long, default_value = "/")]
+    pub path: String,
+    /// Hand the certificate on in the Client-Cert header (RFC 9440)
+    #[arg(long)]
+    #[serde(default)]
+    pub client_cert: bool,
+    /// Let the backend register a service worker
+    #[arg(long)]
+    #[serde(default)]
+    pub service_worker: bool,
+    /// Longest wait for the first byte of an answer
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub first_byte_seconds: u64,
+}
+
+impl Route {
+    /// A route with what is usual.
+    #[must_use]
+    pub fn to(tenant: &TenantId, name: &str, path_prefix: &str, backend: String) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            name: name.to_owned(),
+            path_prefix: path_prefix.to_owned(),
+            backend,
+            client_cert: false,
+            service_worker: false,
+            first_byte_ms_max: 60_000,
+        }
+    }
+}
+
+impl Acts {
+    pub(super) async fn route(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        match command {
+            Command::Set(set) => self.set_route(actor, set).await,
+            Command::List { tenant } => self.list_routes(tenant).await,
+        }
+    }
+
+    async fn set_route(&self, actor: &str, set: Set) -> Result<Output, CommandError> {
+        let tenant = self.find_tenant(&set.tenant).await?.record;
+        if !set.path.starts_with('/')
+            || set.path.contains(['?', '#', ' '])
+            || set.path.starts_with("/.portcullis")
+        {
+            return Err(CommandError::new(
+                Kind::Usage,
+                format!("{:?} is no path of a backend", set.path),
+                "write one such as --path /api/",
+            ));
+        }
+        let route = Route {
+            client_cert: set.client_cert,
+            service_worker: set.service_worker,
+            first_byte_ms_max: set.first_byte_seconds * 1000,
+            ..Route::to(&tenant.id, &set.name, &set.path, backend(&set.backend)?)
+        };
+        let entry = Entry::new(actor, Event::RouteSet)
+            .tenant(&tenant.id)
+            .whom(&route.name)
+            .detail("path", &route.path_prefix)
+            .detail("backend", &route.backend);
+        self.record(entry, vec![table::put(&route)]).await?;
+        let line = format!(
+            "{}{} of `{}` goes to {} from now on.",
+            tenant.hosts.join(" "),
+            route.path_prefix,
+            tenant.id,
+            route.backend
+        );
+        Ok(Output::line(shown(&route), line))
+    }
+
+    async fn list_routes(&self, tenant: Option<TenantId>) -> Result<Output, CommandError> {
+        let prefix = match &tenant {
+            Some(id) => table::routes(&self.find_tenant(id).await?.record.id),
+            None => table::all::<Route>(),
+        };
+        let routes: Vec<Route> = self.read_all(&prefix).await?.into_iter().map(|read| read.record).collect();
+        let rows: Vec<[String; 4]> = routes
+            .iter()
+            .map(|route| {
+                [
+                    route.tenant.to_string(),
+                    route.name.clone(),
+                    route.path_prefix.clone(),
+                    route.backend.clone(),
+                ]
+            })
+            .collect();
+        let none = "There is no route yet: `portcullis route set TENANT --backend URL` makes one.";
+        let lines = columns(["tenant", "route", "path", "backend"], &rows, none);
+        Ok(Output::new(json!({ "routes": routes.iter().map(shown).collect::<Vec<_>>() }), lines))
+    }
+}
+
+fn shown(route: &Route) -> serde_json::Value {
+    json!({
+        "tenant": route.tenant.as_str(),
+        "name": route.name,
+        "path": route.path_prefix,
+        "backend": route.backend,
+        "client_cert": route.client_cert,
+        "service_worker": route.service_worker,
+        "first_byte_seconds": route.first_byte_ms_max / 1000,
+    })
+}
+
+/// `http://HOST[:PORT]`, nothing behind it.
+pub(super) fn backend(text: &str) -> Result<String, CommandError> {
+    let wrong = |what: &str| {
+        CommandError::new(
+            Kind::Usage,
+            format!("{text:?} {what}"),
+            "write scheme, host and port: --backend http://127.0.0.1:9000",
+        )
+    };
+    let uri: http::Uri = text.trim_end_matches('/').parse().map_err(|_| wrong("is no URL"))?;
+    match uri.scheme_str() {
+        Some("http") => {}
+        Some("https") => return Err(wrong("is https, which backends here do not speak yet")),
+        _ => return Err(wrong("lacks http://")),
+    }
+    let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
+    if authority.as_str().contains('@') {
+        return Err(wrong("holds a user's name"));
+    }
+    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+        return Err(wrong("has a path: the request's own is used"));
+    }
+    Ok(format!("http://{authority}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_is_scheme_host_and_port() {
+        assert_eq!(backend("http://127.0.0.1:9000/").unwrap(), "http://127.0.0.1:9000");
+        assert_eq!(backend("http://app.internal").unwrap(), "http://app.internal");
+        for bad in ["127.0.0.1:9000", "ftp://x", "http://a@b", "http://x/path", "http://x?q", "", "http://"] {
+            assert!(backend(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What the desk does to people and devices, by the same operations as the command line: lock, unlock,
+//! issue, switch off. What falls is said first, and a name is typed.
+
+use http::StatusCode;
+use serde_json::Value;
+
+use super::codes::ids;
+use super::command::{Command, CommandError, Kind, device, person};
+use super::{Answer, Console, Here};
+use crate::ca::{Encoding, import_password};
+use crate::domain::certificate::RevocationReason;
+use crate::domain::person::Role;
+use crate::domain::{DeviceId, PersonId, Reason, Secret, TenantId, Time};
+use crate::web::form::Form;
+use crate::web::page::see_other;
+use crate::web::pages::desk::{Confirm, IssueDevice, Issued};
+use crate::web::pages::{Moment, Page as _};
+
+impl Console {
+    /// The page before a person is locked or unlocked.
+    pub(super) fn ask_person(
+        &self,
+        here: &Here<'_>,
+        tenant: &str,
+        who: &str,
+        doing: &str,
+        refused: &str,
+    ) -> Answer {
+        let (tenant, who) = ids(tenant, who)?;
+        let one = self.acts.view.person(&tenant, &who).ok_or(Reason::NotFound)?;
+        let (title, falls, button) = match doing {
+            "lock" => (
+                format!("Keep {} out", one.name),
+                vec![
+                    "Every session of this person ends now.".to_owned(),
+                    "Nobody gets in with their certificates.".to_owned(),
+                ],
+                "Lock",
+            ),
+            "unlock" => (
+                format!("Let {} in again", one.name),
+                vec!["Wrong tries are forgotten, on every device of this person.".to_owned()],
+                "Unlock",
+            ),
+            _ => return Err(Reason::NotFound),
+        };
+        let back = format!("/people/{tenant}/{who}");
+        Ok(Confirm {
+            desk: self.desk(here, "/people/"),
+            title,
+            falls,
+            name: one.name.clone(),
+            reasons: vec![],
+            refused: refused.to_owned(),
+            button: button.to_owned(),
+            action: format!("{back}/{doing}"),
+            back,
+        }
+        .response(status(refused)))
+    }
+
+    pub(super) async fn do_person(
+        &self,
+        here: &Here<'_>,
+        tenant: &str,
+        who: &str,
+        doing: &str,
+        form: &Form,
+    ) -> Answer {
+        let (whose, id) = ids(tenant, who)?;
+        may(here, &whose, &id)?;
+        let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
+        if form.text("name") != one.name {
+            return self.ask_person(here, tenant, who, doing, TYPE_THE_NAME);
+        }
+        let person = super::command::which::WhichPerson { tenant: whose, person: id };
+        let command = match doing {
+            "lock" => {
+                let why = format!("locked at the desk by {}", here.person.name);
+                person::Command::Lock { person, why, hours: None, yes: true }
+            }
+            "unlock" => person::Command::Unlock { person },
+            _ => return Err(Reason::NotFound),
+        };
+        match self.acts.run(&self.agent(here).actor, Command::Person(command)).await {
+            Ok(_) => Ok(see_other(&format!("/people/{tenant}/{who}"))),
+            Err(error) => self.ask_person(here, tenant, who, doing, &told(error)?),
+        }
+    }
+
+    /// The page before a device's certificate is issued.
+    pub(super) fn ask_device(
+        &self,
+        here: &Here<'_>,
+        tenant: &str,
+        who: &str,
+        typed: &str,
+        refused: &str,
+    ) -> Answer {
+        let (whose, id) = ids(tenant, who)?;
+        let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
+        Ok(IssueDevice {
+            desk: self.desk(here, "/people/"),
+            person: one.name.clone(),
+            device: typed.to_owned(),
+            refused: refused.to_owned(),
+            action: format!("/devices/{whose}/{id}/new"),
+            back: format!("/people/{whose}/{id}"),
+        }
+        .response(status(refused)))
+    }
+
+    pub(super) async fn issue(&self, here: &Here<'_>, tenant: &str, who: &str, form: &Form) -> Answer {
+        let (whose, id) = ids(tenant, who)?;
+        may(here, &whose, &id)?;
+        let name = form.text("device").to_owned();
+        let encoding = Encoding::parse(form.text("encoding")).unwrap_or(Encoding::Modern);
+        let person = super::command::which::WhichPerson { tenant: whose.clone(), person: id.clone() };
+        let command = device::Command::Issue { person, name: name.clone(), encoding };
+        let output = match self.acts.run(&self.agent(here).actor, Command::Device(command)).await {
+            Ok(output) => output,
+            Err(error) => return self.ask_device(here, tenant, who, &name, &told(error)?),
+        };
+        let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let password = Secret::new(text(&output.json["import_password"]));
+        let groups: Vec<String> = password.expose().split('-').map(str::to_owned).collect();
+        let spoken =
+            |group: &String| import_password::spoken(&Secret::new(group.clone())).expose().to_owned();
+        let serial = text(&output.json["certificate"]["serial"]);
+        let until = self.acts.view.certificate(&serial).map_or(Time(0), |issued| issued.not_after);
+        let file = output.files.first().ok_or(Reason::Internal)?;
+        Ok(Issued {
+            desk: self.desk(here, "/people/"),
+            person: one.name.clone(),
+            device: name.clone(),
+            subject: format!("{}, {name}, until {}", one.name, until.format("%Y-%m")),
+            until: Moment::new(until, here.visit.now),
+            file_name: file.name.clone(),
+            encoding: match encoding {
+                Encoding::Modern => "modern: for Windows 11, Linux, Firefox and Chrome",
+                Encoding::Compatible => "compatible: for Mac, iPhone, iPad and older Windows",
+            }
+            .to_owned(),
+            p12_base64: file.base64.clone(),
+            password_spoken: groups.iter().map(spoken).collect(),
+            password_groups: groups,
+            back: format!("/people/{whose}/{id}"),
+        }
+        .response(StatusCode::OK))
+    }
+
+    /// The page before a device is switched off.
+    pub(super) fn ask_revoke(
+        &self,
+        here: &Here<'_>,
+        (tenant, who, which): (&str, &str, &str),
+        refused: &str,
+    ) -> Answer {
+        let (whose, id) = ids(tenant, who)?;
+        let which = DeviceId::parse(which).map_err(|_| Reason::NotFound)?;
+        let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
+        let device = self.acts.view.device(&whose, &id, &which).ok_or(Reason::NotFound)?;
+        let back = format!("/people/{whose}/{id}");
+        let reasons = RevocationReason::ALL
+            .map(|reason| (reason.as_str().to_owned(), reason.as_str().replace('-', " ")));
+        Ok(Confirm {
+            desk: self.desk(here, "/people/"),
+            title: format!("Switch off {} of {}", device.name, one.name),
+            falls: vec![
+                "Its certificate stops working, for good.".to_owned(),
+                "Its sessions and open connections end now.".to_owned(),
+            ],
+            name: device.name.clone(),
+            reasons: reasons.to_vec(),
+            refused: refused.to_owned(),
+            button: "Switch off".to_owned(),
+            action: format!("/devices/{whose}/{id}/{which}/revoke"),
+            back,
+        }
+        .response(status(refused)))
+    }
+
+    pub(super) async fn revoke(&self, here: &Here<'_>, at: (&str, &str, &str), form: &Form) -> Answer {
+        let (whose, id) = ids(at.0, at.1)?;
+        may(here, &whose, &id)?;
+        let which = DeviceId::parse(at.2).map_err(|_| Reason::NotFound)?;
+        let device = self.acts.view.device(&whose, &id, &which).ok_or(Reason::NotFound)?;
+        if form.text("name") != device.name {
+            return self.ask_revoke(here, at, TYPE_THE_NAME);
+        }
+        let reason = RevocationReason::parse(form.text("reason")).unwrap_or(RevocationReason::Unspecified);
+        let person = super::command::which::WhichPerson { tenant: whose, person: id };
+        let which = super::command::which::WhichDevice { person, device: which.to_string() };
+        let command = device::Command::Revoke { device: which, reason, yes: true };
+        match self.acts.run(&self.agent(here).actor, Command::Device(command)).await {
+            Ok(_) => Ok(see_other(&format!("/people/{}/{}", at.0, at.1))),
+            Err(error) => self.ask_revoke(here, at, &told(error)?),
+        }
+    }
+}
+
+/// Nobody acts on themselves at the desk, and only owners act on the staff: rules see a path, not whom
+/// it names.
+fn may(here: &Here<'_>, tenant: &TenantId, person: &PersonId) -> Result<(), Reason> {
+    let oneself = here.person.tenant == *tenant && here.person.id == *person;
+    let above = tenant.is_staff() && !here.person.roles.contains(&Role::Owner);
+    if oneself || above { Err(Reason::PolicyDenied { rule: None }) } else { Ok(()) }
+}
+
+/// What the page says of a command that was not done; what failed inside is a page of its own.
+fn told(error: CommandError) -> Result<String, Reason> {
+    if error.kind == Kind::Failed {
+        tracing::error!(%error, "the desk's command failed");
+        return Err(Reason::Internal);
+    }
+    Ok(error.to_string())
+}
+
+fn status(refused: &str) -> StatusCode {
+    if refused.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
+}
+
+const TYPE_THE_NAME: &str = "Please type the name exactly as it stands above.";

@@ -1,0 +1,82 @@
+//! The desk's lists: certificates, tenants, the audit trail.
+
+use axum::body::Body;
+use http::{Response, StatusCode};
+
+use super::{Answer, Console, Here};
+use crate::audit::{self, Outcome};
+use crate::domain::Reason;
+use crate::web::pages::desk::{Audit, AuditRow, Certificates, Mark, TenantRow, Tenants, Tone};
+use crate::web::pages::{Moment, Page as _};
+
+impl Console {
+    pub(super) async fn certificates(&self, here: &Here<'_>) -> Answer {
+        let all = self.certificates_of(|_| true).await?;
+        let total = all.len();
+        let certificates = all.iter().take(ROWS_MAX).map(|one| self.certificate_row(here, one)).collect();
+        Ok(Certificates { desk: self.desk(here, "/certificates/"), certificates, total }
+            .response(StatusCode::OK))
+    }
+
+    pub(super) fn tenants(&self, here: &Here<'_>) -> Response<Body> {
+        let view = &self.acts.view;
+        let tenants = view.tenants();
+        let tenants = tenants.iter().map(|tenant| TenantRow {
+            id: tenant.id.to_string(),
+            name: tenant.name.clone(),
+            hosts: tenant.hosts.join(", "),
+            telephone: tenant.telephone.clone(),
+            sessions: format!(
+                "{} hours in all, {} minutes idle",
+                tenant.profile.absolute_secs() / 3600,
+                tenant.profile.idle_secs() / 60
+            ),
+            people: view.persons(&tenant.id).len(),
+            created: Moment::new(tenant.created, here.visit.now),
+        });
+        Tenants { desk: self.desk(here, "/tenants/"), tenants: tenants.collect() }.response(StatusCode::OK)
+    }
+
+    pub(super) async fn audit(&self, here: &Here<'_>, verifies: bool) -> Answer {
+        let store = &**self.acts.ledger.store();
+        let entries = audit::latest(store, ROWS_MAX).await.map_err(|_| Reason::Internal)?;
+        let verified = if verifies {
+            let report = audit::verify(store).await.map_err(|_| Reason::Internal)?;
+            Some(match &report.first_bad {
+                None => {
+                    Mark { text: format!("All {} entries are as written.", report.entries), tone: Tone::Good }
+                }
+                Some(bad) => Mark { text: format!("The trail was changed: {bad}"), tone: Tone::Bad },
+            })
+        } else {
+            None
+        };
+        let entries = entries.into_iter().map(|numbered| {
+            let entry = &numbered;
+            let (text, tone) = match &entry.outcome {
+                Outcome::Done => ("done".to_owned(), Tone::Plain),
+                Outcome::Refused(why) => (why.clone(), Tone::Bad),
+            };
+            AuditRow {
+                number: format!("{}/{}", numbered.node, numbered.sequence),
+                when: Moment::new(entry.when, here.visit.now),
+                who: entry.who.clone(),
+                what: entry.what.as_str().to_owned(),
+                whom: entry.whom.clone().unwrap_or_default(),
+                whence: entry.whence.clone().unwrap_or_default(),
+                outcome: Mark { text, tone },
+                detail: entry.details.iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>().join(", "),
+            }
+        });
+        Ok(Audit {
+            desk: self.desk(here, "/audit/"),
+            entries: entries.collect(),
+            verified,
+            verify_action: "/audit/verify".to_owned(),
+            older: String::new(),
+        }
+        .response(StatusCode::OK))
+    }
+}
+
+const ROWS_MAX: usize = 500;

@@ -1,0 +1,244 @@
+//! The desk: codes, people, devices, certificates, tenants, audit. Who may do what here is policy's:
+//! whoever stands in this room was let in by a rule that names the path.
+
+pub mod command;
+
+mod codes;
+mod doings;
+mod lists;
+mod people;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use http::{Request, Response, StatusCode};
+
+use crate::auth::session::Sessions;
+use crate::domain::enrolment::Enrolment;
+use crate::domain::person::{Person, Role};
+use crate::domain::{Reason, TenantId};
+use crate::enrolment::first_visit::{Agent, actor};
+use crate::policy::{Permit, Policy, shipped};
+use crate::store::table;
+use crate::web::page::{self, Head};
+use crate::web::pages::Page as _;
+use crate::web::pages::desk::{self, Desk, Place};
+use crate::web::sse::{self, Happening};
+use crate::web::{Visit, form, refusal};
+use command::Acts;
+
+/// The room.
+pub struct Console {
+    acts: Arc<Acts>,
+    sessions: Arc<Sessions>,
+    policy: Arc<Policy>,
+}
+
+/// Every route of the room; `*` stands for one segment.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/"),
+    ("GET", "/codes/events"),
+    ("POST", "/codes/check"),
+    ("GET", "/codes/*/*/*"),
+    ("POST", "/codes/*/*/*/release"),
+    ("POST", "/codes/*/*/*/reject"),
+    ("GET", "/people/"),
+    ("GET", "/people/*/*"),
+    ("GET", "/people/*/*/lock"),
+    ("POST", "/people/*/*/lock"),
+    ("GET", "/people/*/*/unlock"),
+    ("POST", "/people/*/*/unlock"),
+    ("GET", "/devices/*/*/new"),
+    ("POST", "/devices/*/*/new"),
+    ("GET", "/devices/*/*/*/revoke"),
+    ("POST", "/devices/*/*/*/revoke"),
+    ("GET", "/certificates/"),
+    ("GET", "/tenants/"),
+    ("GET", "/audit/"),
+    ("GET", "/audit/verify"),
+];
+
+/// One request at the desk.
+struct Here<'a> {
+    visit: &'a Visit,
+    permit: &'a Permit,
+    person: &'a Person,
+    csrf: String,
+}
+
+type Answer = Result<Response<Body>, Reason>;
+
+impl Console {
+    /// Over the operations.
+    #[must_use]
+    pub const fn new(acts: Arc<Acts>, sessions: Arc<Sessions>, policy: Arc<Policy>) -> Self {
+        Self { acts, sessions, policy }
+    }
+
+    /// Serves one request.
+    pub async fn serve(&self, permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
+        match self.answer(&permit, &visit, request).await {
+            Ok(response) => response,
+            Err(reason) => refusal::respond(&reason, &visit),
+        }
+    }
+
+    async fn answer(&self, permit: &Permit, visit: &Visit, request: Request<Body>) -> Answer {
+        let person = permit.certificate().ok_or(Reason::NoCertificate)?.person();
+        let session = permit.session().ok_or(Reason::SignInFirst)?;
+        let here = Here { visit, permit, person, csrf: self.sessions.csrf(session.token()) };
+        let method = request.method().as_str().to_owned();
+        let path = request.uri().path().to_owned();
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        if !ROUTES.iter().any(|(known, route)| *known == method && fits(route, &path)) {
+            let known = ROUTES.iter().any(|(_, route)| fits(route, &path));
+            return Err(if known { Reason::MethodNotAllowed } else { Reason::NotFound });
+        }
+        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        if method == "GET" {
+            if path != "/codes/events" {
+                page::only_navigations(request.headers())?;
+            }
+            return match parts.as_slice() {
+                [""] => self.home(&here, "").await,
+                ["codes", "events"] => Ok(self.events(&here)),
+                ["codes", tenant, person, number] => self.code(&here, (tenant, person, number), "").await,
+                ["people"] => self.people(&here, &query),
+                ["people", tenant, person] => self.person(&here, tenant, person, "").await,
+                ["people", tenant, person, doing] => self.ask_person(&here, tenant, person, doing, ""),
+                ["devices", tenant, person, "new"] => self.ask_device(&here, tenant, person, "", ""),
+                ["devices", tenant, person, device, "revoke"] => {
+                    self.ask_revoke(&here, (tenant, person, device), "")
+                }
+                ["certificates"] => self.certificates(&here).await,
+                ["tenants"] => Ok(self.tenants(&here)),
+                ["audit"] => self.audit(&here, false).await,
+                ["audit", "verify"] => self.audit(&here, true).await,
+                _ => Err(Reason::NotFound),
+            };
+        }
+        let form = form::read(request, visit, &here.csrf).await?;
+        match parts.as_slice() {
+            ["codes", "check"] => self.check_code(&here, &form).await,
+            ["codes", tenant, person, number, "release"] => {
+                self.release(&here, (tenant, person, number), &form).await
+            }
+            ["codes", tenant, person, number, "reject"] => {
+                self.reject(&here, (tenant, person, number), &form).await
+            }
+            ["people", tenant, person, doing] => self.do_person(&here, tenant, person, doing, &form).await,
+            ["devices", tenant, person, "new"] => self.issue(&here, tenant, person, &form).await,
+            ["devices", tenant, person, device, "revoke"] => {
+                self.revoke(&here, (tenant, person, device), &form).await
+            }
+            _ => Err(Reason::NotFound),
+        }
+    }
+
+    /// What stands around a page of the desk.
+    fn desk(&self, here: &Here<'_>, place: &str) -> Desk {
+        let roles: Vec<&str> = here.person.roles.iter().map(|role| role.as_str()).collect();
+        let places = [
+            ("Codes", "/", &[Role::Owner, Role::Operator, Role::Support, Role::Auditor][..]),
+            ("People", "/people/", &[Role::Owner, Role::Operator, Role::Support]),
+            ("Certificates", "/certificates/", &[Role::Owner, Role::Operator]),
+            ("Tenants", "/tenants/", &[Role::Owner, Role::Operator]),
+            ("Audit", "/audit/", &[Role::Owner, Role::Auditor]),
+        ];
+        // What is shown, not what is allowed: that is the rules'.
+        let places = places
+            .into_iter()
+            .filter(|(_, _, roles)| roles.iter().any(|role| here.person.roles.contains(role)))
+            .map(|(label, href, _)| Place {
+                label: label.to_owned(),
+                href: href.to_owned(),
+                here: href == place,
+            });
+        Desk {
+            page: Head::of(here.visit),
+            agent: here.person.name.clone(),
+            roles: roles.join(", "),
+            places: places.collect(),
+            rule: self.rule(),
+            csrf: here.csrf.clone(),
+            sign_out_action: "/.portcullis/sign-out".to_owned(),
+        }
+    }
+
+    /// What everybody at this desk must know of its rule; empty where it is the shipped one.
+    fn rule(&self) -> String {
+        let rules = self.policy.rules(&TenantId::staff());
+        if rules.is_some_and(|rules| rules.file() == shipped::DEMO_CONSOLE.file) {
+            DEMO_RULE.to_owned()
+        } else {
+            String::new()
+        }
+    }
+
+    fn agent(&self, here: &Here<'_>) -> Agent {
+        let actor = actor(&here.person.tenant, &here.person.id);
+        Agent { actor, address: here.visit.address.to_string(), four_eyes: true }
+    }
+
+    /// One large sentence, and where to go on.
+    fn outcome(
+        &self,
+        here: &Here<'_>,
+        tone: desk::Tone,
+        title: &str,
+        text: &str,
+        onward: (&str, &str),
+    ) -> Response<Body> {
+        let onward = Place { label: onward.0.to_owned(), href: onward.1.to_owned(), here: false };
+        desk::Outcome {
+            desk: self.desk(here, ""),
+            tone,
+            title: title.to_owned(),
+            text: text.to_owned(),
+            onward,
+        }
+        .response(StatusCode::OK)
+    }
+
+    /// Tells the desk's pages that a first visit moved on.
+    fn events(&self, here: &Here<'_>) -> Response<Body> {
+        let enrolments = table::all::<Enrolment>();
+        let changed = sse::touched(self.acts.view.subscribe()).filter_map(move |key| {
+            let hit = key.is_none_or(|key| key.is_under(&enrolments));
+            std::future::ready(hit.then_some(Happening::Changed))
+        });
+        sse::stream(changed, here.permit.cancel().clone())
+    }
+}
+
+/// So that one person can try the demo alone.
+const DEMO_RULE: &str = "This is the demo: its desk opens with certificate and password alone. The shipped rule asks for \
+                         the phone as well.";
+
+/// Whether a path is one of a route's.
+fn fits(route: &str, path: &str) -> bool {
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    loop {
+        match (route.next(), path.next()) {
+            (None, None) => return true,
+            (Some("*"), Some(segment)) if !segment.is_empty() => {}
+            (Some(wanted), Some(segment)) if wanted == segment => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_fit_whole_paths() {
+        assert!(fits("/codes/*/*/*", "/codes/bank/anna/12345"));
+        assert!(!fits("/codes/*/*/*", "/codes/bank/anna/12345/release"));
+        assert!(!fits("/codes/*/*/*", "/codes/bank//12345"));
+        assert!(fits("/", "/"));
+        assert!(!fits("/people/", "/people"));
+    }
+}

@@ -1,0 +1,70 @@
+// What the phone keeps: its pairings and the key that signs each call, which no script can read out.
+
+const NAME = "portcullis";
+
+/** Whether this browser keeps anything; false in some private modes. */
+export async function canKeep() {
+  try {
+    const key = await makeKey();
+    await put("trial", { id: "trial", key: key.privateKey });
+    await drop("trial", "trial");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A key for the API's calls. Its private half cannot be exported. */
+export function makeKey() {
+  return crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
+}
+
+export const publicBytes = (pair) => crypto.subtle.exportKey("raw", pair.publicKey);
+
+/** ES256, 64 bytes. */
+export function sign(key, bytes) {
+  return crypto.subtle.sign({ name: "ECDSA", hash: "SHA-256" }, key, bytes);
+}
+
+export const phones = () => all("phones");
+export const keepPhone = (phone) => put("phones", phone);
+export const forgetPhone = (id) => drop("phones", id);
+
+/** A pairing under way outlives a reload. */
+export const pairingUnderWay = async () => (await all("pairing"))[0] ?? null;
+export const keepPairing = (pairing) => put("pairing", { ...pairing, id: "now" });
+export const forgetPairing = () => drop("pairing", "now");
+
+let opened;
+
+function open() {
+  opened ??= new Promise((resolve, reject) => {
+    if (!globalThis.indexedDB) throw new Error("no storage");
+    const request = indexedDB.open(NAME, 1);
+    request.onupgradeneeded = () => {
+      for (const store of ["phones", "pairing", "trial"]) {
+        request.result.createObjectStore(store, { keyPath: "id" });
+      }
+    };
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error("blocked"));
+    setTimeout(() => reject(new Error("no answer from storage")), 8000);
+  });
+  opened.catch(() => (opened = undefined));
+  return opened;
+}
+
+async function act(store, mode, work) {
+  const database = await open();
+  return new Promise((resolve, reject) => {
+    const transaction = database.transaction(store, mode);
+    const request = work(transaction.objectStore(store));
+    transaction.oncomplete = () => resolve(request.result);
+    transaction.onerror = transaction.onabort = () => reject(transaction.error);
+  });
+}
+
+const all = (store) => act(store, "readonly", (it) => it.getAll());
+const put = (store, value) => act(store, "readwrite", (it) => it.put(value));
+const drop = (store, id) => act(store, "readwrite", (it) => it.delete(id));

@@ -1,0 +1,67 @@
+// The texts that are signed: built here from what is shown, and by the server from what it asked.
+// Pure; tests/phone_app.rs compares the two.
+
+/** What an approval signs. Fields as the API gave them; digits as typed. */
+export function canonicalText(question, digits) {
+  const lines = [
+    ["id", question.id],
+    ["purpose", question.purpose],
+    ["site", question.site],
+    ["host", question.host],
+    ["tenant", question.tenant],
+    ["person", question.person],
+    ["device", question.device],
+    ["certificate", question.certificate],
+    ["browser", question.browser],
+    ["address", question.address],
+    ["asked", question.asked],
+    ["until", question.until],
+    ["nonce", question.nonce],
+    ["verdict", "approve"],
+    ["digits", digits],
+  ];
+  return "portcullis approval 1\n" + lines.map(([name, value]) => `${name}: ${value}\n`).join("");
+}
+
+/** What every call of the API signs. */
+export function callText(method, path, time, nonce, bodyHash) {
+  return `portcullis call 1\n${method}\n${path}\n${time}\n${nonce}\n${bodyHash}\n`;
+}
+
+/** The pairing and its secret from a link, where it is one of ours; null otherwise. */
+export function readLink(text, origin) {
+  let url;
+  try {
+    url = new URL(text.trim());
+  } catch {
+    return null;
+  }
+  const parts = /^#([a-z2-7]{8,64})\.([a-z2-7]{26,64})$/.exec(url.hash.toLowerCase());
+  if (url.origin !== origin || url.pathname !== "/pair" || !parts) return null;
+  return { pairing: parts[1], secret: parts[2] };
+}
+
+/** Digits alone, six at most, from whatever was typed or pasted. */
+export function onlyDigits(text) {
+  return text.replace(/\D/g, "").slice(0, 6);
+}
+
+/** "2 minutes left", "40 seconds left". */
+export function timeLeft(ms) {
+  const seconds = Math.max(0, Math.ceil(ms / 1000));
+  const many = (n, word) => `${n} ${word}${n === 1 ? "" : "s"} left`;
+  return seconds > 60 ? many(Math.ceil(seconds / 60), "minute") : many(seconds, "second");
+}
+
+export function base64url(bytes) {
+  let text = "";
+  for (const byte of new Uint8Array(bytes)) text += String.fromCharCode(byte);
+  return btoa(text).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+}
+
+export function fromBase64url(text) {
+  const plain = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
+  return Uint8Array.from(plain, (char) => char.charCodeAt(0));
+}
+
+export const utf8 = (text) => new TextEncoder().encode(text);

@@ -1,0 +1,182 @@
+//! The phone door: the app that a person installs on the phone, and the API that it alone may
+//! call, each call signed. Knows no certificate and no cookie: neither means anything here.
+
+mod api;
+pub mod app;
+mod events;
+mod problem;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{Method, Request, Response};
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::Ledger;
+use crate::auth::phone::proof::{Call, Claim, Proof, ProvedCall, ProvedKey};
+use crate::auth::phone::webauthn::RelyingParty;
+use crate::auth::phone::{Approvals, Proofs, cose};
+use crate::domain::{ApprovalId, Time};
+use crate::enrolment::pairing::Pairings;
+use crate::policy::Permit;
+use crate::store::view::View;
+use crate::web::Visit;
+use crate::world::World;
+
+use problem::Problem;
+
+/// The room. One for all tenants: whose phone it is shows when it has signed.
+pub struct PhoneRoom {
+    ledger: Arc<Ledger>,
+    view: Arc<View>,
+    approvals: Arc<Approvals>,
+    pairings: Arc<Pairings>,
+    party: RelyingParty,
+    proofs: Proofs,
+    streams: Arc<events::Streams>,
+    world: World,
+}
+
+/// What this room answers, beside the files of the app.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("POST", "/api/pair/begin"),
+    ("POST", "/api/pair/finish"),
+    ("POST", "/api/pair/state"),
+    ("POST", "/api/pair/refuse"),
+    ("GET", "/api/me"),
+    ("GET", "/api/events"),
+    ("GET", "/api/approvals"),
+    ("POST", "/api/approvals/{id}/approve"),
+    ("POST", "/api/approvals/{id}/deny"),
+];
+
+impl PhoneRoom {
+    /// Over the parts that it shares with the desktop's rooms. `party` is this door.
+    #[must_use]
+    pub fn new(
+        ledger: Arc<Ledger>,
+        view: Arc<View>,
+        approvals: Arc<Approvals>,
+        pairings: Arc<Pairings>,
+        party: RelyingParty,
+        world: World,
+    ) -> Self {
+        let (proofs, streams) = (Proofs::default(), Arc::default());
+        Self { ledger, view, approvals, pairings, party, proofs, streams, world }
+    }
+
+    /// Serves one request: a file of the app, or a call of its API.
+    pub async fn serve(&self, permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
+        self.answer(permit.cancel(), visit.address, &visit.request_id, request).await
+    }
+
+    async fn answer(
+        &self,
+        cancel: &CancellationToken,
+        from: IpAddr,
+        number: &str,
+        request: Request<Body>,
+    ) -> Response<Body> {
+        if !request.uri().path().starts_with("/api/") {
+            return app::serve(&request);
+        }
+        match self.call(cancel, from, request).await {
+            Ok(response) => response,
+            Err(problem) => problem.response(number),
+        }
+    }
+
+    async fn call(
+        &self,
+        cancel: &CancellationToken,
+        from: IpAddr,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Problem> {
+        let (parts, body) = request.into_parts();
+        let heard = Heard {
+            now: self.world.now(),
+            method: parts.method.clone(),
+            path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+            proof: parts.headers.get(Proof::HEADER).and_then(|it| it.to_str().ok()).map(str::to_owned),
+            body: api::body(body).await?,
+        };
+        let segments: Vec<&str> = parts.uri.path().split('/').skip(2).collect();
+        match (parts.method.as_str(), segments.as_slice()) {
+            ("POST", ["pair", "begin"]) => self.begin(&heard, from).await,
+            ("POST", ["pair", "finish"]) => self.finish(&heard, from).await,
+            ("POST", ["pair", "state"]) => self.pair_state(&heard).await,
+            ("POST", ["pair", "refuse"]) => self.refuse(&heard, from).await,
+            ("GET", ["me"]) => self.me(&self.prove(&heard)?),
+            ("GET", ["approvals"]) => self.list(&self.prove(&heard)?).await,
+            ("GET", ["events"]) => self.events(&self.prove(&heard)?, cancel.clone()),
+            ("POST", ["approvals", id, answer @ ("approve" | "deny")]) => {
+                let call = self.prove(&heard)?;
+                let id = ApprovalId::parse(id).map_err(|_| Problem::unknown_question())?;
+                if *answer == "approve" {
+                    self.approve(&call, &id, &heard, from).await
+                } else {
+                    self.deny(&call, &id, from).await
+                }
+            }
+            _ => Err(unanswered(&parts.method, &segments)),
+        }
+    }
+
+    /// Whose call it is. Nothing behind this is served without it.
+    fn prove(&self, heard: &Heard) -> Result<ProvedCall, Problem> {
+        let proof = heard.proof()?;
+        let Claim::Phone(handle) = &proof.claim else { return Err(Problem::unpaired()) };
+        let phones = self.view.phones(&handle.tenant, &handle.person);
+        let phone = phones.into_iter().find(|it| it.id == handle.phone).ok_or_else(Problem::unpaired)?;
+        let person = self.view.person(&handle.tenant, &handle.person);
+        person.filter(|it| !it.shut_out(heard.now)).ok_or_else(Problem::shut_out)?;
+        self.proofs
+            .prove(&proof, phone, heard.call(), heard.now)
+            .map_err(|why| Problem::unproved(why, heard.now))
+    }
+
+    /// A call of a phone that is being paired, by the key that its body names.
+    fn prove_new(&self, heard: &Heard, api_key: &[u8]) -> Result<ProvedKey, Problem> {
+        let proof = heard.proof()?;
+        if proof.claim != Claim::New {
+            return Err(Problem::malformed("the call must say phone=new"));
+        }
+        let key = cose::point(api_key).map_err(|_| Problem::malformed("api_key is no P-256 point"))?;
+        self.proofs
+            .prove_new(&proof, key, heard.call(), heard.now)
+            .map_err(|why| Problem::unproved(why, heard.now))
+    }
+}
+
+/// One call as it came, the body read.
+struct Heard {
+    now: Time,
+    method: Method,
+    path: String,
+    proof: Option<String>,
+    body: bytes::Bytes,
+}
+
+impl Heard {
+    fn proof(&self) -> Result<Proof, Problem> {
+        let header = self.proof.as_deref().unwrap_or_default();
+        Proof::parse(header).map_err(|why| Problem::unproved(why, self.now))
+    }
+
+    fn call(&self) -> Call<'_> {
+        Call { method: self.method.as_str(), path: &self.path, body: &self.body }
+    }
+}
+
+fn unanswered(method: &Method, segments: &[&str]) -> Problem {
+    let known = ROUTES.iter().any(|(_, path)| {
+        let wanted: Vec<&str> = path.split('/').skip(2).collect();
+        wanted.len() == segments.len()
+            && wanted.iter().zip(segments).all(|(want, is)| want.starts_with('{') || want == is)
+    });
+    if known { Problem::method(method.as_str()) } else { Problem::not_found() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,9 @@
+//! The steps that portal and console share, from the first code to the open door. Which step comes
+//! next is said by what policy finds missing; here stands only how it is taken.
+
+mod pages;
+mod room;
+mod stage;
+mod steps;
+
+pub use room::{Parts, ROUTES, SignIn};

@@ -1,0 +1,394 @@
+//! The pages of the room, each from how things stand now.
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use http::{HeaderMap, Response, StatusCode};
+
+use super::room::{Answer, Asked, HOME, Here, SignIn, action, with_cookie};
+use super::steps::{Walker, refused};
+use crate::audit::{Entry, Event};
+use crate::auth::evidence::ProvedCertificate;
+use crate::auth::password::LENGTH_MIN;
+use crate::auth::phone::approvals::{self, AskError, Asking};
+use crate::auth::session::{self, Begun, Proof};
+use crate::domain::approval::{Purpose, Shown};
+use crate::domain::enrolment::EndedWhy;
+use crate::domain::{PairingId, Reason, Secret, Time};
+use crate::enrolment::first_visit::{Screen, actor};
+use crate::enrolment::pairing::{self, Opening, PairingError, Verdict};
+use crate::store::table;
+use crate::web::Visit;
+use crate::web::page::{Head, Step, see_other};
+use crate::web::pages::{Page as _, sign_in as pages};
+use crate::web::sse::{self, Happening};
+
+impl SignIn {
+    pub(super) async fn call_page(&self, here: &Here<'_>) -> Answer {
+        let visit = here.visit;
+        let address = visit.address.to_string();
+        let screen = self
+            .parts
+            .first_visits
+            .screen(here.certificate, here.session.token(), &visit.browser, &address, false)
+            .await;
+        let (page, csrf) = (Head::of(visit).at(Step::Call), self.csrf(here));
+        let again_action = action("code");
+        let ended = |why, again_action| {
+            pages::Ended { page: page.clone(), csrf: csrf.clone(), why, again_action }
+                .response(StatusCode::OK)
+        };
+        Ok(match screen {
+            Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
+            Err(reason) => return Err(reason),
+            Ok(Screen::Code { digits, expires, number, other_browser }) => pages::Code {
+                page: Head { request: number, ..page },
+                csrf,
+                digits: digits.expose().to_owned(),
+                news: if other_browser { pages::CodeNews::OtherBrowser } else { pages::CodeNews::First },
+                left_secs: expires.since(visit.now).as_secs(),
+                total_secs: CODE_SECS,
+                device: here.certificate.device().name.clone(),
+                renew_action: again_action,
+                events: action("events"),
+            }
+            .response(StatusCode::OK),
+            Ok(Screen::Word { words }) => pages::Word {
+                page,
+                csrf,
+                words,
+                action: action("word"),
+                chosen: false,
+                events: action("events"),
+            }
+            .response(StatusCode::OK),
+            Ok(Screen::Deciding) => {
+                let words = [String::new(), String::new(), String::new()];
+                pages::Word {
+                    page,
+                    csrf,
+                    words,
+                    action: action("word"),
+                    chosen: true,
+                    events: action("events"),
+                }
+                .response(StatusCode::OK)
+            }
+            Ok(Screen::Released) => see_other(HOME),
+            Ok(Screen::Ended(why)) => match why {
+                EndedWhy::Rejected => ended(pages::EndedWhy::Rejected, again_action),
+                EndedWhy::WrongWord => ended(pages::EndedWhy::WrongWord, again_action),
+                EndedWhy::Replaced => ended(pages::EndedWhy::Replaced, again_action),
+            },
+        })
+    }
+
+    pub(super) async fn pair_page(&self, here: &Here<'_>) -> Answer {
+        let now = here.visit.now;
+        let (page, csrf) = (Head::of(here.visit).at(Step::Phone), self.csrf(here));
+        let found = self.parts.pairings.of_session(here.session.token()).await.map_err(pairing_refused)?;
+        let standing = match &found {
+            Some(found) => self.parts.pairings.state(&found.id).await.map_err(pairing_refused)?,
+            None => pairing::Standing::Expired,
+        };
+        let ended = |why| {
+            let again_action = action("square");
+            pages::Ended { page: page.clone(), csrf: csrf.clone(), why, again_action }
+                .response(StatusCode::OK)
+        };
+        Ok(match standing {
+            pairing::Standing::Claimed { words, phone, .. } => {
+                pages::TwoWords { page, csrf, words, phone, action: action("words") }.response(StatusCode::OK)
+            }
+            pairing::Standing::Refused | pairing::Standing::Contested => ended(pages::EndedWhy::OtherWords),
+            pairing::Standing::Confirmed => see_other(HOME),
+            standing @ (pairing::Standing::Open { .. }
+            | pairing::Standing::Begun
+            | pairing::Standing::Expired) => {
+                let shown = self.links.get(here.session.token(), now);
+                let shown = shown.filter(|(id, _)| found.as_ref().is_some_and(|found| found.id == *id));
+                let (id, link, until) = match (shown, standing, found) {
+                    (Some((id, link)), pairing::Standing::Open { until }, _) => (id, link, until),
+                    (Some((id, link)), pairing::Standing::Begun, Some(found)) => (id, link, found.expires),
+                    _ => self.open_pairing(here).await?,
+                };
+                tracing::debug!(pairing = %id, "a square is on the screen");
+                let square = pages::qr(link.expose()).unwrap_or_default();
+                pages::Pair {
+                    page,
+                    csrf,
+                    square,
+                    link: link.expose().to_owned(),
+                    phone_host: self.phone_host().to_owned(),
+                    left_secs: until.since(now).as_secs(),
+                    total_secs: PAIRING_SECS,
+                    renew_action: action("square"),
+                    events: action("events"),
+                }
+                .response(StatusCode::OK)
+            }
+        })
+    }
+
+    pub(super) async fn open_pairing(&self, here: &Here<'_>) -> Result<(PairingId, Secret, Time), Reason> {
+        let opening = Opening {
+            tenant: here.certificate.tenant().clone(),
+            person: here.certificate.person_id().clone(),
+            device: here.certificate.device_id().clone(),
+            session: *here.session.token(),
+            from: here.visit.address,
+        };
+        let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(pairing_refused)?;
+        let link = self.parts.pairings.link(&pairing, &secret);
+        let shown = (pairing.id.clone(), link.clone());
+        self.links.put(here.session.token(), here.visit.now, pairing.expires, shown);
+        Ok((pairing.id, link, pairing.expires))
+    }
+
+    pub(super) async fn confirm_pairing(&self, here: &Here<'_>, walker: &Walker<'_>, same: bool) -> Answer {
+        let token = here.session.token();
+        let found = self.parts.pairings.of_session(token).await.map_err(pairing_refused)?;
+        let Some(found) = found else { return Ok(see_other(HOME)) };
+        let from = here.visit.address;
+        if !same {
+            let refused = self.parts.pairings.confirm(&found.id, token, Verdict::No, from).await;
+            return refused.map(|_| see_other(HOME)).map_err(pairing_refused);
+        }
+        // The phone's record, the session's next step and the notice are one commit.
+        let (begun, also) = self.steps.with_phone(walker).await?;
+        let released_by = here.certificate.device().released_by.clone();
+        let verdict = Verdict::Yes { released_by, also };
+        self.parts.pairings.confirm(&found.id, token, verdict, from).await.map_err(pairing_refused)?;
+        Ok(with_cookie(see_other(HOME), &begun))
+    }
+
+    pub(super) fn new_password_page(&self, here: &Here<'_>, refused: Vec<String>) -> Response<Body> {
+        let status = if refused.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        let person = here.certificate.person();
+        pages::SetPassword {
+            page: Head::of(here.visit).at(Step::Password),
+            csrf: self.csrf(here),
+            person: person.name.clone(),
+            username: username(here.certificate),
+            chars_min: LENGTH_MIN,
+            refused,
+            action: action("new-password"),
+        }
+        .response(status)
+    }
+
+    pub(super) fn password_page(&self, here: &Here<'_>, refused: &str) -> Response<Body> {
+        let status = if refused.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        pages::Password {
+            page: Head::of(here.visit),
+            csrf: self.csrf(here),
+            person: here.certificate.person().name.clone(),
+            device: here.certificate.device().name.clone(),
+            username: username(here.certificate),
+            why: String::new(),
+            refused: refused.to_owned(),
+            action: action("password"),
+        }
+        .response(status)
+    }
+
+    /// Waits for the phone, or takes up its answer.
+    pub(super) async fn phone_page(&self, here: &Here<'_>, purpose: Purpose) -> Answer {
+        let token = here.session.token();
+        let Some(asked) = self.digits.get(token, here.visit.now) else {
+            let asked = self.ask_phone(here, purpose).await?;
+            return Ok(self.waiting_page(here, purpose, &asked, ASKED_SECS));
+        };
+        let (tenant, person) = (here.certificate.tenant(), here.certificate.person_id());
+        let standing = self.parts.approvals.state(tenant, person, &asked.id).await;
+        let unanswered = |why| {
+            let again_action = action("phone");
+            let page = Head::of(here.visit);
+            pages::Unanswered { page, csrf: self.csrf(here), why, again_action }.response(StatusCode::OK)
+        };
+        Ok(match standing.map_err(|_| Reason::Internal)? {
+            approvals::Standing::Waiting { until } => {
+                self.waiting_page(here, purpose, &asked, until.since(here.visit.now).as_secs())
+            }
+            approvals::Standing::Approved => return self.take_up(here, &asked).await,
+            approvals::Standing::Denied => {
+                pages::NotMe { page: Head::of(here.visit) }.response(StatusCode::OK)
+            }
+            approvals::Standing::WrongDigits => unanswered(pages::UnansweredWhy::WrongDigits),
+            approvals::Standing::Superseded => unanswered(pages::UnansweredWhy::Superseded),
+            approvals::Standing::Expired => unanswered(pages::UnansweredWhy::Expired),
+        })
+    }
+
+    fn waiting_page(
+        &self,
+        here: &Here<'_>,
+        purpose: Purpose,
+        asked: &Asked,
+        left_secs: u64,
+    ) -> Response<Body> {
+        let phones = self.parts.view.phones(here.certificate.tenant(), here.certificate.person_id());
+        pages::Wait {
+            page: Head::of(here.visit),
+            csrf: self.csrf(here),
+            digits: asked.digits.expose().to_owned(),
+            phones: phones.iter().map(|phone| phone.name.clone()).collect(),
+            new_device: purpose == Purpose::NewDevice,
+            device: here.certificate.device().name.clone(),
+            phone_host: self.phone_host().to_owned(),
+            left_secs,
+            total_secs: ASKED_SECS,
+            again_after_secs: AGAIN_AFTER_SECS.saturating_sub(here.visit.now.since(asked.asked).as_secs()),
+            again_action: action("phone"),
+            cancel_action: action("cancel"),
+            events: action("events"),
+        }
+        .response(StatusCode::OK)
+    }
+
+    pub(super) async fn ask_phone(&self, here: &Here<'_>, purpose: Purpose) -> Result<Asked, Reason> {
+        let (visit, certificate) = (here.visit, here.certificate);
+        let asking = Asking {
+            tenant: certificate.tenant().clone(),
+            person: certificate.person_id().clone(),
+            device: certificate.device_id().clone(),
+            fingerprint: *certificate.fingerprint(),
+            session: *here.session.token(),
+            purpose,
+            shown: Shown {
+                site: visit.tenant.name.clone(),
+                host: visit.host.clone(),
+                person: certificate.person().name.clone(),
+                device: certificate.device().name.clone(),
+                browser: visit.browser.clone(),
+                address: visit.address.to_string(),
+            },
+            from: visit.address,
+        };
+        let (approval, digits) = self.parts.approvals.ask(asking).await.map_err(|error| match error {
+            AskError::TooMany { until } => Reason::TooMany { until },
+            AskError::Busy => Reason::Busy,
+            AskError::Store(_) => Reason::Internal,
+        })?;
+        let asked = Asked { id: approval.id, digits, asked: approval.created };
+        // Kept past its end, so that the page can say how it ended.
+        let until = approval.expires.plus(std::time::Duration::from_secs(ENDED_SHOWN_SECS));
+        self.digits.put(here.session.token(), visit.now, until, asked.clone());
+        Ok(asked)
+    }
+
+    async fn take_up(&self, here: &Here<'_>, asked: &Asked) -> Answer {
+        let session = here.session.session();
+        let approved =
+            self.parts.approvals.approved(session, &asked.id).await.map_err(|_| Reason::Internal)?;
+        let Some(approved) = approved else { return Ok(see_other(HOME)) };
+        let entry = self
+            .entry(here.certificate, Event::SessionStepped, here.visit)
+            .detail("approval", asked.id.as_str());
+        let walker = self.walker(here);
+        let begun = self.steps.advance(&walker, &[Proof::Phone], entry, vec![approved.unchanged]).await?;
+        Ok(with_cookie(see_other(HOME), &begun))
+    }
+
+    /// After "not me" the session is gone: the page that waited says so, once.
+    pub(super) async fn after_not_me(
+        &self,
+        certificate: &ProvedCertificate,
+        visit: &Visit,
+        headers: &HeaderMap,
+    ) -> Result<Option<Response<Body>>, Reason> {
+        let cookies = headers.get_all(http::header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let Some(token) = session::read_cookie(cookies) else { return Ok(None) };
+        let Some(asked) = self.digits.get(&token, visit.now) else { return Ok(None) };
+        let (tenant, person) = (certificate.tenant(), certificate.person_id());
+        let standing = self.parts.approvals.state(tenant, person, &asked.id).await;
+        let denied = matches!(standing.map_err(|_| Reason::Internal)?, approvals::Standing::Denied);
+        let page = || pages::NotMe { page: Head::of(visit) }.response(StatusCode::OK);
+        // The cookie stays: the page may be loaded twice, and says the same both times.
+        Ok(denied.then(page))
+    }
+
+    /// Tells the page to load itself again when anything it waits for changed.
+    pub(super) fn events(&self, here: &Here<'_>) -> Response<Body> {
+        let (tenant, person) = (here.certificate.tenant(), here.certificate.person_id());
+        let watched = [
+            table::enrolments_of_device(tenant, person, here.certificate.device_id()),
+            table::approvals(tenant, person),
+            table::phones(tenant, person),
+            table::session(here.session.token()),
+        ];
+        let pairings = table::all::<crate::domain::phone::Pairing>();
+        let changes = sse::touched(self.parts.view.subscribe());
+        let moved = changes.filter_map(move |touched| {
+            let hit = match touched {
+                Some(key) => watched.iter().any(|prefix| key.is_under(prefix)) || key.is_under(&pairings),
+                // Told too late to know what it missed: look again.
+                None => true,
+            };
+            std::future::ready(hit.then_some(Happening::Moved))
+        });
+        sse::stream(moved, here.cancel.clone())
+    }
+
+    pub(super) async fn begin(
+        &self,
+        certificate: &ProvedCertificate,
+        return_to: Option<String>,
+        visit: &Visit,
+    ) -> Result<Begun, Reason> {
+        let begun = self.parts.sessions.begin(certificate, return_to);
+        let entry = self.entry(certificate, Event::SessionBegan, visit);
+        self.parts.ledger.record(entry, vec![table::create(&begun.session)]).await.map_err(refused)?;
+        Ok(begun)
+    }
+
+    pub(super) fn entry(&self, certificate: &ProvedCertificate, event: Event, visit: &Visit) -> Entry {
+        Entry::new(actor(certificate.tenant(), certificate.person_id()), event)
+            .tenant(certificate.tenant())
+            .whom(certificate.device_id().as_str())
+            .whence(visit.address.to_string())
+    }
+
+    pub(super) fn walker<'a>(&self, here: &'a Here<'_>) -> Walker<'a> {
+        Walker {
+            tenant: &here.visit.tenant,
+            certificate: here.certificate,
+            session: here.session,
+            address: here.visit.address,
+        }
+    }
+
+    pub(super) fn csrf(&self, here: &Here<'_>) -> String {
+        self.parts.sessions.csrf(here.session.token())
+    }
+
+    fn phone_host(&self) -> &str {
+        self.parts.phone_origin.trim_start_matches("https://")
+    }
+}
+
+fn username(certificate: &ProvedCertificate) -> String {
+    let person = certificate.person();
+    person.emails.first().cloned().unwrap_or_else(|| person.id.to_string())
+}
+
+fn pairing_refused(error: PairingError) -> Reason {
+    match error {
+        PairingError::Store(_) => Reason::Internal,
+        _ => Reason::BadRequest("this moved on meanwhile; load the page again"),
+    }
+}
+
+/// As `enrolment::first_visit` has it.
+const CODE_SECS: u64 = 600;
+
+/// As `enrolment::pairing` has it.
+const PAIRING_SECS: u64 = 300;
+
+/// As `auth::phone::approvals` has it by default.
+const ASKED_SECS: u64 = 120;
+
+/// A question may be sent again after this.
+const AGAIN_AFTER_SECS: u64 = 30;
+
+/// How an answered question ended is still told this long after.
+const ENDED_SHOWN_SECS: u64 = 600;

@@ -1,0 +1,322 @@
+//! The room of the sign-in pages, on portal and console alike: shows the page that comes next and
+//! takes its form. Serves only its own paths; whatever the browser first asked for waits in the session.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use tokio_util::sync::CancellationToken;
+
+use super::stage::{self, Stage};
+use super::steps::{Steps, refused};
+use crate::audit::{Event, Ledger};
+use crate::auth::evidence::{Evidence, ProvedCertificate, ProvedSession};
+use crate::auth::on_screen::OnScreen;
+use crate::auth::password::Passwords;
+use crate::auth::phone::Approvals;
+use crate::auth::session::{Begun, Sessions};
+use crate::auth::throttle::Throttles;
+use crate::domain::enrolment::EnrolmentState;
+use crate::domain::session::Session;
+use crate::domain::{ApprovalId, PairingId, Reason, Secret, Time};
+use crate::enrolment::first_visit::FirstVisits;
+use crate::enrolment::pairing::Pairings;
+use crate::policy::permit::Area;
+use crate::policy::{Ask, Decision, Permit, Policy};
+use crate::store::table;
+use crate::store::view::View;
+use crate::web::page::see_other;
+use crate::web::{Visit, form, page, refusal};
+use crate::world::World;
+
+/// What the room is made of.
+pub struct Parts {
+    /// Writes.
+    pub ledger: Arc<Ledger>,
+    /// Reads.
+    pub view: Arc<View>,
+    /// Time and chance.
+    pub world: World,
+    /// Says what is missing.
+    pub policy: Arc<Policy>,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Passwords.
+    pub passwords: Arc<Passwords>,
+    /// Counts tries.
+    pub throttles: Arc<Throttles>,
+    /// Codes and releases.
+    pub first_visits: Arc<FirstVisits>,
+    /// Pairings.
+    pub pairings: Arc<Pairings>,
+    /// Questions to the phone.
+    pub approvals: Arc<Approvals>,
+    /// `https://phone.example.com`, with the port where the world sees one.
+    pub phone_origin: String,
+}
+
+/// The room of the sign-in pages.
+pub struct SignIn {
+    pub(super) parts: Parts,
+    pub(super) steps: Steps,
+    pub(super) digits: OnScreen<Asked>,
+    pub(super) links: OnScreen<(PairingId, Secret)>,
+}
+
+/// Every route of the room.
+pub const ROUTES: &[(&str, &str)] = &[
+    ("GET", "/.portcullis/sign-in/"),
+    ("GET", "/.portcullis/sign-in/events"),
+    ("POST", "/.portcullis/sign-in/code"),
+    ("POST", "/.portcullis/sign-in/word"),
+    ("POST", "/.portcullis/sign-in/square"),
+    ("POST", "/.portcullis/sign-in/words"),
+    ("POST", "/.portcullis/sign-in/new-password"),
+    ("POST", "/.portcullis/sign-in/password"),
+    ("POST", "/.portcullis/sign-in/phone"),
+    ("POST", "/.portcullis/sign-in/cancel"),
+];
+
+/// One request in this room, with what it was let in on.
+pub(super) struct Here<'a> {
+    pub(super) visit: &'a Visit,
+    pub(super) evidence: &'a Evidence,
+    pub(super) certificate: &'a ProvedCertificate,
+    pub(super) session: &'a ProvedSession,
+    pub(super) cancel: &'a CancellationToken,
+}
+
+/// A question to the phone, with the digits that stand on the screen.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) id: ApprovalId,
+    pub(super) digits: Secret,
+    pub(super) asked: Time,
+}
+
+pub(super) type Answer = Result<Response<Body>, Reason>;
+
+impl SignIn {
+    /// From its parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let steps = Steps {
+            ledger: Arc::clone(&parts.ledger),
+            sessions: Arc::clone(&parts.sessions),
+            passwords: Arc::clone(&parts.passwords),
+            throttles: Arc::clone(&parts.throttles),
+            world: parts.world.clone(),
+        };
+        Self { parts, steps, digits: OnScreen::default(), links: OnScreen::default() }
+    }
+
+    /// Something is missing for what was asked: a browser is led to the room, remembering where it
+    /// wanted to go; a program is told.
+    ///
+    /// # Errors
+    /// [`Reason::SignInFirst`] for programs.
+    pub async fn ask(&self, evidence: &Evidence, visit: &Visit, headers: &HeaderMap) -> Answer {
+        let Some(certificate) = evidence.proved() else { return Err(Reason::NoCertificate) };
+        if visit.json || page::only_navigations(headers).is_err() {
+            return Err(Reason::SignInFirst);
+        }
+        let return_to = Some(visit.again.clone());
+        let Some(session) = evidence.session() else {
+            let begun = self.begin(certificate, return_to, visit).await?;
+            return Ok(with_cookie(see_other(HOME), &begun));
+        };
+        if session.session().return_to != return_to {
+            let key = table::session(session.token());
+            let read = table::get::<Session>(&**self.parts.ledger.store(), &key).await;
+            if let Some(read) = read.map_err(|_| Reason::Internal)? {
+                let aimed = Session { return_to, ..read.record.clone() };
+                let entry = self.entry(certificate, Event::SessionAimed, visit);
+                self.parts
+                    .ledger
+                    .record(entry, vec![table::replace(&read, &aimed)])
+                    .await
+                    .map_err(refused)?;
+            }
+        }
+        Ok(see_other(HOME))
+    }
+
+    /// Serves the room's own paths.
+    pub async fn serve(&self, permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
+        match self.answer(&permit, &visit, request).await {
+            Ok(response) => response,
+            Err(reason) => refusal::respond(&reason, &visit),
+        }
+    }
+
+    async fn answer(&self, permit: &Permit, visit: &Visit, request: Request<Body>) -> Answer {
+        let certificate = permit.certificate().ok_or(Reason::NoCertificate)?;
+        let route = (request.method().as_str(), request.uri().path());
+        if !ROUTES.contains(&route) {
+            let known = ROUTES.iter().any(|(_, path)| *path == route.1);
+            return Err(if known { Reason::MethodNotAllowed } else { Reason::NotFound });
+        }
+        let Some(session) = permit.session() else {
+            if route == ("GET", HOME)
+                && let Some(page) = self.after_not_me(certificate, visit, request.headers()).await?
+            {
+                return Ok(page);
+            }
+            if request.method() != Method::GET {
+                return Err(Reason::CrossSite);
+            }
+            page::only_navigations(request.headers())?;
+            let begun = self.begin(certificate, None, visit).await?;
+            return Ok(with_cookie(see_other(HOME), &begun));
+        };
+        let here = Here { visit, evidence: permit.evidence(), certificate, session, cancel: permit.cancel() };
+        match route {
+            ("GET", HOME) => {
+                page::only_navigations(request.headers())?;
+                self.page(&here, "").await
+            }
+            ("GET", "/.portcullis/sign-in/events") => Ok(self.events(&here)),
+            (_, path) => {
+                let path = path.to_owned();
+                let form = form::read(request, visit, &self.csrf(&here)).await?;
+                self.take(&here, &path, &form).await
+            }
+        }
+    }
+
+    async fn take(&self, here: &Here<'_>, path: &str, form: &form::Form) -> Answer {
+        let walker = self.walker(here);
+        let token = here.session.token();
+        let address = here.visit.address.to_string();
+        match path.strip_prefix(HOME).unwrap_or_default() {
+            "code" => {
+                let Some(Stage::Call) = self.stage(here).await? else { return Ok(see_other(HOME)) };
+                let visits = &self.parts.first_visits;
+                visits.screen(here.certificate, token, &here.visit.browser, &address, true).await?;
+                Ok(see_other(HOME))
+            }
+            "word" => {
+                let word = Some(form.text("word")).filter(|word| *word != "none");
+                self.parts.first_visits.choose_word(here.certificate, token, word, &address).await?;
+                Ok(see_other(HOME))
+            }
+            "square" => {
+                let Some(Stage::PairPhone) = self.stage(here).await? else { return Ok(see_other(HOME)) };
+                self.open_pairing(here).await?;
+                Ok(see_other(HOME))
+            }
+            "words" => {
+                let Some(Stage::PairPhone) = self.stage(here).await? else { return Ok(see_other(HOME)) };
+                self.confirm_pairing(here, &walker, form.text("same") == "yes").await
+            }
+            "new-password" => {
+                let Stage::ChoosePassword = self.stage(here).await?.ok_or(Reason::CrossSite)? else {
+                    return Ok(see_other(HOME));
+                };
+                let typed = form.secret("password").unwrap_or_else(|| Secret::new(""));
+                match self.steps.choose_password(&walker, &typed).await? {
+                    Ok(begun) => Ok(with_cookie(see_other(HOME), &begun)),
+                    Err(unfit) => Ok(self.new_password_page(here, vec![unfit.to_string()])),
+                }
+            }
+            "password" => {
+                let Some(Stage::Password) = self.stage(here).await? else { return Ok(see_other(HOME)) };
+                let typed = form.secret("password").unwrap_or_else(|| Secret::new(""));
+                match self.steps.password(&walker, &typed).await? {
+                    Some(begun) => Ok(with_cookie(see_other(HOME), &begun)),
+                    None => Ok(self.password_page(here, WRONG_PASSWORD)),
+                }
+            }
+            "phone" => {
+                if let Some(Stage::Phone(purpose)) = self.stage(here).await? {
+                    self.ask_phone(here, purpose).await?;
+                }
+                Ok(see_other(HOME))
+            }
+            "cancel" => {
+                if let Some(asked) = self.digits.get(token, self.parts.world.now()) {
+                    let session = here.session.session();
+                    self.parts.approvals.withdraw(session, &asked.id).await.map_err(|_| Reason::Internal)?;
+                }
+                self.parts
+                    .sessions
+                    .end(here.session.session(), "given up", &address)
+                    .await
+                    .map_err(refused)?;
+                Ok(clear_cookie(see_other("/")))
+            }
+            _ => Err(Reason::NotFound),
+        }
+    }
+
+    /// What comes next for this browser; `None` once nothing is missing.
+    async fn stage(&self, here: &Here<'_>) -> Result<Option<Stage>, Reason> {
+        let missing = match self.missing(here) {
+            Decision::Permit(_) => return Ok(None),
+            Decision::Refuse(reason) => return Err(reason),
+            Decision::Ask(missing) => missing,
+        };
+        let certificate = here.certificate;
+        let (tenant, person) = (certificate.tenant(), certificate.person_id());
+        let enrolment = self.parts.first_visits.of_session(certificate, here.session.token()).await?;
+        let standing = stage::Standing {
+            device: certificate.device().state,
+            has_phone: !self.parts.view.phones(tenant, person).is_empty(),
+            has_password: self.steps.password_of(certificate).await?.is_some(),
+            released_here: enrolment
+                .is_some_and(|read| matches!(read.record.state, EnrolmentState::Released { .. })),
+            phone_proved: here.evidence.phone().is_some(),
+        };
+        Ok(Some(stage::next(missing, standing)))
+    }
+
+    fn missing(&self, here: &Here<'_>) -> Decision {
+        let to = here.session.session().return_to.as_deref().unwrap_or("/");
+        let path = to.split(['?', '#']).next().unwrap_or("/");
+        let host = here.visit.host.split(':').next().unwrap_or_default();
+        let ask = Ask {
+            tenant: &here.visit.tenant.id,
+            area: Area::Guarded,
+            host,
+            path,
+            method: &Method::GET,
+            cancel: here.cancel,
+        };
+        self.parts.policy.decide(&ask, here.evidence, here.visit.now)
+    }
+
+    async fn page(&self, here: &Here<'_>, why: &str) -> Answer {
+        match self.stage(here).await? {
+            None => Ok(see_other(here.session.session().return_to.as_deref().unwrap_or("/"))),
+            Some(Stage::Call) => self.call_page(here).await,
+            Some(Stage::PairPhone) => self.pair_page(here).await,
+            Some(Stage::ChoosePassword) => Ok(self.new_password_page(here, vec![])),
+            Some(Stage::Password) => Ok(self.password_page(here, why)),
+            Some(Stage::Phone(purpose)) => self.phone_page(here, purpose).await,
+        }
+    }
+}
+
+/// The room's first page; the others lie below it.
+pub(super) const HOME: &str = "/.portcullis/sign-in/";
+
+const WRONG_PASSWORD: &str = "That was not your password. Please try again; after five tries in a row only our support can open it again.";
+
+pub(super) fn action(name: &str) -> String {
+    format!("{HOME}{name}")
+}
+
+pub(super) fn with_cookie(mut response: Response<Body>, begun: &Begun) -> Response<Body> {
+    if let Ok(mut value) = HeaderValue::from_str(begun.set_cookie.expose()) {
+        value.set_sensitive(true);
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}
+
+pub(super) fn clear_cookie(mut response: Response<Body>) -> Response<Body> {
+    if let Ok(value) = HeaderValue::from_str(&Sessions::clearing_cookie()) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+    response
+}

@@ -1,0 +1,98 @@
+//! Which page comes next, from what is missing and what the person already has.
+
+use crate::domain::approval::Purpose;
+use crate::domain::device::DeviceState;
+use crate::policy::Missing;
+
+/// The page that comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Code, word, waiting for the agent.
+    Call,
+    /// QR code, two words.
+    PairPhone,
+    /// The first password.
+    ChoosePassword,
+    /// The password.
+    Password,
+    /// Six digits on the phone.
+    Phone(Purpose),
+}
+
+/// What the person has, and how far this browser has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// State of the device.
+    pub device: DeviceState,
+    /// The person has a phone.
+    pub has_phone: bool,
+    /// The person has a password.
+    pub has_password: bool,
+    /// This very browser session was released by support.
+    pub released_here: bool,
+    /// The phone was proved in this session.
+    pub phone_proved: bool,
+}
+
+/// The page that takes care of `missing`.
+pub(crate) fn next(missing: Missing, standing: Standing) -> Stage {
+    match (missing, standing.has_phone, standing.has_password) {
+        (Missing::Release, _, _) => Stage::Call,
+        (Missing::Password, _, true) => Stage::Password,
+        // Paired in this session, or broken off after pairing: an approval takes it up again.
+        (Missing::Password, true, false) if standing.phone_proved => Stage::ChoosePassword,
+        (Missing::Password, true, false) => Stage::Phone(Purpose::ResumeFirstVisit),
+        (Missing::Password | Missing::Phone, false, _) => pair_or_call(standing),
+        (Missing::Phone, true, _) if standing.device == DeviceState::Active => Stage::Phone(Purpose::SignIn),
+        (Missing::Phone, true, _) => Stage::Phone(Purpose::NewDevice),
+    }
+}
+
+/// A phone is paired only in the browser session that support released: another browser with the
+/// same certificate calls again.
+fn pair_or_call(standing: Standing) -> Stage {
+    if standing.released_here { Stage::PairPhone } else { Stage::Call }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW: Standing = Standing {
+        device: DeviceState::Released,
+        has_phone: false,
+        has_password: false,
+        released_here: true,
+        phone_proved: false,
+    };
+
+    #[test]
+    fn a_first_visit_goes_call_phone_password() {
+        assert_eq!(next(Missing::Release, NEW), Stage::Call);
+        assert_eq!(next(Missing::Password, NEW), Stage::PairPhone);
+        let paired = Standing { has_phone: true, phone_proved: true, ..NEW };
+        assert_eq!(next(Missing::Password, paired), Stage::ChoosePassword);
+    }
+
+    #[test]
+    fn another_browser_with_the_same_certificate_pairs_no_phone() {
+        let elsewhere = Standing { released_here: false, ..NEW };
+        assert_eq!(next(Missing::Password, elsewhere), Stage::Call);
+        assert_eq!(next(Missing::Phone, elsewhere), Stage::Call);
+    }
+
+    #[test]
+    fn broken_off_after_pairing_it_resumes_on_the_phone() {
+        let resumed = Standing { has_phone: true, released_here: false, ..NEW };
+        assert_eq!(next(Missing::Password, resumed), Stage::Phone(Purpose::ResumeFirstVisit));
+    }
+
+    #[test]
+    fn a_second_device_sees_neither_square_nor_new_password() {
+        let second = Standing { has_phone: true, has_password: true, ..NEW };
+        assert_eq!(next(Missing::Password, second), Stage::Password);
+        assert_eq!(next(Missing::Phone, second), Stage::Phone(Purpose::NewDevice));
+        let known = Standing { device: DeviceState::Active, ..second };
+        assert_eq!(next(Missing::Phone, known), Stage::Phone(Purpose::SignIn));
+    }
+}

@@ -1,0 +1,170 @@
+//! What each form of signing in does, once it is known to come from our page: prove, count, go one
+//! step on. Knows no page.
+
+use std::sync::Arc;
+
+use crate::audit::{Entry, Event, Ledger, Outcome, RecordError};
+use crate::auth::evidence::{ProvedCertificate, ProvedSession};
+use crate::auth::password::{NotSet, Password, Passwords, Unfit};
+use crate::auth::session::{Begun, Proof, Sessions};
+use crate::auth::throttle::{Subject, Throttles};
+use crate::domain::certificate::{Certificate, CertificateState};
+use crate::domain::device::{Device, DeviceState};
+use crate::domain::person::{Person, Standing};
+use crate::domain::session::Session;
+use crate::domain::tenant::Tenant;
+use crate::domain::throttle::Guarded;
+use crate::domain::{Reason, Secret};
+use crate::enrolment::first_visit::actor;
+use crate::notify::{self, About};
+use crate::store::Write;
+use crate::store::table::{self, Stored};
+use crate::world::World;
+
+/// The parts that the steps work with.
+pub(crate) struct Steps {
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) passwords: Arc<Passwords>,
+    pub(crate) throttles: Arc<Throttles>,
+    pub(crate) world: World,
+}
+
+/// Who takes a step, where from.
+pub(crate) struct Walker<'a> {
+    pub(crate) tenant: &'a Tenant,
+    pub(crate) certificate: &'a ProvedCertificate,
+    pub(crate) session: &'a ProvedSession,
+    pub(crate) address: std::net::IpAddr,
+}
+
+impl Walker<'_> {
+    fn entry(&self, event: Event) -> Entry {
+        Entry::new(actor(self.certificate.tenant(), self.certificate.person_id()), event)
+            .tenant(self.certificate.tenant())
+            .whom(self.certificate.device_id().as_str())
+            .whence(self.address.to_string())
+    }
+}
+
+impl Steps {
+    /// The password record of a person.
+    pub(crate) async fn password_of(&self, of: &ProvedCertificate) -> Result<Option<Password>, Reason> {
+        let key = table::password(of.tenant(), of.person_id());
+        let read = table::get::<Password>(&**self.ledger.store(), &key).await;
+        Ok(read.map_err(|_| Reason::Internal)?.map(|read| read.record))
+    }
+
+    /// Checks the password. `None`: it was wrong, and counted.
+    pub(crate) async fn password(&self, who: &Walker<'_>, typed: &Secret) -> Result<Option<Begun>, Reason> {
+        let subjects = vec![
+            Subject::Person(who.certificate.person_id().clone()),
+            Subject::Device(who.certificate.device_id().clone()),
+            Subject::Address(who.address),
+        ];
+        let counted = self.throttles.attempt(&who.tenant.id, Guarded::SignIn, subjects).await?;
+        let stored = self.password_of(who.certificate).await?;
+        if !self.passwords.verify(stored.as_ref(), typed).await? {
+            let entry =
+                who.entry(Event::PasswordWrong).outcome(Outcome::Refused("wrong password".to_owned()));
+            self.ledger.record(entry, vec![]).await.map_err(refused)?;
+            return Ok(None);
+        }
+        let entry = who.entry(Event::PasswordRight);
+        self.advance(who, &[Proof::Password], entry, counted.succeeded()).await.map(Some)
+    }
+
+    /// Sets the first password.
+    pub(crate) async fn choose_password(
+        &self,
+        who: &Walker<'_>,
+        typed: &Secret,
+    ) -> Result<Result<Begun, Unfit>, Reason> {
+        let person = who.certificate.person();
+        let mut forbidden: Vec<&str> = vec![&who.tenant.name, "portcullis"];
+        forbidden.extend(person.name.split_whitespace());
+        forbidden.extend(person.emails.iter().flat_map(|email| email.split(['@', '.'])));
+        let made = self.passwords.make(&who.tenant.id, &person.id, None, typed, &forbidden).await;
+        let made = match made {
+            Ok(made) => made,
+            Err(NotSet::Unfit(unfit)) => return Ok(Err(unfit)),
+            Err(NotSet::Refused(reason)) => return Err(reason),
+        };
+        // Replacing a password is recovery, never enrolment: it must not be there yet.
+        let mut writes = vec![table::create(&made)];
+        writes.extend(notify::queue(&self.world, who.tenant, person, About::PasswordSet));
+        let entry = who.entry(Event::PasswordSet);
+        self.advance(who, &[Proof::Password], entry, writes).await.map(Ok)
+    }
+
+    /// A new session token after a proof; the device and the person become active with the last one.
+    pub(crate) async fn advance(
+        &self,
+        who: &Walker<'_>,
+        proofs: &[Proof],
+        mut entry: Entry,
+        mut writes: Vec<Write>,
+    ) -> Result<Begun, Reason> {
+        let (begun, step) =
+            self.sessions.step(who.session.token(), proofs, who.tenant).await.map_err(refused)?;
+        writes.extend(step);
+        if begun.session.password.is_some() && begun.session.phone.is_some() {
+            writes.extend(self.activate(&begun.session).await?);
+            for old in self.older_certificates(&begun.session).await? {
+                entry = entry.detail(format!("superseded {}", old.record.serial), old.record.not_after.day());
+                let state = CertificateState::Superseded;
+                writes.push(table::replace(&old, &Certificate { state, ..old.record.clone() }));
+            }
+        }
+        self.ledger.record(entry, writes).await.map_err(refused)?;
+        Ok(begun)
+    }
+
+    /// The session's next step after a pairing, to commit with the phone's record.
+    pub(crate) async fn with_phone(&self, who: &Walker<'_>) -> Result<(Begun, Vec<Write>), Reason> {
+        let (begun, mut writes) =
+            self.sessions.step(who.session.token(), &[Proof::Phone], who.tenant).await.map_err(refused)?;
+        let about = About::PhonePaired { phone: "A phone".to_owned() };
+        writes.extend(notify::queue(&self.world, who.tenant, who.certificate.person(), about));
+        Ok((begun, writes))
+    }
+
+    async fn activate(&self, session: &Session) -> Result<Vec<Write>, Reason> {
+        let store = &**self.ledger.store();
+        let mut writes = Vec::new();
+        let key = table::device(&session.tenant, &session.person, &session.device);
+        let device = table::get::<Device>(store, &key).await.map_err(|_| Reason::Internal)?;
+        if let Some(read) = device.filter(|read| read.record.state == DeviceState::Released) {
+            let active = Device { state: DeviceState::Active, ..read.record.clone() };
+            writes.push(table::replace(&read, &active));
+        }
+        let key = table::person(&session.tenant, &session.person);
+        let person = table::get::<Person>(store, &key).await.map_err(|_| Reason::Internal)?;
+        if let Some(read) = person.filter(|read| read.record.standing == Standing::Invited) {
+            let active = Person { standing: Standing::Active, ..read.record.clone() };
+            writes.push(table::replace(&read, &active));
+        }
+        Ok(writes)
+    }
+
+    /// Those that the device had before the certificate that has now signed in: it takes their place.
+    async fn older_certificates(&self, session: &Session) -> Result<Vec<Stored<Certificate>>, Reason> {
+        let (store, view) = (&**self.ledger.store(), self.ledger.view());
+        let Some(newest) = view.certificate(&session.serial) else { return Ok(vec![]) };
+        let mut older = view.certificates_of(&session.tenant, &session.device);
+        older.retain(|one| one.not_before < newest.not_before && one.state == CertificateState::Active);
+        let mut found = Vec::with_capacity(older.len());
+        for one in older {
+            let read = table::get::<Certificate>(store, &table::certificate(&one.serial)).await;
+            found.extend(read.map_err(|_| Reason::Internal)?);
+        }
+        Ok(found)
+    }
+}
+
+pub(crate) fn refused(error: RecordError) -> Reason {
+    match error {
+        RecordError::Conflict => Reason::BadRequest("this moved on meanwhile; load the page again"),
+        RecordError::Store(_) => Reason::Internal,
+    }
+}
