@@ -1,0 +1,366 @@
+//! Builds the house from what the operator wrote, and opens its doors. The only file that names an
+//! engine; knows no request.
+
+mod doors;
+mod follow;
+mod rooms;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::{Entry, Event, Ledger};
+use crate::auth::password::{self, Passwords};
+use crate::auth::session::Sessions;
+use crate::auth::throttle::Throttles;
+use crate::ca::{self, Authority, CaError, CrlShelf};
+use crate::config::{Config, Environment, Limits, Mail, SecretError, secrets};
+use crate::console::command::{Acts, Site};
+use crate::control;
+use crate::crypto::Pepper;
+use crate::domain::certificate::Issuer;
+use crate::domain::{Secret, TenantId};
+use crate::enrolment::first_visit::FirstVisits;
+use crate::front::accept::{self, Front, Running};
+use crate::front::door::{DoorError, Doors};
+use crate::front::house::{Counting, House};
+use crate::front::live::Live;
+use crate::front::peer::Peer;
+use crate::front::{Settings, ops, plain, way};
+use crate::notify::email::{self, Mailer};
+use crate::policy::Policy;
+use crate::store::redb::Redb;
+use crate::store::view::View;
+use crate::store::{Store, StoreError};
+use crate::world::World;
+
+/// What every command needs: the store and what stands directly on it.
+pub struct Core {
+    /// Time and chance.
+    pub world: World,
+    /// What is in memory.
+    pub view: Arc<View>,
+    /// Writes.
+    pub ledger: Arc<Ledger>,
+    /// The key of short secrets.
+    pub pepper: Arc<Pepper>,
+    /// Counts tries.
+    pub throttles: Arc<Throttles>,
+    /// Codes and releases.
+    pub first_visits: Arc<FirstVisits>,
+    /// Sessions.
+    pub sessions: Arc<Sessions>,
+    /// Passwords.
+    pub passwords: Arc<Passwords>,
+}
+
+/// An open house.
+pub struct Started {
+    /// Where TLS listens; the port that was taken where 0 was asked for.
+    pub tls: SocketAddr,
+    /// Where plain HTTP listens.
+    pub plain: Option<SocketAddr>,
+    /// The key set that verifies whom the backend is told of.
+    pub jwks: serde_json::Value,
+    /// Every room, for tests that look inside.
+    pub house: Arc<House>,
+    running: Running,
+    background: CancellationToken,
+}
+
+/// Why the house could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The pepper, the passphrase or the signing key.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The CA.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// A door.
+    #[error(transparent)]
+    Door(#[from] DoorError),
+    /// An address.
+    #[error(
+        "{what} cannot listen at {address}: {source}; is another server there? Change [listen] in {file}"
+    )]
+    Listen {
+        /// "TLS".
+        what: &'static str,
+        /// Which.
+        address: SocketAddr,
+        /// The configuration.
+        file: String,
+        /// The system's.
+        source: std::io::Error,
+    },
+    /// A file.
+    #[error("{path} cannot be written: {source}; look at the folder's owner and mode")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's.
+        source: std::io::Error,
+    },
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] control::ListenError),
+    /// The settings of mail.
+    #[error(transparent)]
+    Mail(#[from] email::BadSettings),
+    /// The key that signs whom the backend is told of.
+    #[error("the key in {0} is no P-256 key: make a new one with `openssl ecparam -genkey -name prime256v1`")]
+    JwtKey(PathBuf),
+    /// The system gave no thread or socket.
+    #[error("the system gives no thread or socket: {0}")]
+    System(#[source] std::io::Error),
+    /// A tenant's rules.
+    #[error("the rules of {tenant} cannot be used: {mistakes}")]
+    Policy {
+        /// Whose.
+        tenant: TenantId,
+        /// What is wrong.
+        mistakes: String,
+    },
+}
+
+/// Opens the store and what stands on it.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn open(config: &Config, world: World, hashing: password::Settings) -> Result<Core, AppError> {
+    let pepper = Arc::new(Pepper::new(*config.secrets.pepper()?));
+    let store: Arc<dyn Store> = Arc::new(Redb::create_or_open(&config.store, world.clone())?);
+    let view = View::follow(Arc::clone(&store), world.clone()).await?;
+    let ledger = Ledger::open(store, Arc::clone(&view), world.clone(), NODE).await?;
+    let throttles = Arc::new(Throttles::new(Arc::clone(&ledger), world.clone()));
+    let first_visits = Arc::new(FirstVisits::new(
+        Arc::clone(&ledger),
+        Arc::clone(&view),
+        world.clone(),
+        Arc::clone(&pepper),
+        Arc::clone(&throttles),
+    ));
+    let sessions =
+        Arc::new(Sessions::new(Arc::clone(&ledger), Arc::clone(&view), world.clone(), Arc::clone(&pepper)));
+    let passwords = Arc::new(Passwords::new(Arc::clone(&pepper), world.clone(), hashing));
+    Ok(Core { world, view, ledger, pepper, throttles, first_visits, sessions, passwords })
+}
+
+/// Opens the keys of the CA.
+///
+/// # Errors
+/// A missing or wrong passphrase among them.
+pub fn open_authority(
+    config: &Config,
+    environment: &Environment,
+    core: &Core,
+) -> Result<Authority, AppError> {
+    let passphrase = config.secrets.passphrase(environment)?.secret;
+    let issuers: Vec<Issuer> = core.view.issuers().iter().map(|issuer| (**issuer).clone()).collect();
+    let settings = ca::Settings { crl_url_base: config.plain_origin() };
+    Ok(Authority::open(&config.data.join("ca"), &passphrase, &issuers, core.world.clone(), settings)?)
+}
+
+/// The operations behind the command line and the desk.
+#[must_use]
+pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> Arc<Acts> {
+    let mut doors: BTreeSet<(String, String)> =
+        config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
+    doors.insert((config.console.host.clone(), TenantId::staff().to_string()));
+    let port_suffix = match config.listen.public_port {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    Arc::new(Acts {
+        ledger: Arc::clone(&core.ledger),
+        view: Arc::clone(&core.view),
+        authority,
+        throttles: Arc::clone(&core.throttles),
+        first_visits: Arc::clone(&core.first_visits),
+        world: core.world.clone(),
+        site: Site { doors, port_suffix, mail: config.mail.is_some() },
+    })
+}
+
+/// Opens the house: store, CA, rooms, doors, listeners, the control socket.
+///
+/// # Errors
+/// [`AppError`]; then nothing listens.
+pub async fn start(
+    config: &Config,
+    environment: &Environment,
+    world: World,
+    hashing: password::Settings,
+    stop: &CancellationToken,
+) -> Result<Started, AppError> {
+    let core = open(config, world, hashing).await?;
+    let authority = Arc::new(open_authority(config, environment, &core)?);
+    let policy = Arc::new(Policy::empty());
+    follow::load_all_rules(&core.view, &policy)?;
+    let shelf = Arc::new(CrlShelf::new());
+    follow::sign_lists(&shelf, &authority, &core).await?;
+
+    let threads = Settings::default().threads;
+    let bind = |what, address: SocketAddr, threads| {
+        accept::bind(address, threads).map_err(|source| AppError::Listen {
+            what,
+            address,
+            file: config.file.display().to_string(),
+            source,
+        })
+    };
+    let tls_listeners = bind("TLS", config.listen.tls, threads)?;
+    let plain_listener = match config.listen.plain {
+        Some(address) => bind("plain HTTP", address, 1)?.pop(),
+        None => None,
+    };
+    let ops_listener = match config.listen.ops {
+        Some(address) => Some(ops::bind(address).map_err(|source| AppError::Listen {
+            what: "the operator's listener",
+            address,
+            file: config.file.display().to_string(),
+            source,
+        })?),
+        None => None,
+    };
+    let tls = local(tls_listeners.first()).unwrap_or(config.listen.tls);
+    let plain = local(plain_listener.as_ref());
+
+    let view = Arc::clone(&core.view);
+    let live = Live::beside(move || view.revision());
+    let acts = acts(config, &core, Some(Arc::clone(&authority)));
+    let (house, jwks) =
+        rooms::house(config, &core, Arc::clone(&policy), Arc::clone(&live), Arc::clone(&acts))?;
+    let house = Arc::new(house);
+    let doors = Doors::new(doors::doors(config, &core, &authority)?)?;
+    let front = Front::new(doors, Arc::clone(&live), limits(&config.limits), stop);
+
+    let background = CancellationToken::new();
+    follow::follow_rules(&core.view, &policy, &background);
+    follow::follow_lists(&shelf, &authority, &core, &background);
+    let counting = Counting { view: Arc::clone(&core.view), world: core.world.clone() };
+    let touched = core.view.subscribe();
+    tokio::spawn(Arc::clone(&live).follow(
+        touched,
+        |touched| (&touched.key, touched.revision),
+        Arc::new(counting),
+        background.clone(),
+    ));
+    if let Some(mail) = &config.mail {
+        let settings = email::Settings { url: mail_url(mail)?, from: mail.from.clone() };
+        let mailer = Mailer::new(&settings, Arc::clone(&core.ledger), core.world.clone())?;
+        tokio::spawn(mailer.run(background.clone()));
+    }
+    let control = control::Listener::bind(&config.control_socket()).await?;
+    tokio::spawn(control::serve(control, acts, background.clone()));
+
+    let walking = Arc::clone(&house);
+    let running = front
+        .start(tls_listeners, move |_core| {
+            let house = Arc::clone(&walking);
+            move |peer: Arc<Peer>, request| {
+                let house = Arc::clone(&house);
+                async move { way::walk(&house, &peer, request).await }
+            }
+        })
+        .map_err(AppError::System)?;
+    if let Some(listener) = plain_listener {
+        tokio::spawn(plain::serve(listener, doors::plain_files(config, &core, &shelf), front.clone()));
+    }
+    if let Some(listener) = ops_listener {
+        let view = Arc::clone(&core.view);
+        let world = core.world.clone();
+        let ready = Arc::new(move || {
+            let age = view.age(world.now());
+            if age <= way::STALE_AFTER {
+                Ok(())
+            } else {
+                Err(format!("nothing heard from the store for {age:?}"))
+            }
+        });
+        let operator = ops::Ops { ready, metrics: Arc::new(String::new) };
+        tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));
+    }
+    let files = front.clone();
+    tokio::spawn(async move { files.follow_files().await });
+    let entry = Entry::new("gate", Event::HouseStarted).detail("version", env!("CARGO_PKG_VERSION"));
+    if let Err(error) = core.ledger.record(entry, vec![]).await {
+        tracing::error!(%error, "the start was not written down");
+    }
+    Ok(Started { tls, plain, jwks, house, running, background })
+}
+
+impl Started {
+    /// Waits until the house has closed, after its `stop` was cancelled.
+    pub async fn closed(self) {
+        self.running.finished().await;
+        self.background.cancel();
+    }
+}
+
+fn limits(limits: &Limits) -> Settings {
+    let ms = |seconds: u32| u64::from(seconds) * 1000;
+    Settings {
+        connections_max: (limits.connections as usize).min(Settings::default().connections_max),
+        connections_per_address_max: limits.connections_per_address as usize,
+        handshake_ms_max: ms(limits.handshake_seconds),
+        header_ms_max: ms(limits.headers_seconds),
+        idle_ms_max: ms(limits.idle_seconds),
+        body_idle_ms_max: ms(limits.body_stall_seconds),
+        write_stall_ms_max: ms(limits.body_stall_seconds),
+        drain_ms_max: ms(limits.drain_seconds),
+        ..Settings::default()
+    }
+}
+
+/// The address of the mail server with its password, which stands in a file apart.
+fn mail_url(mail: &Mail) -> Result<Secret, AppError> {
+    let password = mail.password_file.as_deref().map(secrets::from_file).transpose()?;
+    Ok(smtp_url(&mail.smtp, password.as_ref().map(|password| &password.secret)))
+}
+
+/// `smtp://` means STARTTLS, and nothing without it: a server, or whoever stands before it, that does not
+/// offer it gets no message.
+fn smtp_url(address: &str, password: Option<&Secret>) -> Secret {
+    let mut url = address.to_owned();
+    if let Some(password) = password {
+        let password = utf8_percent_encode(password.expose(), NON_ALPHANUMERIC).to_string();
+        url = url.replacen('@', &format!(":{password}@"), 1);
+    }
+    if url.starts_with("smtp://") {
+        url.push_str("?tls=required");
+    }
+    Secret::new(url)
+}
+
+fn local(listener: Option<&std::net::TcpListener>) -> Option<SocketAddr> {
+    listener.and_then(|listener| listener.local_addr().ok())
+}
+
+/// Name of this machine in the audit trail. One machine has one; many get their own with etcd.
+const NODE: &str = "one";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_never_leaves_in_clear() {
+        let url = |address, password: Option<&str>| {
+            smtp_url(address, password.map(Secret::new).as_ref()).expose().to_owned()
+        };
+        assert_eq!(url("smtp://mail.example.com:587", None), "smtp://mail.example.com:587?tls=required");
+        assert_eq!(
+            url("smtps://gate@mail.example.com", Some("p@:/")),
+            "smtps://gate:p%40%3A%2F@mail.example.com"
+        );
+    }
+}

@@ -1,0 +1,96 @@
+//! Opens the doors: which there are, with which certificates, and what lies before them in the clear.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{AppError, Core};
+use crate::ca::{Authority, CrlShelf};
+use crate::config::{Config, Door, DoorCertificate};
+use crate::domain::certificate::IssuerKind;
+use crate::domain::{TenantId, Time};
+use crate::front::door::{DoorKind, DoorPlan};
+use crate::front::plain;
+use crate::front::tls::CertificateFiles;
+
+pub(super) fn doors(
+    config: &Config,
+    core: &Core,
+    authority: &Authority,
+) -> Result<Vec<Arc<crate::front::Door>>, AppError> {
+    let hints = |kind| -> Vec<Vec<u8>> {
+        let issuers = core.view.issuers();
+        issuers.iter().filter(|issuer| issuer.kind == kind).map(|issuer| issuer.der.clone()).collect()
+    };
+    let ports = vec![config.listen.tls.port(), config.listen.public_port];
+    let mut plans = vec![
+        (DoorKind::Console, Some(TenantId::staff()), &config.console, hints(IssuerKind::Staff)),
+        (DoorKind::Phone, None, &config.phone, vec![]),
+    ];
+    plans.extend(config.public.as_ref().map(|door| (DoorKind::Public, None, door, vec![])));
+    plans.extend(config.portals.iter().map(|portal| {
+        (DoorKind::Portal, Some(portal.tenant.clone()), &portal.door, hints(IssuerKind::Devices))
+    }));
+    plans
+        .into_iter()
+        .map(|(kind, tenant, door, client_cas)| {
+            let files = door_files(config, door, authority, core.world.now())?;
+            let (hosts, ports) = (vec![door.host.clone()], ports.clone());
+            Ok(crate::front::Door::open(DoorPlan { kind, tenant, hosts, ports, files, client_cas })?)
+        })
+        .collect()
+}
+
+/// The files of a door's certificate; from the built-in server CA they are made anew at each start.
+fn door_files(
+    config: &Config,
+    door: &Door,
+    authority: &Authority,
+    now: Time,
+) -> Result<CertificateFiles, AppError> {
+    match &door.certificate {
+        DoorCertificate::Files { certificate, key } => {
+            Ok(CertificateFiles { certificate: certificate.clone(), key: key.clone() })
+        }
+        DoorCertificate::Internal => {
+            let folder = config.data.join("doors");
+            let made = authority.issue_server(std::slice::from_ref(&door.host), now)?;
+            let certificate = folder.join(format!("{}.crt", door.host));
+            let key = folder.join(format!("{}.key", door.host));
+            write_private(&folder, &certificate, made.chain_pem.as_bytes())?;
+            write_private(&folder, &key, made.key_pem.expose().as_bytes())?;
+            Ok(CertificateFiles { certificate, key })
+        }
+    }
+}
+
+fn write_private(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), AppError> {
+    use std::io::Write as _;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let wrong = |source| AppError::File { path: path.to_owned(), source };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrong)?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).map_err(wrong)?;
+    file.write_all(bytes).map_err(wrong)
+}
+
+pub(super) fn plain_files(config: &Config, core: &Core, shelf: &Arc<CrlShelf>) -> plain::Plain {
+    let lists = Arc::clone(shelf);
+    let view = Arc::clone(&core.view);
+    plain::Plain {
+        crl: Arc::new(move |id| lists.current(id).map(|list| Bytes::from(list.der.clone()))),
+        ca: Arc::new(move |name| {
+            let issuers = view.issuers();
+            let (name, root) = name.strip_suffix("-root").map_or((name, false), |name| (name, true));
+            let issuer =
+                issuers.iter().find(|issuer| issuer.id.as_str() == name || issuer.kind.as_str() == name)?;
+            Some(Bytes::from(if root { issuer.root_der.clone() } else { issuer.der.clone() }))
+        }),
+        https_port: config.listen.public_port,
+        crl_seconds_max: CRL_KEPT_SECONDS_MAX,
+    }
+}
+
+/// A revocation list may be kept by those who fetch it for so long: far less than it counts.
+const CRL_KEPT_SECONDS_MAX: u32 = 300;

@@ -1,0 +1,106 @@
+//! Fills the house: every room from its parts.
+
+use std::sync::Arc;
+
+use super::{AppError, Core};
+use crate::auth::certificate::Judge;
+use crate::auth::phone::{Approvals, RelyingParty, approvals};
+use crate::config::Config;
+use crate::console::Console;
+use crate::console::command::Acts;
+use crate::crypto::Signer;
+use crate::domain::tenant::{Brand, SessionProfile, Tenant};
+use crate::domain::{TenantId, Time};
+use crate::enrolment::pairing::Pairings;
+use crate::front::house::House;
+use crate::front::live::Live;
+use crate::phone::PhoneRoom;
+use crate::policy::Policy;
+use crate::portal::Portal;
+use crate::proxy::{self, Proxy};
+use crate::public::Public;
+use crate::sign_in::{self, SignIn};
+
+pub(super) fn house(
+    config: &Config,
+    core: &Core,
+    policy: Arc<Policy>,
+    live: Arc<Live>,
+    acts: Arc<Acts>,
+) -> Result<(House, serde_json::Value), AppError> {
+    let (world, view, ledger) = (core.world.clone(), Arc::clone(&core.view), Arc::clone(&core.ledger));
+    let phone_origin = config.origin(&config.phone.host);
+    let party = RelyingParty::at(&config.phone.host, config.listen.public_port);
+    let approvals = Arc::new(Approvals::new(
+        Arc::clone(&ledger),
+        Arc::clone(&core.pepper),
+        party.clone(),
+        world.clone(),
+        approvals::Settings::default(),
+    ));
+    let pairings =
+        Arc::new(Pairings::new(Arc::clone(&ledger), Arc::clone(&core.pepper), party.clone(), world.clone()));
+    let key = config.secrets.jwt_key()?;
+    let signer =
+        Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()))?;
+    let proxy = Proxy::new(world.clone(), signer, proxy::Settings::default());
+    let jwks = proxy.jwks();
+    let sign_in = SignIn::new(sign_in::Parts {
+        ledger: Arc::clone(&ledger),
+        view: Arc::clone(&view),
+        world: world.clone(),
+        policy: Arc::clone(&policy),
+        sessions: Arc::clone(&core.sessions),
+        passwords: Arc::clone(&core.passwords),
+        throttles: Arc::clone(&core.throttles),
+        first_visits: Arc::clone(&core.first_visits),
+        pairings: Arc::clone(&pairings),
+        approvals: Arc::clone(&approvals),
+        phone_origin,
+    });
+    let phone = PhoneRoom::new(
+        Arc::clone(&ledger),
+        Arc::clone(&view),
+        Arc::clone(&approvals),
+        pairings,
+        party,
+        world.clone(),
+    );
+    let console = Console::new(acts, Arc::clone(&core.sessions), Arc::clone(&policy));
+    let house = House {
+        judge: Judge::new(Arc::clone(&view)),
+        portal: Portal::new(Arc::clone(&core.sessions), &jwks),
+        sessions: Arc::clone(&core.sessions),
+        public: Public::new(Arc::clone(&view)),
+        nobody: Arc::new(nobody(core)),
+        world,
+        view,
+        ledger,
+        policy,
+        proxy,
+        live,
+        sign_in,
+        phone,
+        console,
+    };
+    Ok((house, jwks))
+}
+
+/// Whose name stands on the phone's and the public door: one tenant's where there is one, else ours.
+fn nobody(core: &Core) -> Tenant {
+    let mut clients = core.view.tenants().into_iter().filter(|tenant| !tenant.id.is_staff());
+    if let (Some(only), None) = (clients.next(), clients.next()) {
+        return (*only).clone();
+    }
+    Tenant {
+        id: TenantId::staff(),
+        name: "Portcullis".to_owned(),
+        hosts: vec![],
+        telephone: String::new(),
+        language: "en".to_owned(),
+        brand: Brand::default(),
+        profile: SessionProfile::default(),
+        identified_on_incoming_call: false,
+        created: Time(0),
+    }
+}

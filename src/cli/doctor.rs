@@ -1,0 +1,168 @@
+//! `portcullis doctor`: looks at what lies outside the store (configuration, permissions,
+//! passphrase, certificates of doors, ports, clock) and has the rest looked at by the operations.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::failure::Failure;
+use super::print::Printer;
+use super::reach::{Reach, config_file};
+use crate::config::{Config, Door, DoorCertificate, Environment};
+use crate::console::command::doctor::{Check, told};
+use crate::console::command::{Command, Output};
+use crate::control::{self, CallError};
+use crate::domain::Time;
+use crate::world::World;
+
+pub(super) async fn run(
+    file: Option<&Path>,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<bool, Failure> {
+    let path = config_file(file, environment)?;
+    let reach = match Reach::open(Some(&path), environment) {
+        Ok(reach) => reach,
+        Err(Failure::Config(mistakes)) => {
+            let next = "correct the file, then run `portcullis doctor` again";
+            return printer.output(&told(&[Check::bad("configuration", mistakes.to_string(), next)]));
+        }
+        Err(other) => return Err(other),
+    };
+    let config = &reach.config;
+    let serves =
+        !matches!(control::call(&config.control_socket(), &Command::Doctor).await, Err(CallError::Nobody(_)));
+    let mut checks = vec![
+        Check::well("configuration", format!("{} has no mistakes", path.display())),
+        data_folder(&config.data),
+        passphrase(config, environment),
+        clock(World::real().now()),
+        gate(serves),
+    ];
+    checks.extend(config.doors().into_iter().filter_map(|door| certificate(door, World::real().now())));
+    if !serves {
+        checks.extend(ports(config));
+    }
+    checks.push(match &config.mail {
+        Some(mail) => Check::well("mail", format!("leaves by {}", mail.smtp)),
+        None => {
+            Check::heed("mail", "none is sent, so nobody is told of a new device", "write a [mail] section")
+        }
+    });
+    match reach.run(Command::Doctor).await {
+        Ok(Output { json, .. }) => {
+            let within: Vec<Check> = serde_json::from_value(json["checks"].clone()).unwrap_or_default();
+            checks.extend(within);
+        }
+        Err(failure) => {
+            checks.push(Check::bad(
+                "store",
+                failure.to_string(),
+                "correct it, then run `portcullis doctor` again",
+            ));
+        }
+    }
+    printer.output(&told(&checks))
+}
+
+fn data_folder(data: &Path) -> Check {
+    let name = "data folder";
+    match std::fs::metadata(data) {
+        Err(error) => {
+            Check::bad(name, format!("{}: {error}", data.display()), "make a gate with `portcullis init`")
+        }
+        Ok(found) if found.permissions().mode() & 0o077 != 0 => Check::bad(
+            name,
+            format!("{} may be entered by others", data.display()),
+            format!("type `chmod 700 {}`", data.display()),
+        ),
+        Ok(_) => Check::well(name, format!("{}, for its owner alone", data.display())),
+    }
+}
+
+fn passphrase(config: &Config, environment: &Environment) -> Check {
+    match config.secrets.passphrase(environment) {
+        Ok(found) => Check::well("passphrase", format!("from {}", found.source)),
+        Err(error) => Check::heed(
+            "passphrase",
+            error.to_string(),
+            "without it nothing can be issued or served from here",
+        ),
+    }
+}
+
+/// A clock far off would make every certificate seem expired or not yet valid.
+fn clock(now: Time) -> Check {
+    if now < RELEASED {
+        return Check::bad(
+            "clock",
+            format!("says {now}, before this release was made"),
+            "set the machine's clock (NTP)",
+        );
+    }
+    Check::well("clock", format!("says {now}"))
+}
+
+fn gate(serves: bool) -> Check {
+    if serves {
+        Check::well("gate", "runs, and answers on its control socket")
+    } else {
+        Check::heed("gate", "does not run", "start it: `portcullis serve`")
+    }
+}
+
+/// The certificate of a door from PEM files; those of the built-in CA are made at each start.
+fn certificate(door: &Door, now: Time) -> Option<Check> {
+    let DoorCertificate::Files { certificate, .. } = &door.certificate else { return None };
+    let name = format!("door {}", door.host);
+    let read = std::fs::read(certificate).map_err(|error| error.to_string()).and_then(|bytes| {
+        let block = pem::parse(&bytes).map_err(|error| error.to_string())?;
+        let (_, leaf) =
+            x509_parser::parse_x509_certificate(block.contents()).map_err(|error| error.to_string())?;
+        Ok(Time::from_secs(leaf.validity().not_after.timestamp()))
+    });
+    Some(match read {
+        Err(why) => {
+            Check::bad(&name, format!("{}: {why}", certificate.display()), "put a PEM certificate there")
+        }
+        Ok(until) if until <= now => Check::bad(
+            &name,
+            format!("its certificate ended on {}", until.day()),
+            "put a new one there; it is read by itself",
+        ),
+        Ok(until) if until < now.plus(SOON) => Check::heed(
+            &name,
+            format!("its certificate ends on {}", until.day()),
+            "put a new one there; it is read by itself",
+        ),
+        Ok(until) => Check::well(&name, format!("certificate good until {}", until.day())),
+    })
+}
+
+/// While no gate runs, its ports must be free.
+fn ports(config: &Config) -> Vec<Check> {
+    let wanted =
+        [("tls", Some(config.listen.tls)), ("plain", config.listen.plain), ("ops", config.listen.ops)];
+    wanted
+        .into_iter()
+        .filter_map(|(name, address)| Some((name, address?)))
+        .map(|(name, address)| {
+            let label = format!("port {}", address.port());
+            match std::net::TcpListener::bind(address) {
+                Ok(_) => Check::well(&label, format!("{name}: free")),
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Check::bad(
+                    &label,
+                    format!("{name}: this user may not listen there"),
+                    "run as the service does (portcullis.service gives CAP_NET_BIND_SERVICE), or choose a port above 1023",
+                ),
+                Err(error) => Check::bad(&label, format!("{name}: {error}"), format!("stop what listens at {address}, or change [listen]")),
+            }
+        })
+        .collect()
+}
+
+/// 1 November 2026.
+const RELEASED: Time = Time::from_secs(1_793_491_200);
+
+/// What ends within this is named.
+const SOON: Duration = Duration::from_secs(21 * 24 * 3600);

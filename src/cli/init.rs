@@ -1,0 +1,316 @@
+//! `portcullis init`: asks what it must know, or takes it from flags, and founds a house with its
+//! first owner.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::device::encoding;
+use super::failure::Failure;
+use super::found::{self, Founded, Plan};
+use super::print::{Printer, write_file};
+use super::reach::actor;
+use crate::ca::{CaNames, Encoding};
+use crate::config::annotated::Answers;
+use crate::config::{Environment, secrets};
+use crate::console::command::which::WhichPerson;
+use crate::console::command::{Command, Output, device, person};
+use crate::domain::person::Role;
+use crate::domain::{PersonId, Secret, TenantId};
+use crate::policy::shipped::CONSOLE;
+
+#[derive(clap::Args)]
+pub(super) struct Init {
+    /// Folder of the configuration
+    #[arg(long, default_value = ".")]
+    dir: PathBuf,
+    /// Data folder, relative to --dir
+    #[arg(long, default_value = "data")]
+    data: String,
+    /// Whose gate it is: "Bank Muster & Cie"
+    #[arg(long)]
+    organization: Option<String>,
+    /// Whom staff call when they cannot come in: "+41 44 555 01 00"
+    #[arg(long)]
+    telephone: Option<String>,
+    /// Host name of the console: console.example.com
+    #[arg(long)]
+    console_host: Option<String>,
+    /// Host name of the phone app: phone.example.com
+    #[arg(long)]
+    phone_host: Option<String>,
+    /// Host name of the public door, where you want one: start.example.com
+    #[arg(long)]
+    public_host: Option<String>,
+    /// A tenant's door: bank=portal.example.com; may be repeated
+    #[arg(long = "portal", value_name = "TENANT=HOST")]
+    portals: Vec<String>,
+    /// Name of the first owner: "Olga Owner"
+    #[arg(long)]
+    owner_name: Option<String>,
+    /// E-mail address of the first owner
+    #[arg(long)]
+    owner_email: Option<String>,
+    /// The owner's device, as they call it
+    #[arg(long, default_value = "laptop")]
+    owner_device: String,
+    /// modern (AES-256) or compatible (3DES, for iPhone, iPad, Mac and older Windows)
+    #[arg(long, default_value = "modern", value_parser = encoding)]
+    encoding: Encoding,
+    /// File with the passphrase of the CA's keys, mode 0600; it is named in the configuration
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+    /// Where TLS listens
+    #[arg(long, default_value = "0.0.0.0:443")]
+    tls: String,
+    /// Where plain HTTP listens
+    #[arg(long, default_value = "0.0.0.0:80")]
+    plain: String,
+    /// Where health and metrics are, on this machine alone
+    #[arg(long, default_value = "127.0.0.1:9100")]
+    ops: String,
+}
+
+pub(super) async fn run(
+    init: Box<Init>,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<bool, Failure> {
+    let asks = std::io::stdin().is_terminal() && !printer.json;
+    let mut init = complete(*init, asks)?;
+    if init.dir == Path::new(".") {
+        // So that `portcullis.toml` is told, not `./portcullis.toml`.
+        init.dir = PathBuf::new();
+    }
+    let owner = owner(&init)?;
+    let p12 = p12_path(&init)?;
+    let passphrase = passphrase(&init, environment, asks)?;
+    let plan = plan(&init, passphrase)?;
+    let config_file = found::config_in(&plan.dir);
+    let Founded { config, core: _core, acts } = found::found(plan, environment).await?;
+
+    acts.run(&actor(), Command::Person(person::Command::Add(Box::new(owner.add.clone())))).await?;
+    let command = device::Command::Issue {
+        person: owner.which.clone(),
+        name: init.owner_device.clone(),
+        encoding: init.encoding,
+    };
+    let issued = acts.run(&actor(), Command::Device(command)).await?;
+    if let Some(file) = issued.files.first() {
+        write_file(file, Some(&p12))?;
+    }
+    let console = format!("{}/", config.origin(&config.console.host));
+    let json = json!({
+        "config": config_file.display().to_string(),
+        "data": config.data.display().to_string(),
+        "owner": owner.which.to_string(),
+        "file": p12.display().to_string(),
+        "device": issued.json,
+        "console": console,
+    });
+    let lines = steps(&init, &config_file, &p12, &console, &owner, &issued);
+    printer.output(&Output::new(json, lines))
+}
+
+fn steps(
+    init: &Init,
+    config: &Path,
+    p12: &Path,
+    console: &str,
+    owner: &Owner,
+    issued: &Output,
+) -> Vec<String> {
+    let config = config.display();
+    let mut lines = vec![
+        format!(
+            "The gate is made. Its configuration is {config}; read it once, each line says what it is for."
+        ),
+        format!("The first owner's certificate is {}.", p12.display()),
+    ];
+    lines.extend(issued.lines.iter().take_while(|line| !line.starts_with("Next:")).skip(1).cloned());
+    let here = if init.dir.as_os_str().is_empty() { String::new() } else { format!(" --config {config}") };
+    lines.push(String::new());
+    let mut step = 0;
+    let mut next = |text: String| {
+        step += 1;
+        lines.push(format!("{step}. {text}"));
+    };
+    if init.passphrase_file.is_none() {
+        next(
+            "Give the gate its passphrase: `[secrets] passphrase_file`, a systemd credential \
+             (deploy/portcullis.service), or PORTCULLIS_PASSPHRASE."
+                .to_owned(),
+        );
+    }
+    next(format!("Look whether all is well: `portcullis doctor{here}`"));
+    next(format!("Start it: `portcullis serve{here}`"));
+    next(format!(
+        "Let your browser trust the doors: `portcullis ca show --pem server{here} > root.crt`, and import \
+         root.crt. Or name certificates of your own in the configuration."
+    ));
+    next(format!("Import {} in your browser, open {console} and look at the six digits.", p12.display()));
+    next(format!(
+        "On this machine: `portcullis code verify {} SIX-DIGITS{here}`. The page moves on.",
+        owner.which
+    ));
+    next(format!(
+        "Record whose portal it is: `portcullis tenant add bank --name \"Bank Muster & Cie\" --telephone \
+         \"+41 44 555 01 00\" --host {} --backend http://127.0.0.1:9000{here}`",
+        init.portals.first().and_then(|portal| portal.split('=').nth(1)).unwrap_or("portal.example.com")
+    ));
+    lines
+}
+
+struct Owner {
+    which: WhichPerson,
+    add: person::Add,
+}
+
+fn owner(init: &Init) -> Result<Owner, Failure> {
+    let name = init.owner_name.clone().unwrap_or_default();
+    let id: PersonId = person::id_from(&name).ok_or_else(|| {
+        Failure::Usage(format!("{name:?} gives no short name: write it with Latin letters (--owner-name)"))
+    })?;
+    let which = WhichPerson { tenant: TenantId::staff(), person: id.clone() };
+    let add = person::Add {
+        tenant: TenantId::staff(),
+        name,
+        id: Some(id),
+        emails: init.owner_email.iter().cloned().collect(),
+        telephone: None,
+        groups: vec![],
+        roles: vec![Role::Owner],
+    };
+    // What is wrong with it is told before anything is made.
+    person::check(&add)?;
+    Ok(Owner { which, add })
+}
+
+fn p12_path(init: &Init) -> Result<PathBuf, Failure> {
+    let path = init.dir.join("owner.p12");
+    if path.exists() {
+        return Err(Failure::Usage(format!(
+            "{} is there already: choose another --dir, or move it away",
+            path.display()
+        )));
+    }
+    Ok(path)
+}
+
+fn plan(init: &Init, passphrase: Secret) -> Result<Plan, Failure> {
+    let taken = |text: &Option<String>| text.clone().unwrap_or_default();
+    let portals = init
+        .portals
+        .iter()
+        .map(|portal| {
+            portal.split_once('=').map(|(tenant, host)| (tenant.to_owned(), host.to_owned())).ok_or_else(
+                || Failure::Usage(format!("{portal:?} is no door: write --portal bank=portal.example.com")),
+            )
+        })
+        .collect::<Result<_, _>>()?;
+    // In the file it is relative to the file, here to where the command was typed.
+    let passphrase_file = match &init.passphrase_file {
+        Some(file) => Some(std::path::absolute(file).map_err(Failure::read(file))?.display().to_string()),
+        None => None,
+    };
+    Ok(Plan {
+        dir: init.dir.clone(),
+        answers: Answers {
+            data: init.data.clone(),
+            tls: init.tls.clone(),
+            plain: init.plain.clone(),
+            ops: Some(init.ops.clone()),
+            passphrase_file,
+            console_host: taken(&init.console_host),
+            phone_host: taken(&init.phone_host),
+            public_host: init.public_host.clone(),
+            portals,
+        },
+        passphrase,
+        names: CaNames { organization: taken(&init.organization), server_names: vec![] },
+        telephone: taken(&init.telephone),
+        desk: CONSOLE,
+    })
+}
+
+/// Asks for what is missing; without a terminal, names all of it.
+fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
+    let questions: [(&str, &str, &mut Option<String>); 5] = [
+        ("--organization", "Whose gate is it? (\"Bank Muster & Cie\")", &mut init.organization),
+        (
+            "--telephone",
+            "Whom do staff call when they cannot come in? (\"+41 44 555 01 00\")",
+            &mut init.telephone,
+        ),
+        ("--console-host", "Host name of the console? (console.example.com)", &mut init.console_host),
+        ("--phone-host", "Host name of the phone app? (phone.example.com)", &mut init.phone_host),
+        ("--owner-name", "Name of the first owner? (\"Olga Owner\")", &mut init.owner_name),
+    ];
+    let mut missing = Vec::new();
+    for (flag, question, answer) in questions {
+        if answer.is_none() && asks {
+            *answer = Some(ask(question)?);
+        }
+        if answer.as_ref().is_none_or(|answer| answer.trim().is_empty()) {
+            missing.push(flag);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(init);
+    }
+    Err(Failure::Usage(format!(
+        "{} must be given: add what is missing, or run `portcullis init` in a terminal and be asked",
+        missing.join(", ")
+    )))
+}
+
+fn ask(question: &str) -> Result<String, Failure> {
+    let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
+    let mut out = std::io::stdout();
+    write!(out, "{question} ").and_then(|()| out.flush()).map_err(terminal)?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(terminal)?;
+    Ok(line.trim().to_owned())
+}
+
+/// From the file, systemd, the environment, or typed twice. A house without one is not made.
+fn passphrase(init: &Init, environment: &Environment, asks: bool) -> Result<Secret, Failure> {
+    let named = crate::config::Secrets {
+        passphrase_file: init.passphrase_file.clone(),
+        pepper_file: PathBuf::new(),
+        jwt_key_file: PathBuf::new(),
+    };
+    let secret = match named.passphrase(environment) {
+        Ok(found) => found.secret,
+        Err(secrets::SecretError::NoPassphrase) if asks => typed()?,
+        Err(secrets::SecretError::NoPassphrase) => {
+            return Err(Failure::Usage(
+                "without a passphrase no CA is made: give --passphrase-file FILE (mode 0600), set \
+                 PORTCULLIS_PASSPHRASE, or let systemd hand over the credential `passphrase`"
+                    .to_owned(),
+            ));
+        }
+        Err(other) => return Err(other.into()),
+    };
+    if secret.expose().chars().count() < PASSPHRASE_CHARS_MIN {
+        return Err(Failure::Usage(format!(
+            "the passphrase has fewer than {PASSPHRASE_CHARS_MIN} characters: take a longer one, such as five words by chance"
+        )));
+    }
+    Ok(secret)
+}
+
+fn typed() -> Result<Secret, Failure> {
+    let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
+    let prompt = |text: &str| rpassword::prompt_password(text).map(Secret::new).map_err(terminal);
+    let first = prompt("Passphrase for the keys of the CA (it is not shown): ")?;
+    let second = prompt("The same again: ")?;
+    if first.expose() == second.expose() {
+        return Ok(first);
+    }
+    Err(Failure::Usage("the two are not the same: run `portcullis init` again".to_owned()))
+}
+
+/// Against guessing by whoever copies the sealed keys; Argon2id makes each guess dear.
+const PASSPHRASE_CHARS_MIN: usize = 12;

@@ -1,0 +1,66 @@
+//! Reaches whoever can do a command: the running server through its socket, else the store itself.
+//! Knows no command.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::failure::Failure;
+use crate::app;
+use crate::auth::password;
+use crate::config::{Config, Environment};
+use crate::console::command::{Command, Output};
+use crate::control::{self, CallError};
+use crate::world::World;
+
+/// The way to a gate.
+pub(super) struct Reach<'e> {
+    pub(super) config: Config,
+    environment: &'e Environment,
+}
+
+impl<'e> Reach<'e> {
+    /// Reads the configuration.
+    pub(super) fn open(file: Option<&Path>, environment: &'e Environment) -> Result<Self, Failure> {
+        Ok(Self { config: Config::load(&config_file(file, environment)?)?, environment })
+    }
+
+    /// Has it done.
+    pub(super) async fn run(&self, command: Command) -> Result<Output, Failure> {
+        match control::call(&self.config.control_socket(), &command).await {
+            Err(CallError::Nobody(_)) => self.alone(command).await,
+            answered => Ok(answered?),
+        }
+    }
+
+    async fn alone(&self, command: Command) -> Result<Output, Failure> {
+        let core = app::open(&self.config, World::real(), password::Settings::default()).await?;
+        let authority = match &command {
+            command if command.signs() => Some(app::open_authority(&self.config, self.environment, &core)?),
+            // What is wrong with the passphrase is told beside the other checks.
+            Command::Doctor => app::open_authority(&self.config, self.environment, &core).ok(),
+            _ => None,
+        };
+        let acts = app::acts(&self.config, &core, authority.map(Arc::new));
+        Ok(acts.run(&actor(), command).await?)
+    }
+}
+
+/// As the audit trail names whoever types.
+pub(super) fn actor() -> String {
+    format!("local:{}", rustix::process::getuid().as_raw())
+}
+
+/// Which configuration file: the one named, else the environment's, else the usual ones.
+pub(super) fn config_file(file: Option<&Path>, environment: &Environment) -> Result<PathBuf, Failure> {
+    if let Some(file) = file.map(Path::to_owned).or_else(|| environment.config.clone()) {
+        return Ok(file);
+    }
+    let usual = [PathBuf::from("portcullis.toml"), PathBuf::from("/etc/portcullis/portcullis.toml")];
+    usual.iter().find(|file| file.is_file()).cloned().ok_or_else(|| {
+        Failure::Usage(
+            "there is no portcullis.toml here, nor in /etc/portcullis: name one with --config FILE, \
+             make one with `portcullis init`, or try the gate with `portcullis demo`"
+                .to_owned(),
+        )
+    })
+}

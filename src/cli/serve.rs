@@ -1,0 +1,84 @@
+//! `portcullis serve`: runs the gate until it is told to stop. Opening it is `app`'s.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::arguments::Act;
+use super::failure::Failure;
+use super::print::Printer;
+use crate::app;
+use crate::auth::password;
+use crate::config::{Config, Environment};
+use crate::console::command::{Command, ca};
+use crate::control::{self, CallError};
+use crate::world::World;
+
+pub(super) async fn run(
+    config: &Config,
+    environment: &Environment,
+    printer: Printer,
+) -> Result<bool, Failure> {
+    refuse_second(config).await?;
+    let stop = stop_on_signal()?;
+    let started =
+        app::start(config, environment, World::real(), password::Settings::default(), &stop).await?;
+    printer.say(&format!("Portcullis listens at {}.", started.tls))?;
+    for door in config.doors() {
+        printer.say(&format!("  {}/", config.origin(&door.host)))?;
+    }
+    stop.cancelled().await;
+    printer.say("Stopping; requests under way may finish.")?;
+    started.closed().await;
+    Ok(true)
+}
+
+/// Two gates on one store would be refused by the store; this says it better.
+async fn refuse_second(config: &Config) -> Result<(), Failure> {
+    let socket = config.control_socket();
+    match control::call(&socket, &Command::Ca(ca::Command::Show { pem: None })).await {
+        Err(CallError::Nobody(_)) => Ok(()),
+        _ => Err(Failure::Other(format!(
+            "a gate runs already on this data and answers at {}: use that one, or stop it first",
+            socket.display()
+        ))),
+    }
+}
+
+/// Cancelled by SIGTERM or Ctrl-C. A second one ends the process at once.
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::System)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::System)?;
+    let told = stop.clone();
+    tokio::spawn(async move {
+        for round in 0.. {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if round > 0 {
+                std::process::exit(1);
+            }
+            told.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// Where log events go: to the error stream. A server tells what it does, a command only what is wrong.
+pub(super) fn log(act: &Act, wanted: Option<&str>) {
+    use tracing_subscriber::EnvFilter;
+    let usual = match act {
+        Act::Serve => "info",
+        Act::Demo(_) => "warn,portcullis::store::view=off",
+        // Its view is cut off from the store when a command ends, which is no error there.
+        _ => "error,portcullis::store::view=off",
+    };
+    let filter = wanted.map_or_else(|| EnvFilter::new(usual), EnvFilter::new);
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let json = matches!(act, Act::Serve) && !terminal;
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
+    // Another subscriber is there only where a test set one.
+    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+}

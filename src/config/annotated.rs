@@ -1,0 +1,174 @@
+//! Writes the annotated `portcullis.toml` that `init` and `demo` leave behind;
+//! `deploy/portcullis.toml` is what it writes for the example. Reads nothing.
+
+use std::fmt::Write as _;
+
+/// What differs from one installation to the next.
+#[derive(Clone, Debug)]
+pub struct Answers {
+    /// Folder of all that the gate keeps.
+    pub data: String,
+    /// TLS, all doors.
+    pub tls: String,
+    /// Plain HTTP.
+    pub plain: String,
+    /// Health and metrics; the demo has none.
+    pub ops: Option<String>,
+    /// File of the passphrase, where it lies in one.
+    pub passphrase_file: Option<String>,
+    /// The door of the staff.
+    pub console_host: String,
+    /// The door of the phone app.
+    pub phone_host: String,
+    /// The door that asks for nothing.
+    pub public_host: Option<String>,
+    /// Tenant and host of each portal.
+    pub portals: Vec<(String, String)>,
+}
+
+impl Answers {
+    /// The installation that the documents speak of.
+    #[must_use]
+    pub fn example() -> Self {
+        Self {
+            data: "/var/lib/portcullis".to_owned(),
+            tls: "0.0.0.0:443".to_owned(),
+            plain: "0.0.0.0:80".to_owned(),
+            ops: Some("127.0.0.1:9100".to_owned()),
+            passphrase_file: None,
+            console_host: "console.example.com".to_owned(),
+            phone_host: "phone.example.com".to_owned(),
+            public_host: Some("start.example.com".to_owned()),
+            portals: vec![("bank".to_owned(), "portal.example.com".to_owned())],
+        }
+    }
+}
+
+/// The whole file.
+#[must_use]
+pub fn text(answers: &Answers) -> String {
+    let mut out = HEAD.to_owned();
+    let mut line = |text: &str| {
+        out.push_str(text);
+        out.push('\n');
+    };
+    line("# Folder of the store, the sealed keys of the CA and the control socket; mode 0700.");
+    line(&format!("data = {}", quoted(&answers.data)));
+    line("");
+    line("[listen]");
+    line(
+        "# Every door is on this one; the host name chooses. Below 1024 needs root or CAP_NET_BIND_SERVICE.",
+    );
+    line(&format!("tls = {}", quoted(&answers.tls)));
+    line("# Sends browsers to https, and serves the revocation lists that certificates point to.");
+    line(&format!("plain = {}", quoted(&answers.plain)));
+    line("# Health and metrics, on this machine alone.");
+    match &answers.ops {
+        Some(address) => line(&format!("ops = {}", quoted(address))),
+        None => line("# ops = \"127.0.0.1:9100\""),
+    }
+    line("# The ports as browsers see them, where something in front changes them.");
+    line("# public_port = 443");
+    line("# public_plain_port = 80");
+    line("");
+    line("[store]");
+    line("# One file, in the data folder unless you say otherwise.");
+    line("# path = \"store.redb\"");
+    line("");
+    line("[secrets]");
+    line("# The passphrase opens the keys of the CA. It comes from this file (mode 0600), else from the");
+    line("# systemd credential `passphrase` (see portcullis.service), else from PORTCULLIS_PASSPHRASE.");
+    match &answers.passphrase_file {
+        Some(file) => line(&format!("passphrase_file = {}", quoted(file))),
+        None => line("# passphrase_file = \"/etc/portcullis/passphrase\""),
+    }
+    line("# Both are made by `init` in the data folder. Back them up apart from the store: without the");
+    line("# pepper no password opens any more.");
+    line("# pepper_file = \"pepper\"");
+    line("# jwt_key_file = \"jwt.key\"");
+    line("");
+    line(DOORS);
+    line("");
+    line("# Staff: operators, support, auditors.");
+    door(&mut line, "[console]", None, &answers.console_host);
+    line("# The app that clients and staff open on their phones.");
+    door(&mut line, "[phone]", None, &answers.phone_host);
+    if let Some(host) = &answers.public_host {
+        line("# Asks for no certificate: where the CA's certificates and help are.");
+        door(&mut line, "[public]", None, host);
+    }
+    line("# One for each portal. The tenant itself, its name, telephone and backend, is in the store:");
+    line("# portcullis tenant add bank --name \"Bank Muster\" --telephone \"+41 44 555 01 00\" \\");
+    line("#     --host portal.example.com --backend http://127.0.0.1:9000");
+    for (tenant, host) in &answers.portals {
+        door(&mut line, "[[portal]]", Some(tenant), host);
+    }
+    out.push_str(TAIL);
+    out
+}
+
+fn door(line: &mut impl FnMut(&str), section: &str, tenant: Option<&str>, host: &str) {
+    line(section);
+    if let Some(tenant) = tenant {
+        line(&format!("tenant = {}", quoted(tenant)));
+    }
+    line(&format!("host = {}", quoted(host)));
+    line("certificate = \"internal\"");
+    line("");
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+const HEAD: &str = "\
+# Portcullis: the gate's configuration.
+#
+# A key that is not known here is refused, and every mistake is told with its line:
+#     portcullis doctor --config FILE
+# Relative paths start at this file's folder. Tenants, people, routes and rules are not here
+# but in the store: portcullis tenant, person, device, route, policy.
+
+";
+
+const DOORS: &str = "\
+# Doors. Each has a host name and a server certificate of its own, so that browsers keep their
+# connections apart. \"internal\" is the built-in server CA, for private use: its root must be
+# trusted by every browser (portcullis ca show). Else name PEM files; they are read again when
+# they change:
+#     certificate = \"/etc/portcullis/portal.crt\"     # the door's own, then its chain
+#     key         = \"/etc/portcullis/portal.key\"     # mode 0600";
+
+const TAIL: &str = "\
+# Mail. Without it the gate sends none, and `doctor` says so.
+# [mail]
+# smtp = \"smtps://portcullis@mail.example.com\"       # or smtp:// for STARTTLS, which is demanded
+# password_file = \"/etc/portcullis/mail-password\"    # mode 0600
+# from = \"Bank Muster <gate@example.com>\"
+
+# What the gate takes at most; these are the defaults.
+# [limits]
+# connections = 10000
+# connections_per_address = 500
+# handshake_seconds = 10
+# headers_seconds = 10
+# idle_seconds = 75
+# body_stall_seconds = 30
+# drain_seconds = 30
+";

@@ -1,0 +1,248 @@
+//! What the operator wrote in `portcullis.toml`, checked, in the shape the house uses. Knows
+//! files, lines and permissions; opens no store and no socket.
+
+pub mod annotated;
+pub mod environment;
+pub mod mistake;
+pub mod secrets;
+mod sheet;
+mod written;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use crate::domain::TenantId;
+
+pub(crate) use written::is_host;
+
+pub use environment::Environment;
+pub use mistake::{Mistake, Mistakes};
+pub use secrets::{Passphrase, SecretError};
+
+/// A checked configuration. Every path in it is complete: relative ones were written relative
+/// to the configuration file.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// Folder of all that the gate keeps; mode 0700.
+    pub data: PathBuf,
+    /// Where it listens.
+    pub listen: Listen,
+    /// File of the embedded store.
+    pub store: PathBuf,
+    /// Where its secrets are.
+    pub secrets: Secrets,
+    /// The door of the staff.
+    pub console: Door,
+    /// The door of the phone app.
+    pub phone: Door,
+    /// The door that asks for nothing, where there is one.
+    pub public: Option<Door>,
+    /// The tenants' doors.
+    pub portals: Vec<Portal>,
+    /// How mail leaves, where it does.
+    pub mail: Option<Mail>,
+    /// What it takes at most.
+    pub limits: Limits,
+}
+
+/// Where the gate listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// TLS, all doors.
+    pub tls: SocketAddr,
+    /// Plain HTTP: redirects, revocation list, CA certificates.
+    pub plain: Option<SocketAddr>,
+    /// Health and metrics; loopback only.
+    pub ops: Option<SocketAddr>,
+    /// The TLS port as browsers see it, for links.
+    pub public_port: u16,
+    /// The plain port as clients see it, for the revocation list's address in certificates.
+    pub public_plain_port: u16,
+}
+
+/// Where the gate's secrets are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// File of the passphrase, where it is not in the environment or a systemd credential.
+    pub passphrase_file: Option<PathBuf>,
+    /// 32 bytes, kept apart from the store.
+    pub pepper_file: PathBuf,
+    /// PKCS #8 PEM: signs what the backend is told.
+    pub jwt_key_file: PathBuf,
+}
+
+/// A host name with its own server certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// Lower case, without a port.
+    pub host: String,
+    /// What it shows.
+    pub certificate: DoorCertificate,
+}
+
+/// A tenant's door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Portal {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which.
+    pub door: Door,
+}
+
+/// Where a door's server certificate comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DoorCertificate {
+    /// From the built-in server CA, for the demo and private use.
+    Internal,
+    /// From PEM files, read again when they change.
+    Files {
+        /// Leaf and chain.
+        certificate: PathBuf,
+        /// PKCS #8, SEC1 or PKCS #1.
+        key: PathBuf,
+    },
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// `smtps://user@host:465` or `smtp://host:587` (STARTTLS demanded).
+    pub smtp: String,
+    /// Its password.
+    pub password_file: Option<PathBuf>,
+    /// `Bank Muster <gate@bank.example>`.
+    pub from: String,
+}
+
+/// What the gate takes at most. Each default says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections. 10 000: at 32 KiB each, a third of a gigabyte.
+    pub connections: u32,
+    /// Open connections of one network address. 500: an office behind one address still fits.
+    pub connections_per_address: u32,
+    /// Time for a TLS handshake. 10 s: a slow mobile network needs three.
+    pub handshake_seconds: u32,
+    /// Time for a request's headers. 10 s, against slow senders.
+    pub headers_seconds: u32,
+    /// A connection without a request is closed. 75 s, as browsers expect.
+    pub idle_seconds: u32,
+    /// A body that does not move for so long ends. 30 s.
+    pub body_stall_seconds: u32,
+    /// Running requests may end within this when the gate stops. 30 s: systemd waits 90.
+    pub drain_seconds: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            connections_per_address: 500,
+            handshake_seconds: 10,
+            headers_seconds: 10,
+            idle_seconds: 75,
+            body_stall_seconds: 30,
+            drain_seconds: 30,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a configuration file, the permissions of the secrets it names included.
+    ///
+    /// # Errors
+    /// All mistakes together, each with its line.
+    pub fn load(file: &Path) -> Result<Self, Mistakes> {
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|error| {
+            let what = match error.kind() {
+                std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                _ => format!("it cannot be read: {error}"),
+            };
+            Mistakes::one(
+                &shown,
+                &what,
+                "name another with `--config FILE`, or make one with `portcullis init`",
+            )
+        })?;
+        let config = Self::parse(&text, file)?;
+        let mut mistakes = Mistakes::of(&shown, &text);
+        for secret in config.secret_files() {
+            if let Err(error) = secrets::check_mode(&secret) {
+                mistakes.general(&error.to_string());
+            }
+        }
+        mistakes.none_or(config)
+    }
+
+    /// Checks the text of a configuration; `file` is where its relative paths start.
+    ///
+    /// # Errors
+    /// All mistakes together, each with its line.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, Mistakes> {
+        written::read(text, file)
+    }
+
+    /// The socket through which the command line speaks to a running server.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        control_socket(&self.data)
+    }
+
+    /// Files that only the gate may read. Those that do not exist are left to the one who opens them.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let doors = self.doors();
+        let keys = doors.iter().filter_map(|door| match &door.certificate {
+            DoorCertificate::Files { key, .. } => Some(key.clone()),
+            DoorCertificate::Internal => None,
+        });
+        [Some(self.secrets.pepper_file.clone()), Some(self.secrets.jwt_key_file.clone())]
+            .into_iter()
+            .chain([
+                self.secrets.passphrase_file.clone(),
+                self.mail.as_ref().and_then(|mail| mail.password_file.clone()),
+            ])
+            .flatten()
+            .chain(keys)
+            .collect()
+    }
+
+    /// Every door.
+    #[must_use]
+    pub fn doors(&self) -> Vec<&Door> {
+        [Some(&self.console), Some(&self.phone), self.public.as_ref()]
+            .into_iter()
+            .flatten()
+            .chain(self.portals.iter().map(|portal| &portal.door))
+            .collect()
+    }
+
+    /// `https://host`, with the port where browsers need it.
+    #[must_use]
+    pub fn origin(&self, host: &str) -> String {
+        match self.listen.public_port {
+            443 => format!("https://{host}"),
+            port => format!("https://{host}:{port}"),
+        }
+    }
+
+    /// Where the CA's revocation lists are served, without a slash at the end: a client that
+    /// checks one must not need our certificate for it.
+    #[must_use]
+    pub fn plain_origin(&self) -> String {
+        let host = self.public.as_ref().map_or(&self.phone.host, |door| &door.host);
+        match self.listen.public_plain_port {
+            80 => format!("http://{host}"),
+            port => format!("http://{host}:{port}"),
+        }
+    }
+}
+
+/// The control socket of a data folder.
+#[must_use]
+pub fn control_socket(data: &Path) -> PathBuf {
+    data.join("control.sock")
+}

@@ -1,0 +1,283 @@
+//! From what was written to what will be used: every key of `portcullis.toml` is read on this
+//! page. Opens no file.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use super::mistake::Mistakes;
+use super::sheet::{At, Sheet};
+use super::{Config, Door, DoorCertificate, Limits, Listen, Mail, Portal, Secrets};
+use crate::domain::TenantId;
+
+pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
+    let mut notes = Mistakes::of(&file.display().to_string(), text);
+    let mut sheet = Sheet::whole(text, &mut notes);
+    let base = file.parent().unwrap_or(Path::new("")).to_owned();
+    let mut reader = Reader { base, notes, hosts: BTreeMap::new() };
+
+    let data = sheet.demand("data", "data", &mut reader.notes).map(|at| reader.path(&at));
+    let data = data.unwrap_or_default();
+    let listen = reader.listen(&mut sheet);
+    let store = reader.store(&mut sheet, &data);
+    let secrets = reader.secrets(&mut sheet, &data);
+    let console = reader.own_door(&mut sheet, "console", "console.example.com");
+    let phone = reader.own_door(&mut sheet, "phone", "phone.example.com");
+    let public = reader.optional_door(&mut sheet, "public");
+    let portals = reader.portals(&mut sheet);
+    let mail = reader.mail(&mut sheet);
+    let limits = reader.limits(&mut sheet);
+    sheet.done(&mut reader.notes);
+
+    let nowhere = || Door { host: String::new(), certificate: DoorCertificate::Internal };
+    reader.notes.none_or(Config {
+        file: file.to_owned(),
+        data,
+        listen,
+        store,
+        secrets,
+        // A door that is missing has its mistake noted, so this stands in for it and is never used.
+        console: console.unwrap_or_else(nowhere),
+        phone: phone.unwrap_or_else(nowhere),
+        public,
+        portals,
+        mail,
+        limits,
+    })
+}
+
+struct Reader {
+    base: PathBuf,
+    notes: Mistakes,
+    hosts: BTreeMap<String, &'static str>,
+}
+
+impl Reader {
+    fn listen(&mut self, sheet: &mut Sheet<'_>) -> Listen {
+        let everywhere = |port| SocketAddr::from(([0, 0, 0, 0], port));
+        let Some(mut section) = sheet.table("listen", &mut self.notes) else {
+            return Listen {
+                tls: everywhere(443),
+                plain: Some(everywhere(80)),
+                ops: None,
+                public_port: 443,
+                public_plain_port: 80,
+            };
+        };
+        let tls = self.address(&mut section, "tls").map_or(everywhere(443), |at| at.value);
+        let plain = self.address(&mut section, "plain").map(|at| at.value);
+        let ops = self.address(&mut section, "ops");
+        if let Some(at) = &ops
+            && !at.value.ip().is_loopback()
+        {
+            self.notes.at(
+                &at.span,
+                "`ops` shows the inside of the gate and must stay on this machine: write ops = \"127.0.0.1:9100\"",
+            );
+        }
+        let public_port = self.port(&mut section, "public_port", tls.port());
+        let public_plain_port =
+            self.port(&mut section, "public_plain_port", plain.map_or(80, |plain| plain.port()));
+        section.done(&mut self.notes);
+        Listen { tls, plain, ops: ops.map(|at| at.value), public_port, public_plain_port }
+    }
+
+    fn store(&mut self, sheet: &mut Sheet<'_>, data: &Path) -> PathBuf {
+        let default = data.join("store.redb");
+        let Some(mut section) = sheet.table("store", &mut self.notes) else { return default };
+        let path = section.text("path", &mut self.notes).map_or(default, |at| self.path(&at));
+        section.done(&mut self.notes);
+        path
+    }
+
+    fn secrets(&mut self, sheet: &mut Sheet<'_>, data: &Path) -> Secrets {
+        let (pepper, jwt) = (data.join("pepper"), data.join("jwt.key"));
+        let Some(mut section) = sheet.table("secrets", &mut self.notes) else {
+            return Secrets { passphrase_file: None, pepper_file: pepper, jwt_key_file: jwt };
+        };
+        let passphrase = section.text("passphrase_file", &mut self.notes).map(|at| self.path(&at));
+        let pepper = section.text("pepper_file", &mut self.notes).map_or(pepper, |at| self.path(&at));
+        let jwt = section.text("jwt_key_file", &mut self.notes).map_or(jwt, |at| self.path(&at));
+        section.done(&mut self.notes);
+        Secrets { passphrase_file: passphrase, pepper_file: pepper, jwt_key_file: jwt }
+    }
+
+    fn own_door(&mut self, sheet: &mut Sheet<'_>, name: &'static str, example: &str) -> Option<Door> {
+        match sheet.table(name, &mut self.notes) {
+            Some(section) => self.door(section, name, example),
+            None => {
+                self.notes
+                    .general(&format!("there is no section [{name}]: write it with host = \"{example}\""));
+                None
+            }
+        }
+    }
+
+    fn optional_door(&mut self, sheet: &mut Sheet<'_>, name: &'static str) -> Option<Door> {
+        let section = sheet.table(name, &mut self.notes)?;
+        self.door(section, name, "start.example.com")
+    }
+
+    fn portals(&mut self, sheet: &mut Sheet<'_>) -> Vec<Portal> {
+        let mut portals = Vec::new();
+        for mut section in sheet.tables("portal", &mut self.notes) {
+            let tenant =
+                section.demand("tenant", "bank", &mut self.notes).and_then(|at| {
+                    match TenantId::parse(&at.value) {
+                        Ok(tenant) if tenant.is_staff() => {
+                            self.notes
+                                .at(&at.span, "the door of `staff` is the [console]: name another tenant");
+                            None
+                        }
+                        Ok(tenant) => Some(tenant),
+                        Err(error) => {
+                            self.notes.at(&at.span, error.to_string());
+                            None
+                        }
+                    }
+                });
+            let door = self.door(section, "portal", "portal.example.com");
+            if let (Some(tenant), Some(door)) = (tenant, door) {
+                portals.push(Portal { tenant, door });
+            }
+        }
+        portals
+    }
+
+    fn door(&mut self, mut section: Sheet<'_>, name: &'static str, example: &str) -> Option<Door> {
+        let host = section.demand("host", example, &mut self.notes).and_then(|at| self.host(&at, name));
+        let certificate = section.text("certificate", &mut self.notes);
+        let key = section.text("key", &mut self.notes);
+        let certificate = match (certificate, key) {
+            (None, None) => DoorCertificate::Internal,
+            (Some(at), None) if at.value == "internal" => DoorCertificate::Internal,
+            (Some(at), Some(_)) if at.value == "internal" => {
+                self.notes.at(&at.span, "the built-in CA keeps its own keys: leave `key` out");
+                DoorCertificate::Internal
+            }
+            (Some(certificate), Some(key)) => {
+                DoorCertificate::Files { certificate: self.path(&certificate), key: self.path(&key) }
+            }
+            (Some(at), None) => {
+                self.notes.at(&at.span, "the certificate needs its `key`: write key = \"FILE.key\" below it");
+                DoorCertificate::Internal
+            }
+            (None, Some(at)) => {
+                self.notes.at(
+                    &at.span,
+                    "the key needs its `certificate`: write certificate = \"FILE.crt\" above it",
+                );
+                DoorCertificate::Internal
+            }
+        };
+        section.done(&mut self.notes);
+        host.map(|host| Door { host, certificate })
+    }
+
+    fn host(&mut self, at: &At<String>, name: &'static str) -> Option<String> {
+        let host = at.value.to_ascii_lowercase();
+        if !is_host(&host) {
+            self.notes.at(
+                &at.span,
+                format!("{:?} is no host name: write it without a scheme, a port or a path", at.value),
+            );
+            return None;
+        }
+        if let Some(other) = self.hosts.insert(host.clone(), name) {
+            self.notes.at(
+                &at.span,
+                format!("{host} is the host of [{other}] already: each door needs a name of its own"),
+            );
+            return None;
+        }
+        Some(host)
+    }
+
+    fn mail(&mut self, sheet: &mut Sheet<'_>) -> Option<Mail> {
+        let mut section = sheet.table("mail", &mut self.notes)?;
+        let smtp = section.demand("smtp", "smtps://user@mail.example.com", &mut self.notes);
+        let from = section.demand("from", "Portcullis <gate@example.com>", &mut self.notes);
+        let password = section.text("password_file", &mut self.notes).map(|at| self.path(&at));
+        if let Some(at) = &smtp {
+            let known = at.value.starts_with("smtp://") || at.value.starts_with("smtps://");
+            if !known {
+                self.notes.at(&at.span, "`smtp` begins with smtps:// or, for STARTTLS, smtp://");
+            } else if at
+                .value
+                .split("://")
+                .nth(1)
+                .and_then(|rest| rest.split_once('@'))
+                .is_some_and(|(user, _)| user.contains(':'))
+            {
+                self.notes
+                    .at(&at.span, "leave the password out of `smtp` and name its file in `password_file`");
+            }
+        }
+        if let Some(at) = &from
+            && !at.value.contains('@')
+        {
+            self.notes.at(&at.span, format!("{:?} is no e-mail address", at.value));
+        }
+        section.done(&mut self.notes);
+        Some(Mail { smtp: smtp?.value, password_file: password, from: from?.value })
+    }
+
+    fn limits(&mut self, sheet: &mut Sheet<'_>) -> Limits {
+        let default = Limits::default();
+        let Some(mut section) = sheet.table("limits", &mut self.notes) else { return default };
+        let mut number = |key, usual| section.number(key, usual, &mut self.notes);
+        let limits = Limits {
+            connections: number("connections", default.connections),
+            connections_per_address: number("connections_per_address", default.connections_per_address),
+            handshake_seconds: number("handshake_seconds", default.handshake_seconds),
+            headers_seconds: number("headers_seconds", default.headers_seconds),
+            idle_seconds: number("idle_seconds", default.idle_seconds),
+            body_stall_seconds: number("body_stall_seconds", default.body_stall_seconds),
+            drain_seconds: number("drain_seconds", default.drain_seconds),
+        };
+        section.done(&mut self.notes);
+        limits
+    }
+
+    fn address(&mut self, section: &mut Sheet<'_>, key: &'static str) -> Option<At<SocketAddr>> {
+        let at = section.text(key, &mut self.notes)?;
+        match at.value.parse() {
+            Ok(value) => Some(At { value, span: at.span }),
+            Err(_) => {
+                self.notes.at(
+                    &at.span,
+                    format!(
+                        "{:?} is no address with a port: write one such as \"0.0.0.0:443\" or \"[::]:443\"",
+                        at.value
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    fn port(&mut self, section: &mut Sheet<'_>, key: &'static str, usual: u16) -> u16 {
+        let span = section.span().clone();
+        let number = section.number(key, usual.into(), &mut self.notes);
+        u16::try_from(number).unwrap_or_else(|_| {
+            self.notes.at(&span, format!("`{key}` is no port: it must lie between 1 and 65535"));
+            usual
+        })
+    }
+
+    fn path(&self, at: &At<String>) -> PathBuf {
+        self.base.join(&at.value)
+    }
+}
+
+/// Labels of letters, digits and hyphens (RFC 1123 2.1), no wildcard, no address.
+pub(crate) fn is_host(host: &str) -> bool {
+    host.len() <= 253
+        && host.parse::<std::net::IpAddr>().is_err()
+        && host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        })
+}

@@ -1,0 +1,274 @@
+//! Listening and closing: one thread, one runtime, one listening socket per core; each
+//! connection is taken in, shakes hands, and is served until it ends; on a signal nothing new
+//! is taken in and what is under way may finish.
+//!
+//! Knows nothing of what a request means: that is the [`Handler`]'s.
+
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use axum::body::Body;
+use http::{Request, Response};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::connection::{self, Shared};
+use super::door::Doors;
+use super::limits::{Caps, Place, Settings};
+use super::live::Live;
+use super::peer::Peer;
+use super::tls::{self, HandshakeError};
+
+/// Answers requests. One per thread, so that it may hold what is that thread's own, such as
+/// a pool of connections to the backend.
+pub trait Handler: Clone + Send + Sync + 'static {
+    /// Answers one request, on a clone of its own. The body is already under the clock.
+    fn handle(
+        self,
+        peer: Arc<Peer>,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static;
+}
+
+impl<F, R> Handler for F
+where
+    F: Fn(Arc<Peer>, Request<Body>) -> R + Clone + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    fn handle(
+        self,
+        peer: Arc<Peer>,
+        request: Request<Body>,
+    ) -> impl Future<Output = Response<Body>> + Send + 'static {
+        self(peer, request)
+    }
+}
+
+/// What all threads of the front share.
+#[derive(Clone)]
+pub struct Front {
+    doors: Arc<ArcSwap<Doors>>,
+    live: Arc<Live>,
+    caps: Arc<Caps>,
+    shared: Shared,
+    cut: CancellationToken,
+}
+
+/// The threads at work.
+pub struct Running {
+    threads: Vec<oneshot::Receiver<()>>,
+}
+
+impl Front {
+    /// Nothing listens yet. `stop`, once cancelled, closes the house in good order.
+    #[must_use]
+    pub fn new(doors: Doors, live: Arc<Live>, settings: Settings, stop: &CancellationToken) -> Self {
+        let caps = Caps::new(settings.connections_max, settings.connections_per_address_max);
+        let shared = Shared { settings: Arc::new(settings), meters: Arc::default(), draining: stop.clone() };
+        let doors = Arc::new(ArcSwap::from_pointee(doors));
+        Self { doors, live, caps, shared, cut: CancellationToken::new() }
+    }
+
+    /// The doors as they are now; store others in their place to open or close doors. Open
+    /// connections stay at the door they came through.
+    #[must_use]
+    pub const fn doors(&self) -> &Arc<ArcSwap<Doors>> {
+        &self.doors
+    }
+
+    /// The front's counters, with what is open now.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.shared.meters.text(self.caps.count(), self.live.count())
+    }
+
+    /// What plain and ops listeners share with this front.
+    pub(super) const fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Looks at the certificate files of all doors now and then, until the house closes.
+    pub async fn follow_files(&self) {
+        let mut clock = tokio::time::interval(tls::FILES_LOOKED_AT_EVERY);
+        while self.shared.draining.run_until_cancelled(clock.tick()).await.is_some() {
+            let doors = self.doors.load_full();
+            if let Err(error) = tokio::task::spawn_blocking(move || doors.refresh()).await {
+                tracing::error!(%error, "looking at the certificate files failed");
+            }
+        }
+    }
+
+    /// Starts one thread per listener; `handler` is called once on each, inside its runtime.
+    ///
+    /// # Errors
+    /// Where the system gives no thread or runtime.
+    pub fn start<H, M>(&self, listeners: Vec<StdListener>, handler: M) -> io::Result<Running>
+    where
+        H: Handler,
+        M: Fn(usize) -> H + Send + Sync + 'static,
+    {
+        let handler = Arc::new(handler);
+        let mut threads = Vec::new();
+        for (core, listener) in listeners.into_iter().enumerate() {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let (front, handler) = (self.clone(), Arc::clone(&handler));
+            let (done, finished) = oneshot::channel();
+            std::thread::Builder::new().name(format!("front-{core}")).spawn(move || {
+                if let Err(error) = runtime.block_on(front.listen(listener, || handler(core))) {
+                    tracing::error!(%error, core, "a listening thread ended");
+                }
+                // Tunnels and streams that are left end with their runtime.
+                runtime.shutdown_timeout(Duration::from_millis(100));
+                let _ = done.send(());
+            })?;
+            threads.push(finished);
+        }
+        Ok(Running { threads })
+    }
+
+    async fn listen<H: Handler>(&self, listener: StdListener, handler: impl FnOnce() -> H) -> io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        let handler = handler();
+        while let Some(accepted) = self.shared.draining.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((stream, address)) => self.take_in(stream, address, &handler),
+                Err(error) => {
+                    self.shared.meters.accept_failed.up();
+                    pause_after(&error).await;
+                }
+            }
+        }
+        drop(listener);
+        self.drain().await;
+        Ok(())
+    }
+
+    fn take_in<H: Handler>(&self, stream: TcpStream, address: SocketAddr, handler: &H) {
+        let meters = &self.shared.meters;
+        let place = match self.caps.admit(address.ip()) {
+            Ok(place) => place,
+            Err(full) => {
+                meters.refused_full.up();
+                tracing::debug!(%address, ?full, "closed a connection at once");
+                return;
+            }
+        };
+        meters.accepted.up();
+        let (front, handler) = (self.clone(), handler.clone());
+        tokio::spawn(async move { front.attend(stream, address, place, handler).await });
+    }
+
+    async fn attend<H: Handler>(self, stream: TcpStream, address: SocketAddr, place: Place, handler: H) {
+        let meters = &self.shared.meters;
+        // Answers are written whole; waiting for more only delays them.
+        let _ = stream.set_nodelay(true);
+        let doors = self.doors.load_full();
+        let shaken = tokio::time::timeout(self.shared.settings.handshake(), tls::shake(stream, &doors));
+        let shaken = match self.shared.draining.run_until_cancelled(shaken).await {
+            Some(Ok(Ok(shaken))) => shaken,
+            Some(Ok(Err(error))) => {
+                match error {
+                    HandshakeError::UnknownName(_) => meters.unknown_names.up(),
+                    HandshakeError::Broken(_) => meters.handshakes_failed.up(),
+                }
+                tracing::debug!(%address, %error, "no connection");
+                return;
+            }
+            Some(Err(_)) => return meters.cut_slow.up(),
+            None => return,
+        };
+        meters.handshakes.up();
+        let guard = shaken.chain.first().map(|leaf| {
+            meters.certificates.up();
+            self.live.enter(leaf, &self.cut)
+        });
+        let cancel = guard.as_ref().map_or_else(|| self.cut.child_token(), |guard| guard.token().clone());
+        let peer = Arc::new(Peer {
+            door: shaken.door,
+            fingerprint: guard.as_ref().and_then(super::live::Guard::fingerprint),
+            chain: Arc::new(shaken.chain),
+            presented: std::sync::OnceLock::new(),
+            address,
+            cancel: cancel.clone(),
+            draining: self.shared.draining.clone(),
+            http2: shaken.http2,
+            sni: shaken.sni,
+        });
+        let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
+        connection::serve(shaken.stream, shaken.http2, (place, guard), &cancel, &self.shared, handle).await;
+    }
+
+    /// Waits for what is under way, then cuts what is left.
+    async fn drain(&self) {
+        let finished = tokio::time::timeout(self.shared.settings.drain(), self.emptied()).await;
+        if finished.is_err() {
+            tracing::warn!(open = self.caps.count(), "cut what did not finish in time");
+        }
+        self.cut.cancel();
+        let _ = tokio::time::timeout(CUT_MAX, self.emptied()).await;
+    }
+
+    async fn emptied(&self) {
+        while self.caps.count() > 0 {
+            tokio::time::sleep(EMPTIED_LOOKED_AT_EVERY).await;
+        }
+    }
+}
+
+impl Running {
+    /// Waits until every thread has closed.
+    pub async fn finished(self) {
+        for thread in self.threads {
+            let _ = thread.await;
+        }
+    }
+}
+
+/// Sockets that share one address, one for each thread. Port 0 takes a free one.
+///
+/// # Errors
+/// The system's; `AddrInUse` also where another process of ours listens there, which
+/// SO_REUSEPORT alone would let pass in silence.
+pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>> {
+    let probe = listener(address, false)?;
+    let address = probe.local_addr()?;
+    drop(probe);
+    (0..threads.max(1)).map(|_| listener(address, true)).collect()
+}
+
+fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// After an error of `accept`: one that concerns a single connection costs nothing, any other
+/// (no open files, no memory) will not pass in the next microsecond.
+pub(super) async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted) {
+        tracing::warn!(%error, "no connection can be taken in; trying again");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Short enough to be serving again well within a second once there are files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that wait for us; the system cuts this to `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+const EMPTIED_LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
+
+/// What was cut ends at once; this only waits for it to be seen.
+const CUT_MAX: Duration = Duration::from_millis(500);

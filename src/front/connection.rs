@@ -1,0 +1,234 @@
+//! One connection, from its first request to its end: HTTP/1.1 or HTTP/2 as the handshake
+//! chose, no sniffing, under every limit of [`Settings`].
+//!
+//! Knows neither doors nor certificates; plain HTTP and TLS are alike here.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::FutureExt;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::{Activity, Verdict};
+use super::limits::Settings;
+use super::meters::Meters;
+use super::stream::{Arriving, Leaving, Watched};
+
+/// What every connection of a listener shares.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) settings: Arc<Settings>,
+    pub(super) meters: Arc<Meters>,
+    /// No new requests, please.
+    pub(super) draining: CancellationToken,
+}
+
+/// Serves `io` until it ends, is cut by `cancel`, or is too slow. `held` is dropped when the
+/// socket closes, which is later than this returns where the connection became a tunnel.
+pub(super) async fn serve<I, F, R>(
+    io: I,
+    http2: bool,
+    held: impl Send + Sync + 'static,
+    cancel: &CancellationToken,
+    shared: &Shared,
+    handle: F,
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Body>) -> R + Send + Sync + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    let settings = &shared.settings;
+    let activity = Activity::new(http2, settings);
+    let io = TokioIo::new(Watched::new(io, &activity, settings, held));
+    let service = {
+        let (activity, shared) = (Arc::clone(&activity), shared.clone());
+        service_fn(move |request: Request<Incoming>| {
+            let under_way = activity.begin();
+            shared.meters.requests.up();
+            let answer = if request.headers().len() > HEADERS_MAX {
+                None
+            } else {
+                Some(handle(request.map(|body| Arriving::body(body, &shared.settings))))
+            };
+            let meters = Arc::clone(&shared.meters);
+            async move {
+                let answer = match answer {
+                    Some(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+                        meters.panics.up();
+                        bare(StatusCode::INTERNAL_SERVER_ERROR)
+                    }),
+                    None => bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+                };
+                Ok::<_, Infallible>(answer.map(|body| Leaving::new(body, under_way)))
+            }
+        })
+    };
+    if http2 {
+        let connection = http2_builder().serve_connection(io, service);
+        drive(connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
+    } else {
+        let connection = http1_builder().serve_connection(io, service).with_upgrades();
+        drive(connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
+    }
+}
+
+/// Lets a connection run, and ends it when it is told to or must be.
+async fn drive<C>(
+    connection: C,
+    finish: impl Fn(Pin<&mut C>),
+    activity: &Activity,
+    cancel: &CancellationToken,
+    shared: &Shared,
+) where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = Box::pin(connection);
+    let mut armed = Instant::now();
+    let mut sleep = Box::pin(tokio::time::sleep_until(armed));
+    let mut cut = Box::pin(cancel.cancelled());
+    let mut drain = Box::pin(shared.draining.cancelled());
+    let mut finishing = false;
+    loop {
+        // A connection that made progress may have a nearer end than the one we wait for.
+        let step = poll_fn(|cx| match connection.as_mut().poll(cx) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if activity.is_due_before(armed) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        });
+        tokio::select! {
+            biased;
+            () = cut.as_mut() => {
+                shared.meters.cut.up();
+                return;
+            }
+            () = drain.as_mut(), if !finishing => {
+                finishing = true;
+                finish(connection.as_mut());
+            }
+            done = step => match done {
+                Some(Ok(())) => return,
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "a connection ended badly");
+                    return;
+                }
+                None => armed = rearm(sleep.as_mut(), activity),
+            },
+            () = sleep.as_mut() => match activity.judge(Instant::now()) {
+                Verdict::Wait(until) => {
+                    armed = until;
+                    sleep.as_mut().reset(until);
+                }
+                Verdict::Finish if !finishing => {
+                    finishing = true;
+                    finish(connection.as_mut());
+                    armed = Instant::now() + FINISH_MAX;
+                    sleep.as_mut().reset(armed);
+                }
+                Verdict::Finish | Verdict::Cut => {
+                    shared.meters.cut_slow.up();
+                    return;
+                }
+            },
+        }
+    }
+}
+
+fn rearm(sleep: Pin<&mut tokio::time::Sleep>, activity: &Activity) -> Instant {
+    let now = Instant::now();
+    let until = match activity.judge(now) {
+        Verdict::Wait(until) => until,
+        Verdict::Finish | Verdict::Cut => now,
+    };
+    sleep.reset(until);
+    until
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        // hyper counts idle time into this; heads and idleness are timed apart in `activity`.
+        .header_read_timeout(None)
+        .half_close(false)
+        .keep_alive(true)
+        // 100 headers are hyper's own limit; to set it costs an allocation per request.
+        .max_header_size(HEAD_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .pipeline_flush(false);
+    builder
+}
+
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
+        .max_local_error_reset_streams(RESETS_LOCAL_MAX)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX)
+        // Fixed windows bound what one connection can make us hold; adaptive ones grow.
+        .adaptive_window(false)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_ANSWERED_WITHIN);
+    builder
+}
+
+/// An answer without a page, for what goes wrong below all pages.
+fn bare(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// As hyper's own limit for HTTP/1.1.
+const HEADERS_MAX: usize = 100;
+
+/// A head beyond this is answered 431; twice what HTTP/2 may bring, for it is not compressed.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// How much of a body is held at once. No limit for heads: hyper reads past it in one go.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// As in HTTP/1.1 servers by custom; CONTINUATION floods end here (RUSTSEC-2024-0332).
+const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
+
+/// What RFC 9113 6.5.2 recommends as the least.
+const STREAMS_MAX: u32 = 100;
+
+/// Streams that a client opened and reset before we saw them (CVE-2023-44487).
+const RESETS_PENDING_MAX: usize = 20;
+
+/// Streams that a client made us reset (CVE-2025-8671).
+const RESETS_LOCAL_MAX: usize = 256;
+
+/// An upload of one stream at 50 ms of way: 5 MB/s.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// All streams of a connection together.
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// What may lie ready for one stream's client.
+const SEND_BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// A client that went away without a word is found within half a minute.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a connection without requests may take to say goodbye.
+const FINISH_MAX: Duration = Duration::from_secs(5);

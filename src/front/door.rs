@@ -1,0 +1,435 @@
+//! Doors: host names with a TLS configuration of their own, and what lives behind each.
+//!
+//! Knows which room a path belongs to, and nothing of what the room does with it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, LazyLock};
+
+use http::{HeaderMap, Method, Request, Uri, header};
+use tokio_util::sync::CancellationToken;
+
+use super::tls::{CertificateFiles, Tls, TlsError};
+use crate::domain::{Reason, TenantId};
+use crate::policy::permit::{Area, Ask};
+
+/// A host name of ours, or several that are one site, with one TLS configuration.
+#[derive(Debug)]
+pub struct Door {
+    tenant: Option<TenantId>,
+    kind: DoorKind,
+    hosts: Vec<Arc<str>>,
+    ports: Vec<u16>,
+    tls: Tls,
+}
+
+/// What a door is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DoorKind {
+    /// A tenant's backend, and the gate's own pages of it.
+    Portal,
+    /// The desk.
+    Console,
+    /// The phone app.
+    Phone,
+    /// What needs no certificate: registration, recovery, delivery.
+    Public,
+}
+
+/// What a door is made from.
+#[derive(Clone, Debug)]
+pub struct DoorPlan {
+    /// What it is for.
+    pub kind: DoorKind,
+    /// Whose it is; `staff` for the console, none for phone and public.
+    pub tenant: Option<TenantId>,
+    /// Its host names, lower case, without a port.
+    pub hosts: Vec<String>,
+    /// Ports that a browser may name: those we listen on, and the one the world sees.
+    pub ports: Vec<u16>,
+    /// Its certificate and key.
+    pub files: CertificateFiles,
+    /// CA certificates (DER) that the hints name; used where the door asks for certificates.
+    pub client_cas: Vec<Vec<u8>>,
+}
+
+/// All doors, by host name.
+#[derive(Debug, Default)]
+pub struct Doors {
+    by_host: HashMap<Arc<str>, Arc<Door>>,
+}
+
+/// Why a door cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum DoorError {
+    /// It has no name.
+    #[error("a door has no host name: give it at least one")]
+    NoHost,
+    /// The name is none.
+    #[error(
+        "{0:?} cannot be a door's host name: write it in lower case, without a port, a trailing dot or an address"
+    )]
+    BadHost(String),
+    /// Two doors have it.
+    #[error("two doors are named {0}: give each its own name")]
+    Twice(String),
+    /// Its TLS configuration cannot be made.
+    #[error("the door {host} cannot be opened: {source}")]
+    Tls {
+        /// Its first name.
+        host: String,
+        /// Why.
+        source: TlsError,
+    },
+}
+
+/// The host of a request, as the browser wrote it: one of the door's names, perhaps a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    name: Arc<str>,
+    port: Option<u16>,
+}
+
+/// Where a request goes once it is permitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The tenant's backend.
+    Backend,
+    /// A room of ours.
+    Own(Room),
+}
+
+/// Our own rooms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// First visit and signing in.
+    SignIn,
+    /// Settings, signing out, the keys that sign identities.
+    Portal,
+    /// The phone app and its API.
+    Phone,
+    /// The desk.
+    Console,
+    /// Registration, recovery, delivery.
+    Public,
+    /// Style sheets, scripts, images.
+    Assets,
+}
+
+impl DoorKind {
+    /// Whether the handshake asks for a client certificate here.
+    #[must_use]
+    pub const fn asks_client_certificate(self) -> bool {
+        matches!(self, Self::Portal | Self::Console)
+    }
+}
+
+impl Door {
+    /// Reads the door's certificate and makes its TLS configuration.
+    ///
+    /// # Errors
+    /// [`DoorError`], which names the door.
+    pub fn open(plan: DoorPlan) -> Result<Arc<Self>, DoorError> {
+        let first = plan.hosts.first().cloned().ok_or(DoorError::NoHost)?;
+        if let Some(bad) = plan.hosts.iter().find(|host| !is_host_name(host)) {
+            return Err(DoorError::BadHost(bad.clone()));
+        }
+        let asked = plan.kind.asks_client_certificate().then_some(plan.client_cas.as_slice());
+        let tls = Tls::open(plan.files, &plan.hosts, asked)
+            .map_err(|source| DoorError::Tls { host: first, source })?;
+        let hosts = plan.hosts.iter().map(|host| Arc::from(host.as_str())).collect();
+        Ok(Arc::new(Self { tenant: plan.tenant, kind: plan.kind, hosts, ports: plan.ports, tls }))
+    }
+
+    /// Whose door; none for phone and public.
+    #[must_use]
+    pub const fn tenant(&self) -> Option<&TenantId> {
+        self.tenant.as_ref()
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn kind(&self) -> DoorKind {
+        self.kind
+    }
+
+    /// Its host names; the first is the one that links use.
+    #[must_use]
+    pub fn hosts(&self) -> &[Arc<str>] {
+        &self.hosts
+    }
+
+    /// Whether the handshake asks for a client certificate.
+    #[must_use]
+    pub const fn asks_client_certificate(&self) -> bool {
+        self.kind.asks_client_certificate()
+    }
+
+    /// Its TLS configuration.
+    #[must_use]
+    pub const fn tls(&self) -> &Tls {
+        &self.tls
+    }
+
+    /// The request's host, which must be one of this door's names: SNI chose the door, so Host
+    /// or `:authority` must name the same one (RFC 9110 7.4).
+    ///
+    /// # Errors
+    /// [`Reason::Misdirected`] where it names anything else, [`Reason::BadRequest`] where it
+    /// names nothing, several things, or nothing that a browser writes.
+    pub fn matching<B>(&self, request: &Request<B>) -> Result<Host, Reason> {
+        let (name, port) = authority(request.method(), request.uri(), request.headers())?;
+        let name = self.hosts.iter().find(|host| host.eq_ignore_ascii_case(name));
+        match name {
+            Some(name) if port.is_none_or(|port| self.ports.contains(&port)) => {
+                Ok(Host { name: Arc::clone(name), port })
+            }
+            _ => Err(Reason::Misdirected),
+        }
+    }
+
+    /// Where a raw path goes.
+    #[must_use]
+    pub fn target(&self, path: &str) -> Target {
+        let own = own(path);
+        if own.is_some_and(|own| own.starts_with("assets/")) {
+            return Target::Own(Room::Assets);
+        }
+        match (self.kind, own) {
+            (DoorKind::Phone, _) => Target::Own(Room::Phone),
+            (DoorKind::Public, _) => Target::Own(Room::Public),
+            (_, Some(own)) if own == "sign-in" || own.starts_with("sign-in/") => Target::Own(Room::SignIn),
+            (_, Some(_)) => Target::Own(Room::Portal),
+            (DoorKind::Portal, None) => Target::Backend,
+            (DoorKind::Console, None) => Target::Own(Room::Console),
+        }
+    }
+
+    /// Which part of the door a raw path is.
+    #[must_use]
+    pub fn area(&self, path: &str) -> Area {
+        match self.target(path) {
+            Target::Own(Room::Assets | Room::Phone | Room::Public) => Area::Open,
+            Target::Own(Room::SignIn) => Area::SignIn,
+            // Somebody half signed in may leave, too.
+            Target::Own(Room::Portal) if own(path) == Some("sign-out") => Area::SignIn,
+            Target::Own(Room::Portal) if own(path) == Some("jwks.json") => Area::Open,
+            Target::Own(Room::Portal | Room::Console) | Target::Backend => Area::Guarded,
+        }
+    }
+
+    /// What is asked of policy.
+    #[must_use]
+    pub fn ask<'a>(
+        &'a self,
+        host: &'a Host,
+        method: &'a Method,
+        path: &'a str,
+        cancel: &'a CancellationToken,
+    ) -> Ask<'a> {
+        // Doors of nobody hold only what is open to all; the house answers for them.
+        let tenant = self.tenant.as_ref().unwrap_or(&HOUSE);
+        Ask { tenant, area: self.area(path), host: host.name(), path, method, cancel }
+    }
+}
+
+impl Doors {
+    /// Puts them side by side.
+    ///
+    /// # Errors
+    /// [`DoorError::Twice`].
+    pub fn new(doors: impl IntoIterator<Item = Arc<Door>>) -> Result<Self, DoorError> {
+        let mut by_host = HashMap::new();
+        for door in doors {
+            for host in &door.hosts {
+                if by_host.insert(Arc::clone(host), Arc::clone(&door)).is_some() {
+                    return Err(DoorError::Twice(host.to_string()));
+                }
+            }
+        }
+        Ok(Self { by_host })
+    }
+
+    /// The door of exactly this name, lower case.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Arc<Door>> {
+        self.by_host.get(name)
+    }
+
+    /// Each door once.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Door>> {
+        self.by_host
+            .iter()
+            .filter(|(host, door)| door.hosts.first().is_some_and(|first| first == *host))
+            .map(|(_, door)| door)
+    }
+
+    /// Looks at every door's certificate files and takes up those that changed; a file that
+    /// cannot be used leaves the old certificate in place and is logged.
+    pub fn refresh(&self) {
+        for door in self.all() {
+            match door.tls.refresh() {
+                Ok(false) => {}
+                Ok(true) => tracing::info!(door = %door.hosts[0], "took up a new server certificate"),
+                Err(error) => {
+                    tracing::error!(door = %door.hosts[0], %error, "kept the old server certificate");
+                }
+            }
+        }
+    }
+}
+
+impl Host {
+    /// The name, lower case, without a port.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The port, where the browser wrote one.
+    #[must_use]
+    pub const fn port(&self) -> Option<u16> {
+        self.port
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// The one authority that a request names, in its target or its Host header (RFC 9112 3.2,
+/// RFC 9113 8.3.1). Where it stands twice, both must say the same.
+pub(super) fn authority<'a>(
+    method: &Method,
+    uri: &'a Uri,
+    headers: &'a HeaderMap,
+) -> Result<(&'a str, Option<u16>), Reason> {
+    if method == Method::CONNECT || uri.path().is_empty() || !uri.path().starts_with('/') {
+        return Err(Reason::BadRequest("the request's target is not a path"));
+    }
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            Some(host.to_str().map_err(|_| Reason::BadRequest("the Host header is no text"))?)
+        }
+        (None, _) => None,
+        (Some(_), Some(_)) => return Err(Reason::BadRequest("the request has several Host headers")),
+    };
+    let named = match (uri.authority().map(http::uri::Authority::as_str), host) {
+        (None, None) => return Err(Reason::BadRequest("the request names no host")),
+        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {
+            return Err(Reason::BadRequest("the request names two hosts"));
+        }
+        (Some(named), _) | (None, Some(named)) => named,
+    };
+    parse_authority(named).ok_or(Reason::BadRequest("the host is not written as a browser writes it"))
+}
+
+/// `name` or `name:port`, as a browser writes it and nothing else.
+fn parse_authority(text: &str) -> Option<(&str, Option<u16>)> {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => {
+            let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
+            (name, Some(port.parse().ok().filter(|_| digits)?))
+        }
+        None => (text, None),
+    };
+    is_dns_name(name).then_some((name, port))
+}
+
+/// Labels of letters, digits, `-` and `_`, and no number at the end, which browsers take for
+/// an address (WHATWG URL 3.5).
+fn is_dns_name(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let number = last.bytes().all(|b| b.is_ascii_digit())
+        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
+    name.len() <= 253 && name.split('.').all(label) && !number && name.parse::<Ipv4Addr>().is_err()
+}
+
+fn is_host_name(name: &str) -> bool {
+    is_dns_name(name) && !name.bytes().any(|b| b.is_ascii_uppercase())
+}
+
+/// What follows `/.portcullis/`, where the gate's own pages lie on every door.
+fn own(path: &str) -> Option<&str> {
+    let rest = path.strip_prefix("/.portcullis")?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
+}
+
+static HOUSE: LazyLock<TenantId> = LazyLock::new(TenantId::staff);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(uri: &str, hosts: &[&str]) -> Result<(String, Option<u16>), Reason> {
+        let mut request = Request::get(uri);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let request = request.body(()).unwrap();
+        authority(request.method(), request.uri(), request.headers())
+            .map(|(name, port)| (name.to_owned(), port))
+    }
+
+    #[test]
+    fn only_what_a_browser_writes_is_a_host() {
+        assert_eq!(said("/", &["bank.localhost"]), Ok(("bank.localhost".to_owned(), None)));
+        assert_eq!(said("/", &["bank.localhost:8443"]), Ok(("bank.localhost".to_owned(), Some(8443))));
+        let same = said("https://bank.localhost/x", &["bank.localhost"]);
+        assert_eq!(same, Ok(("bank.localhost".to_owned(), None)));
+        for bad in [
+            "",
+            " ",
+            ":8443",
+            "bank.localhost.",
+            "bank..localhost",
+            ".bank.localhost",
+            "bank.localhost:",
+            "bank.localhost:+443",
+            "bank.localhost:99999",
+            "bank.localhost:0443000",
+            "bank.localhost:1:2",
+            "user@bank.localhost",
+            "127.0.0.1",
+            "127.0.0.1:8443",
+            "[::1]",
+            "[::1]:8443",
+            "2130706433",
+            "0x7f000001",
+            "bank.0x7f",
+            "bank.localhost, evil",
+            "bank.localhost/x",
+            "bank.localhost\t",
+            "bänk.localhost",
+            "*.localhost",
+        ] {
+            assert!(matches!(said("/", &[bad]), Err(Reason::BadRequest(_))), "{bad:?}");
+        }
+        assert!(said("/", &[]).is_err());
+        assert!(said("/", &["bank.localhost", "bank.localhost"]).is_err());
+        assert!(said("https://evil.localhost/", &["bank.localhost"]).is_err());
+        assert!(said("https://u@bank.localhost/", &["bank.localhost"]).is_err());
+        assert!(said("https://u@bank.localhost/", &["u@bank.localhost"]).is_err());
+    }
+
+    #[test]
+    fn targets_are_paths() {
+        let asked = |method: &str, uri: &str| {
+            let request = Request::builder().method(method).uri(uri).header("host", "a.b").body(()).unwrap();
+            authority(request.method(), request.uri(), request.headers()).is_ok()
+        };
+        assert!(asked("GET", "/"));
+        assert!(!asked("OPTIONS", "*"));
+        assert!(!asked("CONNECT", "a.b:443"));
+        assert!(!asked("GET", "a.b:443"));
+    }
+}

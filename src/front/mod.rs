@@ -1,0 +1,26 @@
+//! The front: listeners, TLS, doors, connections, and the register of those that are open.
+//!
+//! Knows no page, no rule and no backend: it hands each request, with what its connection
+//! proved, to the one [`Handler`] that `way` is.
+
+pub mod accept;
+pub mod activity;
+mod connection;
+pub mod door;
+pub mod house;
+mod kept;
+pub mod limits;
+pub mod live;
+pub mod meters;
+pub mod ops;
+pub mod peer;
+pub mod plain;
+mod stream;
+pub mod tls;
+pub mod way;
+
+pub use accept::{Front, Handler};
+pub use door::{Door, Doors, Host, Room, Target};
+pub use limits::Settings;
+pub use live::Live;
+pub use peer::Peer;

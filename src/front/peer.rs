@@ -1,0 +1,35 @@
+//! Who is at the other end of a connection: what the handshake showed, once per connection.
+//!
+//! Knows nothing of trust: a chain here proved possession of its leaf's key and no more.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use tokio_util::sync::CancellationToken;
+
+use super::door::Door;
+use crate::auth::certificate::Presented;
+use crate::domain::certificate::Fingerprint;
+
+/// The other end of a connection.
+#[derive(Debug)]
+pub struct Peer {
+    /// The door it knocked at, by SNI.
+    pub door: Arc<Door>,
+    /// The certificates it showed, DER, leaf first; empty where it showed none. It holds the leaf's key.
+    pub chain: Arc<Vec<Vec<u8>>>,
+    /// What that chain is worth, read at the first request.
+    pub presented: OnceLock<Presented>,
+    /// SHA-256 over the leaf.
+    pub fingerprint: Option<Fingerprint>,
+    /// Where it comes from.
+    pub address: SocketAddr,
+    /// Cancelled when the connection must be cut: hang tunnels and streams on it, or on a child of it.
+    pub cancel: CancellationToken,
+    /// Cancelled when the house begins to close: streams without end may say goodbye.
+    pub draining: CancellationToken,
+    /// Whether it speaks HTTP/2.
+    pub http2: bool,
+    /// The name it asked for in the handshake, lower case.
+    pub sni: String,
+}

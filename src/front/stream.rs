@@ -1,0 +1,204 @@
+//! What flows over a connection, under a clock: the socket, bodies that arrive, bodies that
+//! leave. Each is passed on untouched, or ended where the other side stands still.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+use super::activity::{Activity, UnderWay};
+use super::limits::Settings;
+
+/// A socket that ends when the client takes nothing for too long, and that holds what must be
+/// given back when it closes, also after it was handed on to a WebSocket.
+pub(super) struct Watched<I> {
+    io: I,
+    activity: Arc<Activity>,
+    stall: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+    _held: Box<dyn Send + Sync>,
+}
+
+impl<I> Watched<I> {
+    pub(super) fn new(
+        io: I,
+        activity: &Arc<Activity>,
+        settings: &Settings,
+        held: impl Send + Sync + 'static,
+    ) -> Self {
+        let stall = settings.write_stall();
+        Self { io, activity: Arc::clone(activity), stall, stalled: None, _held: Box::new(held) }
+    }
+
+    /// Passes progress on; where there is none, waits no longer than the limit.
+    fn timed<T>(&mut self, cx: &mut Context<'_>, progress: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if progress.is_ready() {
+            self.stalled = None;
+            return progress;
+        }
+        let stall = self.stall;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing")))
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            self.activity.heard();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let progress = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.timed(cx, progress)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let progress = Pin::new(&mut self.io).poll_flush(cx);
+        self.timed(cx, progress)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let progress = Pin::new(&mut self.io).poll_shutdown(cx);
+        self.timed(cx, progress)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let progress = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.timed(cx, progress)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+/// A request's body, cut where it brings nothing or too little. Only the time in which we
+/// waited for the client counts: a slow backend is not the client's fault.
+pub(super) struct Arriving {
+    incoming: Incoming,
+    idle: Duration,
+    bytes_per_second_min: u64,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Arriving {
+    /// The body as rooms and the proxy take it; one without bytes costs nothing.
+    pub(super) fn body(incoming: Incoming, settings: &Settings) -> Body {
+        if incoming.is_end_stream() {
+            return Body::empty();
+        }
+        Body::new(Self {
+            incoming,
+            idle: settings.body_idle(),
+            bytes_per_second_min: settings.body_bytes_per_second_min,
+            waiting: None,
+            waited: Duration::ZERO,
+            bytes: 0,
+        })
+    }
+
+    /// How long it may still keep us waiting.
+    fn patience(&self) -> Duration {
+        if self.bytes_per_second_min == 0 {
+            return self.idle;
+        }
+        let earned = Duration::from_secs(self.bytes / self.bytes_per_second_min);
+        (self.idle + earned).saturating_sub(self.waited).min(self.idle)
+    }
+}
+
+impl hyper::body::Body for Arriving {
+    type Data = Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            if let Some((since, _)) = self.waiting.take() {
+                self.waited += since.elapsed();
+            }
+            if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
+                self.bytes += data.map_or(0, |data| data.len() as u64);
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let patience = self.patience();
+        let (_, sleep) =
+            self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(patience))));
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(Some(Err("the body of the request did not arrive in time".into())))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+/// An answer's body; while it lasts, its request is under way.
+pub(super) struct Leaving {
+    body: Body,
+    under_way: UnderWay,
+}
+
+impl Leaving {
+    pub(super) const fn new(body: Body, under_way: UnderWay) -> Self {
+        Self { body, under_way }
+    }
+}
+
+impl hyper::body::Body for Leaving {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.under_way.taken();
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if matches!(frame, Some(Ok(_))) {
+            self.under_way.handed_over();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,334 @@
+//! TLS: the door is chosen by SNI while the handshake runs, and the client's certificate is
+//! asked for where the door says so. The only file of the front that names rustls.
+//!
+//! It proves that the client holds the key of the leaf it shows, and that the leaf can be
+//! read. Whether that certificate counts, `auth::certificate` decides, so that each bad one
+//! gets its page.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use arc_swap::ArcSwap;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{Acceptor, NoServerSessionStorage};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_rustls::LazyConfigAcceptor;
+
+use super::door::{Door, Doors};
+
+/// A connection after its handshake.
+pub type Stream<I> = tokio_rustls::server::TlsStream<I>;
+
+/// A door's TLS configuration, which follows its files.
+pub struct Tls {
+    files: CertificateFiles,
+    hosts: Vec<String>,
+    client_cas: Option<Vec<Vec<u8>>>,
+    config: ArcSwap<ServerConfig>,
+    seen: Mutex<Option<Stamp>>,
+}
+
+/// Where a door's certificate and its key lie, PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// Leaf first, then what leads to the root.
+    pub certificate: PathBuf,
+    /// The leaf's key.
+    pub key: PathBuf,
+}
+
+/// What a handshake led to.
+pub struct Shaken<I> {
+    /// The connection.
+    pub stream: Stream<I>,
+    /// The door it is at.
+    pub door: Arc<Door>,
+    /// The name asked for, lower case.
+    pub sni: String,
+    /// DER, leaf first; empty where the client showed none.
+    pub chain: Vec<Vec<u8>>,
+    /// Whether both chose HTTP/2.
+    pub http2: bool,
+}
+
+/// Why a handshake led to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// No door has this name, or no name was said.
+    #[error("no door is named {0:?}")]
+    UnknownName(Option<String>),
+    /// TLS went wrong, or the client went away.
+    #[error("the handshake broke off: {0}")]
+    Broken(#[from] std::io::Error),
+}
+
+/// Why a TLS configuration cannot be made. The text never holds a part of a key.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("{file} cannot be read as PEM ({why}): check the path, its rights, and that it is PEM")]
+    Unreadable {
+        /// Which.
+        file: String,
+        /// Why.
+        why: String,
+    },
+    /// No certificate in the file.
+    #[error("{0} holds no certificate: put the door's certificate there, leaf first")]
+    Empty(String),
+    /// The leaf does not name a host of the door.
+    #[error("the certificate in {file} is not for {host}: have one issued that names it as a DNS name")]
+    WrongName {
+        /// Which file.
+        file: String,
+        /// The host that is missing.
+        host: String,
+    },
+    /// A CA certificate for the hints cannot be read.
+    #[error("a CA certificate that clients are to be asked for cannot be read: check `portcullis ca show`")]
+    BadCa,
+    /// rustls says no.
+    #[error("{file} cannot be used: {why}")]
+    Unusable {
+        /// Which file.
+        file: String,
+        /// What rustls says.
+        why: String,
+    },
+}
+
+/// Reads the `ClientHello` however it is cut up, finds its door, and shakes hands as that door
+/// does. No handshake ever runs on another door's configuration, and none on a default one.
+///
+/// # Errors
+/// [`HandshakeError`]; the alert was sent.
+pub async fn shake<I>(io: I, doors: &Doors) -> Result<Shaken<I>, HandshakeError>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let start = LazyConfigAcceptor::new(Acceptor::default(), io).await?;
+    let sni = start.client_hello().server_name().map(str::to_ascii_lowercase);
+    let Some(door) = sni.as_deref().and_then(|name| doors.named(name)).map(Arc::clone) else {
+        let mut io = start.io;
+        io.write_all(&ALERT_UNRECOGNIZED_NAME).await?;
+        io.shutdown().await?;
+        return Err(HandshakeError::UnknownName(sni));
+    };
+    let stream = start.into_stream(door.tls().config()).await?;
+    let (_, connection) = stream.get_ref();
+    let chain = connection.peer_certificates().unwrap_or_default().iter().map(|c| c.to_vec()).collect();
+    let http2 = connection.alpn_protocol() == Some(b"h2");
+    Ok(Shaken { stream, door, sni: sni.unwrap_or_default(), chain, http2 })
+}
+
+impl Tls {
+    /// Reads the files. `client_cas`: `None` asks for no client certificate; otherwise the
+    /// hints name these (DER).
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn open(
+        files: CertificateFiles,
+        hosts: &[String],
+        client_cas: Option<&[Vec<u8>]>,
+    ) -> Result<Self, TlsError> {
+        let seen = Stamp::of(&files);
+        let config = ArcSwap::new(configure(&files, hosts, client_cas)?);
+        let client_cas = client_cas.map(<[_]>::to_vec);
+        Ok(Self { files, hosts: hosts.to_vec(), client_cas, config, seen: Mutex::new(seen) })
+    }
+
+    /// Reads the files again where they changed. Whatever is wrong with them is said once, and
+    /// the old configuration stays.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn refresh(&self) -> Result<bool, TlsError> {
+        let now = Stamp::of(&self.files);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == now {
+            return Ok(false);
+        }
+        *seen = now;
+        drop(seen);
+        self.config.store(configure(&self.files, &self.hosts, self.client_cas.as_deref())?);
+        Ok(true)
+    }
+
+    fn config(&self) -> Arc<ServerConfig> {
+        self.config.load_full()
+    }
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+fn configure(
+    files: &CertificateFiles,
+    hosts: &[String],
+    client_cas: Option<&[Vec<u8>]>,
+) -> Result<Arc<ServerConfig>, TlsError> {
+    let file = files.certificate.display().to_string();
+    let unusable = |why: rustls::Error| TlsError::Unusable { file: file.clone(), why: why.to_string() };
+    let chain = read_chain(files)?;
+    let key_unreadable = |why: rustls::pki_types::pem::Error| TlsError::Unreadable {
+        file: files.key.display().to_string(),
+        why: why.to_string(),
+    };
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(key_unreadable)?;
+    let leaf = chain.first().ok_or_else(|| TlsError::Empty(file.clone()))?;
+    names_all(leaf, hosts, &file)?;
+
+    let provider = Arc::new(crate::crypto::tls_provider::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(unusable)?;
+    let builder = match client_cas {
+        Some(cas) => builder.with_client_cert_verifier(Arc::new(Possession::new(&provider, cas)?)),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(unusable)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.max_early_data_size = 0;
+    if client_cas.is_some() {
+        // A resumed session would bring back a certificate that nobody looked at again.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
+    Ok(Arc::new(config))
+}
+
+fn read_chain(files: &CertificateFiles) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unreadable = |why: rustls::pki_types::pem::Error| TlsError::Unreadable {
+        file: files.certificate.display().to_string(),
+        why: why.to_string(),
+    };
+    CertificateDer::pem_file_iter(&files.certificate)
+        .map_err(unreadable)?
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(unreadable)
+}
+
+fn names_all(leaf: &CertificateDer<'_>, hosts: &[String], file: &str) -> Result<(), TlsError> {
+    let unusable = |why: String| TlsError::Unusable { file: file.to_owned(), why };
+    let leaf = webpki::EndEntityCert::try_from(leaf).map_err(|why| unusable(why.to_string()))?;
+    for host in hosts {
+        let wrong = || TlsError::WrongName { file: file.to_owned(), host: host.clone() };
+        let name = ServerName::try_from(host.as_str()).map_err(|_| wrong())?;
+        leaf.verify_is_valid_for_subject_name(&name).map_err(|_| wrong())?;
+    }
+    Ok(())
+}
+
+/// Asks for a certificate and proves possession of its key, no more. A connection without one
+/// goes on: the page that helps needs a connection to be shown on.
+#[derive(Debug)]
+struct Possession {
+    hints: Vec<DistinguishedName>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Possession {
+    fn new(provider: &CryptoProvider, cas: &[Vec<u8>]) -> Result<Self, TlsError> {
+        let hint = |der: &Vec<u8>| {
+            let der = CertificateDer::from(der.as_slice());
+            let anchor = webpki::anchor_from_trusted_cert(&der).map_err(|_| TlsError::BadCa)?;
+            Ok(DistinguishedName::in_sequence(&anchor.subject))
+        };
+        let hints = cas.iter().map(hint).collect::<Result<_, _>>()?;
+        Ok(Self { hints, algorithms: provider.signature_verification_algorithms })
+    }
+}
+
+impl ClientCertVerifier for Possession {
+    fn offer_client_auth(&self) -> bool {
+        true
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let bytes = end_entity.len() + intermediates.iter().map(|der| der.len()).sum::<usize>();
+        let readable = std::iter::once(end_entity).chain(intermediates).all(is_certificate);
+        if intermediates.len() >= CHAIN_CERTIFICATES_MAX || bytes > CHAIN_BYTES_MAX || !readable {
+            return Err(CertificateError::BadEncoding.into());
+        }
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// One X.509 certificate and nothing behind it.
+fn is_certificate(der: &CertificateDer<'_>) -> bool {
+    matches!(x509_parser::parse_x509_certificate(der), Ok((rest, _)) if rest.is_empty())
+}
+
+/// What tells that a file was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Stamp([(SystemTime, u64); 2]);
+
+impl Stamp {
+    fn of(files: &CertificateFiles) -> Option<Self> {
+        let of = |path: &PathBuf| {
+            let meta = std::fs::metadata(path).ok()?;
+            Some((meta.modified().ok()?, meta.len()))
+        };
+        Some(Self([of(&files.certificate)?, of(&files.key)?]))
+    }
+}
+
+/// A fatal alert `unrecognized_name` (RFC 6066 3, RFC 8446 6) in a record of its own: before
+/// the `ServerHello` there is no key to send it under.
+const ALERT_UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
+/// Leaf, issuing CA, root, and as much again while CAs change.
+const CHAIN_CERTIFICATES_MAX: usize = 6;
+
+/// Far above any chain of ours (3 KB), far below what would cost time to parse.
+const CHAIN_BYTES_MAX: usize = 32 * 1024;
+
+/// How often the files are looked at.
+pub const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(5);

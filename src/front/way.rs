@@ -1,0 +1,171 @@
+//! The way of one request, from top to bottom. Each check returns what the next one takes: a step
+//! that is left out does not compile.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::request::Parts;
+use http::{Request, Response, header};
+
+use super::door::{Host, Room, Target};
+use super::house::House;
+use super::kept::Kept;
+use super::peer::Peer;
+use crate::audit::{Entry, Event, Outcome};
+use crate::auth::certificate::Presented;
+use crate::auth::evidence::Evidence;
+use crate::domain::Reason;
+use crate::domain::route::Route;
+use crate::policy::permit::Area;
+use crate::policy::{Decision, Permit};
+use crate::proxy::Origin;
+use crate::web::visit::{prefers_json, request_number};
+use crate::web::{Visit, assets, refusal};
+
+/// Answers one request.
+pub async fn walk(house: &House, peer: &Peer, request: Request<Body>) -> Response<Body> {
+    let host = match peer.door.matching(&request) {
+        Ok(host) => host,
+        Err(reason) => return house.misdirected(peer, &reason, &request),
+    };
+    let (parts, body) = request.into_parts();
+    let visit = house.visit(peer, &host, &parts);
+    let request = Request::from_parts(parts, body);
+    match house.go(peer, &host, visit.clone(), request).await {
+        Ok(response) => response,
+        Err(reason) => {
+            if matches!(peer.presented.get(), Some(Presented::Ours(_))) {
+                house.note(&reason, &visit).await;
+            }
+            refusal::respond(&reason, &visit)
+        }
+    }
+}
+
+impl House {
+    /// Writes down the refusals that tell of an attack on somebody we know. Strangers, of whom there is no
+    /// end, are in the log alone.
+    async fn note(&self, reason: &Reason, visit: &Visit) {
+        let manner = refusal::manner(reason);
+        if manner.audit.is_none() {
+            return;
+        }
+        let entry = Entry::new("gate", Event::RequestRefused)
+            .tenant(&visit.tenant.id)
+            .whence(visit.address)
+            .outcome(Outcome::Refused(manner.key.to_owned()))
+            .detail("request", visit.request_id.as_str());
+        if let Err(error) = self.ledger.record(entry, vec![]).await {
+            tracing::error!(%error, "a refusal was not written down");
+        }
+    }
+
+    async fn go(
+        &self,
+        peer: &Peer,
+        host: &Host,
+        visit: Visit,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Reason> {
+        let now = visit.now;
+        if self.view.age(now) > STALE_AFTER {
+            return Err(Reason::StoreStale);
+        }
+        let presented = peer.presented.get_or_init(|| self.judge.read(&peer.chain));
+        let certificate = self.judge.stand(presented, &visit.tenant.id, now);
+        let area = peer.door.area(request.uri().path());
+        let session = match area {
+            Area::Open => None,
+            Area::SignIn | Area::Guarded => {
+                let cookies = request.headers().get_all(header::COOKIE);
+                let cookies = cookies.iter().filter_map(|value| value.to_str().ok());
+                self.sessions.resume(cookies, &certificate, now).await?
+            }
+        };
+        // What hangs on a session is cut with it; without one, with the connection.
+        let guard =
+            session.as_ref().map(|session| Arc::new(self.live.attend(*session.token(), &peer.cancel)));
+        let cancel = guard.as_ref().map_or_else(|| peer.cancel.clone(), |guard| guard.token().clone());
+        let evidence = Evidence::gather(certificate, session, visit.address);
+        let path = request.uri().path().to_owned();
+        let method = request.method().clone();
+        let ask = peer.door.ask(host, &method, &path, &cancel);
+        match self.policy.decide(&ask, &evidence, now) {
+            Decision::Permit(permit) => {
+                let active = is_activity(&request);
+                if let Some(session) = permit.session().filter(|_| active) {
+                    self.sessions.touch(session, now).await;
+                }
+                // A tunnel keeps its place in the register with the permit, a body with itself.
+                let permit = permit.keeping(guard.clone().map(|guard| guard as Arc<_>));
+                let response = self.serve(permit, peer.door.target(&path), visit, request).await?;
+                Ok(response.map(|body| Kept::with(body, guard)))
+            }
+            Decision::Ask(missing) => {
+                tracing::debug!(?missing, request = visit.request_id, "led to signing in");
+                self.sign_in.ask(&evidence, &visit, request.headers()).await
+            }
+            Decision::Refuse(reason) => Err(reason),
+        }
+    }
+
+    async fn serve(
+        &self,
+        permit: Permit,
+        target: Target,
+        visit: Visit,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Reason> {
+        Ok(match target {
+            Target::Backend => {
+                let route = self.route(&visit, request.uri().path())?;
+                let origin =
+                    Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
+                return self.proxy.forward(permit, &route, origin, request).await;
+            }
+            Target::Own(Room::Assets) => asset(&request).ok_or(Reason::NotFound)?,
+            Target::Own(Room::SignIn) => self.sign_in.serve(permit, visit, request).await,
+            Target::Own(Room::Portal) => self.portal.serve(permit, visit, request).await,
+            Target::Own(Room::Phone) => self.phone.serve(permit, visit, request).await,
+            Target::Own(Room::Console) => self.console.serve(permit, visit, request).await,
+            Target::Own(Room::Public) => self.public.serve(permit, visit, request).await,
+        })
+    }
+
+    /// The tenant's route with the longest prefix of the path.
+    fn route(&self, visit: &Visit, path: &str) -> Result<Arc<Route>, Reason> {
+        let routes = self.view.routes(&visit.tenant.id);
+        let fitting = routes.iter().filter(|route| path.starts_with(route.path_prefix.as_str()));
+        fitting.max_by_key(|route| route.path_prefix.len()).cloned().ok_or(Reason::BackendDown)
+    }
+
+    /// A request that names another host than the handshake did has no door, and so no page of a tenant.
+    fn misdirected(&self, peer: &Peer, reason: &Reason, request: &Request<Body>) -> Response<Body> {
+        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        let json = prefers_json(accept.unwrap_or_default());
+        let number = request_number(&self.world);
+        refusal::respond_to_nobody(reason, &number, peer.address.ip(), self.world.now(), json)
+    }
+
+    fn visit(&self, peer: &Peer, host: &Host, parts: &Parts) -> Visit {
+        let tenant = peer.door.tenant().and_then(|id| self.view.tenant(id));
+        let tenant = tenant.unwrap_or_else(|| Arc::clone(&self.nobody));
+        let number = request_number(&self.world);
+        Visit::new(tenant, host.to_string(), parts, peer.address.ip(), number, self.world.now())
+    }
+}
+
+/// Only navigations and unsafe methods count as activity: a page that polls keeps nobody in.
+fn is_activity(request: &Request<Body>) -> bool {
+    let mode = request.headers().get("sec-fetch-mode");
+    mode.is_none_or(|mode| mode.as_bytes() == b"navigate") || !request.method().is_safe()
+}
+
+fn asset(request: &Request<Body>) -> Option<Response<Body>> {
+    let name = request.uri().path().strip_prefix(assets::PATH)?;
+    let version = request.uri().query().and_then(|query| query.strip_prefix("v="));
+    assets::serve(name, version)
+}
+
+/// A node that has not heard from its store for so long fails closed (design: bounded staleness).
+pub const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(10);

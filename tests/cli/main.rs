@@ -1,0 +1,12 @@
+//! The command line as it is: the real binary, every command both beside a running server and
+//! without one, and what it says when something is wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod commands;
+mod demo;
+mod gate;
+mod mistakes;
+#[path = "../support/ports.rs"]
+mod ports;
+mod socket;

@@ -1,0 +1,99 @@
+//! What the command line says when something is wrong: the exit code, and the next step.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::gate::{Gate, portcullis, write_secret};
+
+#[test]
+fn the_first_words_lead_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = portcullis(folder.path(), &["--help"]).well();
+    assert!(help.out.contains("portcullis demo") && help.out.contains("portcullis init"), "{}", help.out);
+    portcullis(folder.path(), &["--version"]).well();
+    portcullis(folder.path(), &[]).refused(2, "Usage");
+    portcullis(folder.path(), &["tennant", "list"]).refused(2, "tenant");
+    portcullis(folder.path(), &["tenant", "list"]).refused(2, "portcullis init");
+    portcullis(folder.path(), &["person", "lock", "anna", "--why", "x"]).refused(2, "bank/anna-muster");
+}
+
+#[test]
+fn in_json_a_mistake_is_json_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = portcullis(folder.path(), &["--json", "tenant", "list", "--config", "none.toml"]);
+    assert_eq!(done.code, 1);
+    assert!(done.err.is_empty());
+    assert!(done.json()["error"]["what"].as_str().unwrap().contains("none.toml"));
+}
+
+#[test]
+fn every_mistake_of_the_configuration_is_told_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("portcullis.toml"), "data = 1\n[listen]\ntls = \"x\"\n").unwrap();
+    let done = portcullis(folder.path(), &["tenant", "list"]).refused(1, "portcullis.toml:1:");
+    assert!(done.err.contains("portcullis.toml:3:"), "{}", done.err);
+    portcullis(folder.path(), &["doctor"]).refused(1, "portcullis.toml:3:");
+}
+
+#[test]
+fn init_names_all_that_is_missing_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let done = portcullis(folder.path(), &["init"]).refused(2, "--organization");
+    for flag in ["--telephone", "--console-host", "--phone-host", "--owner-name"] {
+        assert!(done.err.contains(flag), "{}", done.err);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+const INIT: [&str; 11] = [
+    "init",
+    "--organization",
+    "Bank",
+    "--telephone",
+    "+41 44 555 01 00",
+    "--console-host",
+    "console.localhost",
+    "--phone-host",
+    "phone.localhost",
+    "--owner-name",
+    "Olga Owner",
+];
+
+#[test]
+fn init_refuses_to_go_on_without_a_passphrase_or_with_one_that_others_may_read() {
+    let folder = tempfile::tempdir().unwrap();
+    portcullis(folder.path(), &INIT).refused(2, "PORTCULLIS_PASSPHRASE");
+    let file = folder.path().join("passphrase");
+    write_secret(&file, "correct horse battery staple");
+    let with_file = [&INIT[..], &["--passphrase-file", "passphrase"]].concat();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    portcullis(folder.path(), &with_file).refused(1, "chmod 600");
+    std::fs::remove_file(&file).unwrap();
+    write_secret(&file, "short");
+    portcullis(folder.path(), &with_file).refused(2, "fewer than 12");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_init_that_fails_takes_back_what_it_made() {
+    let folder = tempfile::tempdir().unwrap();
+    write_secret(&folder.path().join("passphrase"), "correct horse battery staple");
+    let with = [&INIT[..], &["--passphrase-file", "passphrase", "--portal", "bank=not_a_host"]].concat();
+    portcullis(folder.path(), &with).refused(1, "no host name");
+    assert!(!folder.path().join("data").exists() && !folder.path().join("portcullis.toml").exists());
+}
+
+#[test]
+fn a_second_init_and_a_wrong_passphrase_are_refused() {
+    let gate = Gate::made();
+    let again = [&INIT[..], &["--passphrase-file", "passphrase"]].concat();
+    portcullis(gate.dir(), &again).refused(2, "there already");
+
+    std::fs::remove_file(gate.dir().join("passphrase")).unwrap();
+    write_secret(&gate.dir().join("passphrase"), "wrong horse battery staple");
+    gate.run(&["serve"]).refused(1, "passphrase");
+    gate.run(&["device", "issue", "staff/olga-owner", "--name", "second"]).refused(1, "passphrase");
+    // What needs no key goes on.
+    gate.run(&["person", "list", "staff"]).well();
+    let told = gate.run(&["doctor"]);
+    assert!(told.out.contains("CA keys"), "{}", told.out);
+}

@@ -1,0 +1,197 @@
+//! The configuration file: what is accepted, and that every mistake is told with its line.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use portcullis::config::annotated::{self, Answers};
+use portcullis::config::{Config, DoorCertificate, Environment};
+
+const SMALL: &str = r#"
+data = "data"
+[console]
+host = "console.example.com"
+[phone]
+host = "phone.example.com"
+"#;
+
+fn parse(text: &str) -> Result<Config, Vec<(Option<usize>, String)>> {
+    Config::parse(text, Path::new("/etc/portcullis/portcullis.toml")).map_err(|mistakes| {
+        mistakes.list().iter().map(|mistake| (mistake.line, mistake.what.clone())).collect()
+    })
+}
+
+#[test]
+#[allow(clippy::disallowed_methods, reason = "whoever runs the test says whether to write the file anew")]
+fn the_example_in_deploy_is_what_init_writes() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/portcullis.toml");
+    let written = annotated::text(&Answers::example());
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&file, &written).unwrap();
+    }
+    if std::env::args().any(|argument| argument == "--bless") {
+        std::fs::write(&file, &written).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+}
+
+#[test]
+fn the_example_in_deploy_parses() {
+    let text = include_str!("../deploy/portcullis.toml");
+    let config = parse(text).unwrap();
+    assert_eq!(config.data, Path::new("/var/lib/portcullis"));
+    assert_eq!(config.store, Path::new("/var/lib/portcullis/store.redb"));
+    assert_eq!(config.listen.tls.port(), 443);
+    assert_eq!(config.console.host, "console.example.com");
+    assert_eq!(config.portals[0].tenant.as_str(), "bank");
+    assert_eq!(config.doors().len(), 4);
+    assert_eq!(config.origin("portal.example.com"), "https://portal.example.com");
+}
+
+#[test]
+fn every_line_that_is_commented_out_in_the_example_parses_too() {
+    let text: String = include_str!("../deploy/portcullis.toml")
+        .lines()
+        .map(|line| {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let is_key = bare
+                .split_once(" = ")
+                .is_some_and(|(key, _)| key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            if is_key || bare.starts_with('[') { format!("{bare}\n") } else { format!("{line}\n") }
+        })
+        .collect();
+    let config = parse(&text).unwrap();
+    assert!(config.mail.is_some());
+    assert_eq!(config.limits, portcullis::config::Limits::default());
+    assert_eq!(config.listen.public_plain_port, 80);
+    assert_eq!(config.secrets.passphrase_file.unwrap(), Path::new("/etc/portcullis/passphrase"));
+}
+
+#[test]
+fn a_small_one_is_enough_and_paths_start_at_the_file() {
+    let config = parse(SMALL).unwrap();
+    assert_eq!(config.data, Path::new("/etc/portcullis/data"));
+    assert_eq!(config.control_socket(), Path::new("/etc/portcullis/data/control.sock"));
+    assert_eq!(config.secrets.pepper_file, Path::new("/etc/portcullis/data/pepper"));
+    assert_eq!(config.console.certificate, DoorCertificate::Internal);
+    assert_eq!(config.listen.tls, "0.0.0.0:443".parse().unwrap());
+    assert!(config.public.is_none());
+}
+
+#[test]
+fn all_mistakes_are_told_together_each_with_its_line() {
+    let text = r#"data = 7
+[listen]
+tls = "443"
+ops = "0.0.0.0:9100"
+publik_port = 8443
+[console]
+host = "https://console.example.com"
+[phone]
+certificate = "phone.crt"
+[[portal]]
+tenant = "Bank"
+host = "same.example.com"
+[[portal]]
+tenant = "staff"
+host = "SAME.example.com"
+[mail]
+smtp = "smtp://user:geheim@mail.example.com"
+from = "nobody"
+[limits]
+connections = 0
+[nonsense]
+"#;
+    let mistakes = parse(text).unwrap_err();
+    let lines: Vec<usize> = mistakes.iter().filter_map(|(line, _)| *line).collect();
+    for expected in [1, 3, 4, 5, 7, 8, 9, 11, 14, 15, 17, 18, 20, 21] {
+        assert!(lines.contains(&expected), "line {expected} is missing in {mistakes:#?}");
+    }
+    let mut sorted = lines.clone();
+    sorted.sort_unstable();
+    assert_eq!(lines, sorted);
+    let told: String = mistakes.iter().map(|(_, what)| format!("{what}\n")).collect();
+    assert!(told.contains("did you mean `public_port`?"), "{told}");
+    assert!(told.contains("known here are"), "{told}");
+}
+
+#[test]
+fn a_password_in_the_mail_address_is_not_printed_by_its_own_message() {
+    let text = format!("{SMALL}[mail]\nsmtp = \"smtp://user:geheim@host\"\nfrom = \"a@b.example\"\n");
+    let mistakes = parse(&text).unwrap_err();
+    assert!(mistakes.iter().all(|(_, what)| !what.contains("geheim")));
+}
+
+#[test]
+fn broken_toml_has_its_line_and_the_rest_is_still_judged() {
+    let mistakes = parse("data = \"d\"\n[console\nhost = \"c.example.com\"\nnonsense = 1\n").unwrap_err();
+    assert!(
+        mistakes.iter().any(|(line, what)| *line == Some(2) && what.contains("no TOML")),
+        "{mistakes:#?}"
+    );
+}
+
+#[test]
+fn each_missing_piece_says_what_to_write() {
+    let mistakes = parse("").unwrap_err();
+    let told: String = mistakes.iter().map(|(_, what)| format!("{what}\n")).collect();
+    assert!(told.contains("write data = "), "{told}");
+    assert!(told.contains("[console]") && told.contains("[phone]"), "{told}");
+}
+
+#[test]
+fn host_names_are_names() {
+    for bad in [
+        "*.example.com",
+        "127.0.0.1",
+        "a b",
+        "-a.example.com",
+        "example.com:443",
+        "bank..localhost",
+        "ünicode.example",
+    ] {
+        let text = SMALL.replace("console.example.com", bad);
+        assert!(parse(&text).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn a_secret_that_others_may_read_is_refused_with_the_command_to_type() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("portcullis.toml");
+    std::fs::write(&file, SMALL).unwrap();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let pepper = folder.path().join("data/pepper");
+    std::fs::write(&pepper, "00".repeat(32)).unwrap();
+
+    std::fs::set_permissions(&pepper, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let told = Config::load(&file).unwrap_err().to_string();
+    assert!(told.contains(&format!("chmod 600 {}", pepper.display())), "{told}");
+
+    std::fs::set_permissions(&pepper, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let config = Config::load(&file).unwrap();
+    assert_eq!(*config.secrets.pepper().unwrap(), [0; 32]);
+}
+
+#[test]
+fn the_passphrase_comes_from_the_file_then_systemd_then_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let (named, credentials) = (folder.path().join("named"), folder.path().join("credentials"));
+    std::fs::create_dir(&credentials).unwrap();
+    std::fs::write(&named, "from the file\n").unwrap();
+    std::fs::set_permissions(&named, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::fs::write(credentials.join("passphrase"), "from systemd").unwrap();
+    let environment = Environment {
+        passphrase: Some(portcullis::domain::Secret::new("from the environment")),
+        credentials: Some(credentials.clone()),
+        ..Environment::default()
+    };
+    let mut secrets = parse(SMALL).unwrap().secrets;
+    assert_eq!(secrets.passphrase(&environment).unwrap().secret.expose(), "from systemd");
+    secrets.passphrase_file = Some(named);
+    assert_eq!(secrets.passphrase(&environment).unwrap().secret.expose(), "from the file");
+    secrets.passphrase_file = None;
+    std::fs::remove_file(credentials.join("passphrase")).unwrap();
+    assert_eq!(secrets.passphrase(&environment).unwrap().secret.expose(), "from the environment");
+    let error = secrets.passphrase(&Environment::default()).unwrap_err().to_string();
+    assert!(error.contains("PORTCULLIS_PASSPHRASE"), "{error}");
+}
