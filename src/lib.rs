@@ -1,4 +1,60 @@
-//! Portcullis: a gate with three locks. The map follows once the house stands.
+//! Portcullis: a gate in front of a private web application, with three locks: the certificate on
+//! the device, a password, an approval on the owner's phone. And the desk of those who run it.
+//!
+//! # The map
+//!
+//! Rooms on floors: a file uses only what lies on a lower floor, never sideways. `tests/tidy.rs`
+//! holds this table and reads every import. The direction matters, the numbers do not.
+//!
+//! | floor | room | what it knows |
+//! | --- | --- | --- |
+//! | 0 | [`domain`] | the words: plain values, no IO |
+//! | 1 | [`crypto`] | aws-lc-rs or ring under one name |
+//! | 2 | [`world`] | time and chance, which a test can hold |
+//! | 3 | [`store`] | four verbs, one page of keys, the engine, the view in memory |
+//! | 4 | [`audit`] | the ledger: no change without its trace, chained |
+//! | 5 | [`ca`], [`auth`], [`notify`] | certificates made; the three factors, each a proof as a value; messages |
+//! | 6 | [`policy`] | who may what: files, a pure judge, the [`policy::Permit`] |
+//! | 7 | [`enrolment`], [`proxy`], [`web`] | first visit; the way to the backend; the manners of our own pages |
+//! | 8 | [`sign_in`] | the steps that portal and console share |
+//! | 9 | [`portal`], [`phone`], [`console`], [`public`] | the rooms people come to |
+//! | 10 | [`front`], [`control`] | listeners, TLS, doors, the way of a request; the local socket |
+//! | 11 | [`config`] | what the operator wrote |
+//! | 12 | [`app`] | builds the house; the only file that names an engine |
+//! | 13 | [`cli`] | one noun, one file |
+//!
+//! [`crypto`] lies below [`world`] because chance is made of it; [`audit`] below [`notify`],
+//! [`ca`] and [`auth`] because all three write.
+//!
+//! # What always holds
+//!
+//! - Nothing reaches a backend or a room of ours without a [`policy::Permit`], which only [`policy`]
+//!   makes, from [`auth::evidence::Evidence`], which only [`auth`] makes.
+//! - Nothing is written without its line in the audit trail, in the same commit
+//!   ([`audit::Ledger::record`]); a session's last-seen is the one exception.
+//! - What can be used once is used up by a commit under a revision: of many who try, one succeeds.
+//! - A try is counted before it is heard ([`auth::throttle`]).
+//! - A client's private key is in memory while its .p12 is made, and nowhere else, ever.
+//! - Short secrets are stored as HMACs under a pepper that lies apart from the store.
+//! - What stands on a screen only (codes, digits, pairing links) is kept in memory only.
+//!
+//! # Two walks
+//!
+//! *A client opens a page.* [`front::accept`] takes the connection in, [`front::tls`] finds the door by
+//! SNI and proves that the client holds its certificate's key. [`front::way`] asks the door for the host,
+//! [`auth::certificate`] for the certificate's standing, [`auth::session`] for what the browser has
+//! proved, [`policy`] for a decision; with a permit, [`proxy`] forwards, streaming both ways.
+//!
+//! *A device comes for the first time.* Policy says [`policy::Missing::Release`], so [`sign_in`] shows a
+//! code ([`enrolment::first_visit`]). An agent types it in [`console`]; the client finds the agent's
+//! word; the agent releases, and the ledger writes device, enrolment, notice and trail in one commit. The
+//! [`store::view`] hears of it, the page moves on over [`web::sse`]: a square ([`enrolment::pairing`]), two
+//! words, a password ([`auth::password`]), and the page first asked for.
+//!
+//! # What is not here
+//!
+//! Push that wakes the phone, renewal by the client, OCSP and EST, load balancing, many machines on etcd,
+//! accounts without certificates. Each has its place in the table above and nothing built for it.
 
 pub mod app;
 pub mod audit;

@@ -1,0 +1,121 @@
+//! The demo as anybody starts it: `portcullis demo`, in a folder and on ports of its own.
+
+use crate::ports::two_free_ports;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running demo; it ends when this is dropped.
+pub(crate) struct Demo {
+    pub(crate) port: u16,
+    dir: tempfile::TempDir,
+    process: Child,
+    passwords: HashMap<String, String>,
+}
+
+impl Demo {
+    /// Makes one and starts it.
+    pub(crate) fn start() -> Self {
+        Self::start_in(tempfile::tempdir().expect("a folder"))
+    }
+
+    /// Makes one and stops before it runs.
+    pub(crate) fn prepare() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().expect("a folder");
+        let port = two_free_ports().to_string();
+        let made = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["demo", "--prepare", "--dir", path(dir.path()), "--port", &port])
+            .output()
+            .expect("the demo is made");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        dir
+    }
+
+    /// Starts the demo of a folder and waits until it says that it runs.
+    pub(crate) fn start_in(dir: tempfile::TempDir) -> Self {
+        let port = two_free_ports();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["demo", "--dir", path(dir.path()), "--port", &port.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the demo starts");
+        let out = BufReader::new(process.stdout.take().expect("its words"));
+        let mut runs = false;
+        let mut lines = out.lines();
+        for line in lines.by_ref() {
+            let line = line.expect("a line");
+            runs |= line.starts_with("The demo runs");
+            if runs && line.is_empty() {
+                break;
+            }
+        }
+        assert!(runs, "the demo ended before it ran");
+        // What it says later must go somewhere, or it would wait for ever.
+        std::thread::spawn(move || lines.for_each(drop));
+        let kept = std::fs::read_to_string(dir.path().join("passwords.txt")).expect("the passwords");
+        Self { port, process, passwords: passwords(&kept), dir }
+    }
+
+    /// A file of the demo.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The root that its doors' certificates lead to.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.file("ca/demo-root.crt")
+    }
+
+    /// The import password of a .p12, or as `agent`, `operator` the password at the door.
+    pub(crate) fn password(&self, of: &str) -> &str {
+        self.passwords.get(of).unwrap_or_else(|| panic!("no password of {of}"))
+    }
+
+    /// The address of a page: `bank`, `console`, `phone` or `start`, and a path.
+    pub(crate) fn url(&self, door: &str, path: &str) -> String {
+        format!("https://{door}.localhost:{}{path}", self.port)
+    }
+
+    /// Runs a command of `portcullis` beside the running demo.
+    pub(crate) fn command(&self, arguments: &[&str]) -> String {
+        let out = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["--config", path(&self.file("portcullis.toml"))])
+            .args(arguments)
+            .output()
+            .expect("the command runs");
+        assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).expect("text")
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// `passwords.txt`: a block for each person, each file with its import password.
+fn passwords(text: &str) -> HashMap<String, String> {
+    let mut found = HashMap::new();
+    let mut file = String::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            [name, "import", "password", secret] => {
+                file = name.trim_end_matches(".p12").to_owned();
+                found.insert((*name).to_owned(), (*secret).to_owned());
+            }
+            ["at", "the", "door", "password", secret] => {
+                found.insert(file.clone(), (*secret).to_owned());
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}

@@ -1,0 +1,130 @@
+//! Doors and certificates: each wrong one gets its own page, and a problem where a program asks; the
+//! backend sees nothing of it.
+
+use axum::body::Body;
+use http::Request;
+use portcullis::audit::Event;
+use portcullis::domain::certificate::{Certificate, CertificateState};
+use portcullis::store::table;
+use rcgen::ExtendedKeyUsagePurpose;
+
+use crate::support::browser::{Browser, navigation, program};
+use crate::support::desk::*;
+use crate::support::gate::Gate;
+use crate::support::wire::Identity;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_certificate_that_does_not_count_has_its_own_page() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let tablet = gate.device("bank", "anna", "tablet").await;
+    gate.person("other", "otto", "Otto Other", &[]).await;
+    let other = gate.device("other", "otto", "laptop").await;
+    let revoked = gate.device("bank", "anna", "lost").await;
+    let of = |serial: &str| {
+        let all = gate.all::<Certificate>();
+        let serial = serial.to_owned();
+        async move { all.await.into_iter().find(|one| one.serial == serial).unwrap() }
+    };
+    let ended = CertificateState::Revoked {
+        reason: portcullis::domain::certificate::RevocationReason::KeyCompromise,
+        at: gate.world.now(),
+    };
+    gate.put(&Certificate { state: ended, ..of(&revoked.serial).await }).await;
+    let superseded = Certificate { state: CertificateState::Superseded, ..of(&tablet.serial).await };
+    gate.put(&superseded).await;
+    let unknown = gate.device("bank", "anna", "gone").await;
+    gate.write(vec![table::delete(table::certificate(&unknown.serial))]).await;
+    let past = gate.old_ca.leaf(&laptop, |params| {
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2022, 1, 1);
+    });
+    let future = gate.old_ca.leaf(&laptop, |params| {
+        params.not_before = rcgen::date_time_ymd(2096, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2098, 1, 1);
+    });
+    for (identity, record) in [&past, &future] {
+        let _ = identity;
+        gate.put(record).await;
+    }
+    let server = gate.old_ca.leaf(&laptop, |params| {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    });
+    let foreign = crate::support::ca::OldCa::like(&gate.issuers[0]).leaf(&laptop, |_| {});
+
+    let cases: Vec<(&str, Option<&Identity>, &str)> = vec![
+        ("no-certificate", None, "This browser did not show us your certificate"),
+        ("certificate-expired", Some(&past.0), "Your certificate ended on 1 January 2022"),
+        ("certificate-not-yet", Some(&future.0), "Your certificate begins on 1 January 2096"),
+        ("foreign-issuer", Some(&foreign.0), "This certificate is not one of ours"),
+        ("wrong-purpose", Some(&server.0), "This certificate is not made for signing in"),
+        ("wrong-tenant", Some(&other.identity), "This certificate belongs to another address"),
+        ("certificate-revoked", Some(&revoked.identity), "This certificate was switched off on"),
+        ("certificate-superseded", Some(&tablet.identity), "A newer certificate has taken this one’s place"),
+        ("unknown-device", Some(&unknown.identity), "We do not know this device any more"),
+    ];
+    for (key, identity, words) in cases {
+        let mut wire = gate.wire.bare();
+        wire.identity = identity.cloned();
+        let browser = Browser::new(wire, gate.host("bank"));
+        for path in ["/", "/accounts", "/.portcullis/sign-in/"] {
+            let page = browser.open(path).await;
+            assert_eq!(page.status, 403, "{key} {path}: {}", page.words());
+            page.must_say(words).must_say("+41 44 555 01 77");
+            assert!(browser.cookie().is_none(), "{key}");
+        }
+        let answer = browser.send(program("/accounts")).await;
+        assert_eq!(answer.status, 403, "{key}");
+        assert_eq!(answer.problem()["type"], format!("urn:portcullis:refusal:{key}"));
+        let mut h2 = browser.wire.h2("bank.localhost").await;
+        let mut request = navigation(&format!("https://{}/accounts", browser.host));
+        request.headers_mut().insert("accept", "text/html".parse().unwrap());
+        let answer = h2.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), 403, "{key} over HTTP/2");
+    }
+    assert_eq!(gate.backend.bytes(), 0, "{}", gate.backend.text());
+    assert!(gate.told(Event::RequestRefused).await > 0);
+    gate.browser("bank", &laptop).open("/").await.must_say("Call us and read out this number");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_opens_no_desk_and_a_staff_certificate_no_portal() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    gate.person("staff", "sam", "Sam", &[portcullis::domain::person::Role::Owner]).await;
+    let desk = gate.device("staff", "sam", "desk").await;
+    gate.browser("console", &laptop).open("/").await.must_say("belongs to another address");
+    gate.browser("bank", &desk).open("/").await.must_say("belongs to another address");
+    assert_eq!(gate.backend.bytes(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn name_in_the_handshake_and_host_must_agree() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let wire = gate.wire.showing(&laptop.identity);
+    for (sni, host, status) in [
+        ("bank.localhost", gate.host("bank"), 303),
+        ("bank.localhost", "bank.localhost".to_owned(), 303),
+        ("bank.localhost", gate.host("other"), 421),
+        ("bank.localhost", gate.host("console"), 421),
+        ("other.localhost", gate.host("bank"), 421),
+        ("phone.localhost", gate.host("bank"), 421),
+        ("bank.localhost", "bank.localhost:1".to_owned(), 421),
+        ("bank.localhost", "evil.example".to_owned(), 421),
+    ] {
+        let mut request = navigation("/");
+        request.headers_mut().insert("host", host.parse().unwrap());
+        let answer = wire.h1(sni).await.send_request(request).await.unwrap();
+        assert_eq!(answer.status(), status, "{sni} {host}");
+        let mut h2 = wire.h2(sni).await;
+        let request = Request::get(format!("https://{host}/"))
+            .header("sec-fetch-mode", "navigate")
+            .header("sec-fetch-dest", "document")
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(h2.send_request(request).await.unwrap().status(), status, "{sni} {host} over HTTP/2");
+    }
+    assert!(wire.tls("nobody.localhost", "h2").await.is_err(), "no door, no handshake");
+    assert_eq!(gate.backend.bytes(), 0);
+}

@@ -1,0 +1,27 @@
+//! The whole house over real TLS, without a browser: what a unit cannot show. The oracle is what the
+//! backend received, what stands in the audit trail, and what the page says.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on must fail"
+)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the browser tests share it and use the rest")]
+mod support;
+
+mod attacks;
+mod data;
+mod doors;
+mod first_visit;
+mod identity;
+mod policy;
+mod proxy;
+mod revocation;
+mod routes;
+mod sessions;
+mod streaming;
+mod throttles;
+mod visits;
