@@ -9,13 +9,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::accept::{Front, pause_after};
 use super::connection;
 use super::limits::Caps;
+use crate::domain::Reason;
+use crate::web::routes::{self, Routes};
 
 /// What the operator's listener tells.
 #[derive(Clone)]
@@ -31,6 +33,9 @@ impl fmt::Debug for Ops {
         f.write_str("Ops(..)")
     }
 }
+
+/// All that is answered here.
+pub const ROUTES: Routes = &[("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")];
 
 /// Opens the listener.
 ///
@@ -83,18 +88,24 @@ pub async fn serve(
 
 impl Ops {
     fn answer(&self, request: &Request<Body>, front: &Front, closing: bool) -> Response<Body> {
-        if request.method() != Method::GET && request.method() != Method::HEAD {
-            return words(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
+        let path = request.uri().path();
+        match routes::listed(ROUTES, request.method().as_str(), path) {
+            Ok(_) => {}
+            Err(Reason::MethodNotAllowed) => {
+                return words(StatusCode::METHOD_NOT_ALLOWED, "only GET is answered here\n".to_owned());
+            }
+            Err(_) => {
+                return words(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned());
+            }
         }
-        match request.uri().path() {
+        match path {
             "/healthz" => words(StatusCode::OK, "alive\n".to_owned()),
             "/readyz" if closing => words(StatusCode::SERVICE_UNAVAILABLE, "closing\n".to_owned()),
             "/readyz" => match (self.ready)() {
                 Ok(()) => words(StatusCode::OK, "ready\n".to_owned()),
                 Err(why) => words(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
             },
-            "/metrics" => words(StatusCode::OK, front.metrics() + &(self.metrics)()),
-            _ => words(StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned()),
+            _ => words(StatusCode::OK, front.metrics() + &(self.metrics)()),
         }
     }
 }

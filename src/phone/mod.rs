@@ -17,11 +17,12 @@ use crate::audit::Ledger;
 use crate::auth::phone::proof::{Call, Claim, Proof, ProvedCall, ProvedKey};
 use crate::auth::phone::webauthn::RelyingParty;
 use crate::auth::phone::{Approvals, Proofs, cose};
-use crate::domain::{ApprovalId, Time};
+use crate::domain::{ApprovalId, Reason, Time};
 use crate::enrolment::pairing::Pairings;
 use crate::policy::Permit;
 use crate::store::view::View;
 use crate::web::Visit;
+use crate::web::routes::{self, Routes};
 use crate::world::World;
 
 use problem::Problem;
@@ -39,7 +40,7 @@ pub struct PhoneRoom {
 }
 
 /// What this room answers, beside the files of the app.
-pub const ROUTES: &[(&str, &str)] = &[
+pub const ROUTES: Routes = &[
     ("POST", "/api/pair/begin"),
     ("POST", "/api/pair/finish"),
     ("POST", "/api/pair/state"),
@@ -47,8 +48,8 @@ pub const ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/me"),
     ("GET", "/api/events"),
     ("GET", "/api/approvals"),
-    ("POST", "/api/approvals/{id}/approve"),
-    ("POST", "/api/approvals/{id}/deny"),
+    ("POST", "/api/approvals/*/approve"),
+    ("POST", "/api/approvals/*/deny"),
 ];
 
 impl PhoneRoom {
@@ -94,6 +95,11 @@ impl PhoneRoom {
         request: Request<Body>,
     ) -> Result<Response<Body>, Problem> {
         let (parts, body) = request.into_parts();
+        let method =
+            routes::listed(ROUTES, parts.method.as_str(), parts.uri.path()).map_err(|why| match why {
+                Reason::MethodNotAllowed => Problem::method(parts.method.as_str()),
+                _ => Problem::not_found(),
+            })?;
         let heard = Heard {
             now: self.world.now(),
             method: parts.method.clone(),
@@ -102,7 +108,7 @@ impl PhoneRoom {
             body: api::body(body).await?,
         };
         let segments: Vec<&str> = parts.uri.path().split('/').skip(2).collect();
-        match (parts.method.as_str(), segments.as_slice()) {
+        match (method, segments.as_slice()) {
             ("POST", ["pair", "begin"]) => self.begin(&heard, from).await,
             ("POST", ["pair", "finish"]) => self.finish(&heard, from).await,
             ("POST", ["pair", "state"]) => self.pair_state(&heard).await,
@@ -119,7 +125,7 @@ impl PhoneRoom {
                     self.deny(&call, &id, from).await
                 }
             }
-            _ => Err(unanswered(&parts.method, &segments)),
+            _ => Err(Problem::not_found()),
         }
     }
 
@@ -167,15 +173,6 @@ impl Heard {
     fn call(&self) -> Call<'_> {
         Call { method: self.method.as_str(), path: &self.path, body: &self.body }
     }
-}
-
-fn unanswered(method: &Method, segments: &[&str]) -> Problem {
-    let known = ROUTES.iter().any(|(_, path)| {
-        let wanted: Vec<&str> = path.split('/').skip(2).collect();
-        wanted.len() == segments.len()
-            && wanted.iter().zip(segments).all(|(want, is)| want.starts_with('{') || want == is)
-    });
-    if known { Problem::method(method.as_str()) } else { Problem::not_found() }
 }
 
 #[cfg(test)]

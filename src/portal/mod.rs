@@ -11,6 +11,7 @@ use crate::domain::Reason;
 use crate::policy::Permit;
 use crate::web::page::Head;
 use crate::web::pages::{Page as _, sign_in::SignedOut};
+use crate::web::routes::{self, Routes};
 use crate::web::{Visit, form, refusal};
 
 /// The room.
@@ -20,7 +21,7 @@ pub struct Portal {
 }
 
 /// Every route of the room.
-pub const ROUTES: &[(&str, &str)] = &[("POST", "/.portcullis/sign-out"), ("GET", "/.portcullis/jwks.json")];
+pub const ROUTES: Routes = &[("POST", "/.portcullis/sign-out"), ("GET", "/.portcullis/jwks.json")];
 
 impl Portal {
     /// With the key set that the proxy signs by.
@@ -31,11 +32,11 @@ impl Portal {
 
     /// Serves the room's own paths.
     pub async fn serve(&self, permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
-        let answer = match (request.method().as_str(), request.uri().path()) {
-            ("POST", "/.portcullis/sign-out") => self.sign_out(&permit, &visit, request.headers()).await,
-            ("GET" | "HEAD", "/.portcullis/jwks.json") => Ok(self.keys()),
-            (_, path) if ROUTES.iter().any(|(_, known)| *known == path) => Err(Reason::MethodNotAllowed),
-            _ => Err(Reason::NotFound),
+        let (parts, _) = request.into_parts();
+        let answer = match routes::listed(ROUTES, parts.method.as_str(), parts.uri.path()) {
+            Ok("POST") => self.sign_out(&permit, &visit, &parts.headers).await,
+            Ok(_) => Ok(self.keys()),
+            Err(reason) => Err(reason),
         };
         answer.unwrap_or_else(|reason| refusal::respond(&reason, &visit))
     }

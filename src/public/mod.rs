@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 
-use crate::domain::Reason;
 use crate::policy::Permit;
 use crate::store::view::View;
 use crate::web::page::Head;
 use crate::web::pages::{Page as _, public::Start};
+use crate::web::routes::{self, Routes};
 use crate::web::{Visit, refusal};
 
 /// The room.
@@ -19,7 +19,7 @@ pub struct Public {
 }
 
 /// Every route of the room.
-pub const ROUTES: &[(&str, &str)] = &[("GET", "/")];
+pub const ROUTES: Routes = &[("GET", "/")];
 
 impl Public {
     /// Over the view.
@@ -30,10 +30,9 @@ impl Public {
 
     /// Serves the room's own paths.
     pub async fn serve(&self, _permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
-        match (request.method().as_str(), request.uri().path()) {
-            ("GET" | "HEAD", "/") => self.start(&visit),
-            (_, "/") => refusal::respond(&Reason::MethodNotAllowed, &visit),
-            _ => refusal::respond(&Reason::NotFound, &visit),
+        match routes::listed(ROUTES, request.method().as_str(), request.uri().path()) {
+            Ok(_) => self.start(&visit),
+            Err(reason) => refusal::respond(&reason, &visit),
         }
     }
 

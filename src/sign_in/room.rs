@@ -26,6 +26,7 @@ use crate::policy::{Ask, Decision, Permit, Policy};
 use crate::store::table;
 use crate::store::view::View;
 use crate::web::page::see_other;
+use crate::web::routes::{self, Routes};
 use crate::web::{Visit, form, page, refusal};
 use crate::world::World;
 
@@ -64,7 +65,7 @@ pub struct SignIn {
 }
 
 /// Every route of the room.
-pub const ROUTES: &[(&str, &str)] = &[
+pub const ROUTES: Routes = &[
     ("GET", "/.portcullis/sign-in/"),
     ("GET", "/.portcullis/sign-in/events"),
     ("POST", "/.portcullis/sign-in/code"),
@@ -151,18 +152,15 @@ impl SignIn {
 
     async fn answer(&self, permit: &Permit, visit: &Visit, request: Request<Body>) -> Answer {
         let certificate = permit.certificate().ok_or(Reason::NoCertificate)?;
-        let route = (request.method().as_str(), request.uri().path());
-        if !ROUTES.contains(&route) {
-            let known = ROUTES.iter().any(|(_, path)| *path == route.1);
-            return Err(if known { Reason::MethodNotAllowed } else { Reason::NotFound });
-        }
+        let path = request.uri().path();
+        let route = (routes::listed(ROUTES, request.method().as_str(), path)?, path);
         let Some(session) = permit.session() else {
             if route == ("GET", HOME)
                 && let Some(page) = self.after_not_me(certificate, visit, request.headers()).await?
             {
                 return Ok(page);
             }
-            if request.method() != Method::GET {
+            if route.0 != "GET" {
                 return Err(Reason::CrossSite);
             }
             page::only_navigations(request.headers())?;

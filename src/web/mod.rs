@@ -18,6 +18,7 @@ pub mod language;
 pub mod page;
 pub mod pages;
 pub mod refusal;
+pub mod routes;
 pub mod sse;
 pub mod visit;
 

@@ -41,7 +41,7 @@ async fn each_route_is_answered_and_no_other() {
     }
     let phone = gate.stranger("phone");
     for (method, path) in portcullis::phone::ROUTES {
-        let path = path.replace("{id}", "abc");
+        let path = path.replace('*', "abc");
         assert!([400, 401].contains(&status(&phone, method, &path).await), "{method} {path}");
     }
     for (method, path) in portcullis::console::ROUTES {

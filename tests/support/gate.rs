@@ -19,7 +19,8 @@ use portcullis::domain::route::Route;
 use portcullis::domain::{DeviceId, PersonId, Secret, TenantId};
 use portcullis::enrolment::first_visit::FirstVisits;
 use portcullis::policy::shipped::{self, Shipped};
-use portcullis::store::{Record, Store, Write, table};
+use portcullis::store::redb::Redb;
+use portcullis::store::{Record, Store, StoreError, Write, table};
 use portcullis::world::{Clock, SystemEntropy, World};
 use tokio_util::sync::CancellationToken;
 
@@ -80,7 +81,7 @@ pub(crate) struct Gate {
     pub(crate) clock: Arc<Shifted>,
     pub(crate) world: World,
     pub(crate) started: Option<Started>,
-    pub(crate) acts: Arc<Acts>,
+    acts: Option<Arc<Acts>>,
     pub(crate) backend: Backend,
     pub(crate) stop: CancellationToken,
     pub(crate) wire: Wire,
@@ -121,7 +122,7 @@ impl Gate {
             clock,
             world,
             started: Some(started),
-            acts,
+            acts: Some(acts),
             backend,
             stop,
             wire,
@@ -142,6 +143,11 @@ impl Gate {
 
     pub(crate) fn started(&self) -> &Started {
         self.started.as_ref().expect("an open house")
+    }
+
+    /// The operations behind the command line.
+    pub(crate) fn acts(&self) -> &Acts {
+        self.acts.as_ref().expect("an open house")
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -177,7 +183,7 @@ impl Gate {
 
     /// Does what the command line would do.
     pub(crate) async fn run(&self, command: Command) -> Output {
-        self.acts.run("local:1000", command).await.unwrap()
+        self.acts().run("local:1000", command).await.unwrap()
     }
 
     /// Records a person with a recorded number.
@@ -205,7 +211,7 @@ impl Gate {
             name: name.to_owned(),
             encoding: Encoding::Modern,
         };
-        self.handed(self.acts.run(actor, Command::Device(command)).await.unwrap())
+        self.handed(self.acts().run(actor, Command::Device(command)).await.unwrap())
     }
 
     /// Another certificate for the same device.
@@ -275,11 +281,16 @@ impl Gate {
         assert!(report.first_bad.is_none() && report.entries > 0, "{report:?}");
     }
 
-    /// Stops the gate and waits until it has closed.
+    /// Stops the gate and waits until it has closed and its store is free.
     pub(crate) async fn close(&mut self) {
         self.stop.cancel();
+        self.acts = None;
         if let Some(started) = self.started.take() {
             started.closed().await;
+            while let Err(StoreError::InUse(_)) = Redb::create_or_open(&self.config.store, self.world.clone())
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
     }
 }

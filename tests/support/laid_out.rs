@@ -74,7 +74,9 @@ certificate = "internal"
 drain_seconds = {drain_seconds}
 "#
     );
-    Config::parse(&text, &folder.join("portcullis.toml")).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    let file = folder.join("portcullis.toml");
+    std::fs::write(&file, &text).unwrap();
+    Config::parse(&text, &file).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
 /// What `init`, `tenant add` and `policy apply` leave behind.

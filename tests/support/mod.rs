@@ -11,6 +11,7 @@ pub(crate) mod laid_out;
 pub(crate) mod page;
 pub(crate) mod phone;
 pub(crate) mod ports;
+pub(crate) mod program;
 pub(crate) mod wire;
 
 /// No step of a test takes longer.

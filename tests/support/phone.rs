@@ -124,15 +124,26 @@ impl Phone {
     }
 
     async fn call_as(&self, handle: &str, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
-        let request = Request::builder()
+        let answer = self.wire.send(&self.host, self.signed_as(handle, method, path, body)).await;
+        (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+    }
+
+    /// A signed call, not yet sent.
+    pub(crate) fn signed(&self, method: &str, path: &str, body: &str) -> Request<Body> {
+        let handle = self.handle.lock().unwrap().clone().expect("a paired phone");
+        let mut request = self.signed_as(&handle, method, path, body);
+        request.headers_mut().insert("host", self.host.parse().unwrap());
+        request
+    }
+
+    fn signed_as(&self, handle: &str, method: &str, path: &str, body: &str) -> Request<Body> {
+        Request::builder()
             .method(method)
             .uri(path)
             .header("portcullis-proof", self.proof(handle, method, path, body))
             .header("content-type", "application/json")
             .body(Body::from(body.to_owned()))
-            .unwrap();
-        let answer = self.wire.send(&self.host, request).await;
-        (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
+            .unwrap()
     }
 
     /// As the app signs a call.

@@ -1,0 +1,31 @@
+//! Attacks on the real program over loopback, with a backend that writes down what it gets. `ATTACKS.md`
+//! says which test shows which row. The oracle is what the backend received and what the trail holds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that cannot go on must fail, and says what it counted"
+)]
+
+#[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "other tests share it and use the rest")]
+mod support;
+
+mod routes;
+
+use support::desk::{anna, first_visit, sam};
+use support::gate::Gate;
+use support::program::Program;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_client_is_served() {
+    let gate = Gate::open().await;
+    let agent = sam(&gate).await;
+    let laptop = anna(&gate).await;
+    let program = Program::instead_of(gate).await;
+    let (client, _phone) = first_visit(&program, &agent, &laptop).await;
+    client.open("/accounts").await.must_say("the bank's own page at /accounts");
+    assert_eq!(program.told_of("device.released"), 1);
+}
