@@ -12,6 +12,7 @@ mod policy;
 mod print;
 mod reach;
 mod serve;
+mod shield;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -30,7 +31,8 @@ use crate::console::command::Command;
 /// itself was wrong.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+    let typed: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = match Arguments::try_parse_from(&typed) {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
@@ -41,6 +43,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let environment = Environment::read();
     serve::log(&arguments.act, environment.log.as_deref());
+    shield::raise();
+    if matches!(arguments.act, Act::Serve) {
+        shield::shed_passphrase(&environment, &typed);
+    }
     let printer = Printer { json: arguments.json };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {

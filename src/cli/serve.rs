@@ -68,6 +68,8 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
 /// Where log events go: to the error stream. A server tells what it does, a command only what is wrong.
 pub(super) fn log(act: &Act, wanted: Option<&str>) {
     use tracing_subscriber::EnvFilter;
+    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing_subscriber::util::SubscriberInitExt as _;
     let usual = match act {
         Act::Serve => "info",
         Act::Demo(_) => "warn,portcullis::store::view=off",
@@ -75,10 +77,18 @@ pub(super) fn log(act: &Act, wanted: Option<&str>) {
         _ => "error,portcullis::store::view=off",
     };
     let filter = wanted.map_or_else(|| EnvFilter::new(usual), EnvFilter::new);
+    // At their lowest levels the libraries write whole headers, cookies among them, and frames.
+    let own = tracing_subscriber::filter::filter_fn(|of| {
+        *of.level() <= tracing::Level::INFO || of.target().starts_with(env!("CARGO_PKG_NAME"))
+    });
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let json = matches!(act, Act::Serve) && !terminal;
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(terminal);
     // Another subscriber is there only where a test set one.
-    let _ = if json { builder.json().try_init() } else { builder.with_target(false).try_init() };
+    let _ = if json {
+        builder.json().finish().with(own).try_init()
+    } else {
+        builder.with_target(false).finish().with(own).try_init()
+    };
 }

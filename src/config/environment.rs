@@ -1,6 +1,9 @@
 //! The environment, read here and nowhere else. Gives values, judges none.
 
+use std::io::Read as _;
 use std::path::PathBuf;
+
+use zeroize::Zeroizing;
 
 use crate::domain::Secret;
 
@@ -9,6 +12,8 @@ use crate::domain::Secret;
 pub struct Environment {
     /// `PORTCULLIS_PASSPHRASE`: opens the keys of the CA.
     pub passphrase: Option<Secret>,
+    /// Whether it stands in the environment, where `/proc` shows it.
+    pub exposes_passphrase: bool,
     /// `CREDENTIALS_DIRECTORY`: where systemd lays a service's credentials.
     pub credentials: Option<PathBuf>,
     /// `PORTCULLIS_CONFIG`: the configuration file, where no `--config` names it.
@@ -27,11 +32,12 @@ impl Environment {
     #[allow(clippy::disallowed_methods, reason = "this is the place")]
     pub fn read() -> Self {
         let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let exposed = std::env::var(PASSPHRASE).ok().filter(|value| !value.is_empty()).map(Secret::new);
+        let exposes_passphrase = exposed.is_some();
+        let handed = || std::env::var_os(PASSPHRASE_ON_STDIN).and_then(|_| handed_over());
         Self {
-            passphrase: std::env::var("PORTCULLIS_PASSPHRASE")
-                .ok()
-                .filter(|value| !value.is_empty())
-                .map(Secret::new),
+            passphrase: exposed.or_else(handed),
+            exposes_passphrase,
             credentials: folder("CREDENTIALS_DIRECTORY"),
             config: folder("PORTCULLIS_CONFIG"),
             log: std::env::var("PORTCULLIS_LOG").ok(),
@@ -48,3 +54,16 @@ impl Environment {
         self.path.iter().map(|folder| folder.join(name)).find(|file| file.is_file())
     }
 }
+
+/// What a process that shed its environment left for itself, read to the end once.
+fn handed_over() -> Option<Secret> {
+    let mut text = Zeroizing::new(String::new());
+    std::io::stdin().read_to_string(&mut text).ok()?;
+    Some(Secret::new(text.trim_end_matches(['\r', '\n']))).filter(|secret| !secret.expose().is_empty())
+}
+
+/// Holds the passphrase.
+pub const PASSPHRASE: &str = "PORTCULLIS_PASSPHRASE";
+
+/// Says that the passphrase comes on standard input.
+pub const PASSPHRASE_ON_STDIN: &str = "PORTCULLIS_PASSPHRASE_ON_STDIN";

@@ -125,7 +125,8 @@ pub enum ApprovalState {
 /// Signatures over an approval, kept as evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
-    /// The canonical text.
+    /// The canonical text, its line of digits empty: whoever verifies it later and holds the pepper finds
+    /// them by trying the million against `digits_mac`.
     pub text: String,
     /// WebAuthn client data, as signed.
     #[serde(with = "serde_bytes_vec")]

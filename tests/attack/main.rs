@@ -13,7 +13,9 @@
 #[allow(dead_code, reason = "other tests share it and use the rest")]
 mod support;
 
+mod canaries;
 mod routes;
+mod two;
 
 use support::desk::{anna, first_visit, sam};
 use support::gate::Gate;

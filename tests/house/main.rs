@@ -13,7 +13,6 @@
 mod support;
 
 mod attacks;
-mod data;
 mod doors;
 mod first_visit;
 mod identity;

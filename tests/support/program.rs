@@ -96,6 +96,14 @@ impl Program {
         }
     }
 
+    /// Has it end as a fault would: where core dumps are on, it leaves one.
+    pub(crate) fn abort(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("a running program");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
+        child.wait().unwrap()
+    }
+
     /// Asks it to stop. Its exit code.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         let mut child = self.child.take()?;

@@ -51,7 +51,8 @@ impl Approvals {
 
             let right = crypto::same(&self.digits_mac(approval, digits), &approval.digits_mac);
             let signed = Signed {
-                text,
+                // The digits stay off the disk even when they are spent.
+                text: approval.canonical_text(Answer::Approve("")),
                 client_data: assertion.client_data.clone(),
                 authenticator_data: assertion.authenticator_data.clone(),
                 signature: assertion.signature.clone(),

@@ -50,9 +50,14 @@ async fn the_digits_typed_on_the_phone_let_exactly_the_waiting_session_in() {
     assert!(rig.approvals.approved(&elsewhere, &shown.id).await.unwrap().is_none());
     assert!(rig.approvals.approved(&rig.session(2).await, &shown.id).await.unwrap().is_none());
 
-    // What was signed is kept, and nothing of the digits before.
+    // What was signed is kept, and the digits, which are not, make it whole.
     let ApprovalState::Approved { evidence, phone, .. } = rig.approval(&shown).await.state else { panic!() };
-    assert_eq!(evidence.text, shown.canonical_text(Answer::Approve(&digits)));
+    assert!(!evidence.text.contains(&digits), "{}", evidence.text);
+    let whole = evidence.text.replace("\ndigits: \n", &format!("\ndigits: {digits}\n"));
+    assert_eq!(whole, shown.canonical_text(Answer::Approve(&digits)));
+    let told: serde_json::Value = serde_json::from_slice(&evidence.client_data).unwrap();
+    let challenge = data_encoding::BASE64URL_NOPAD.encode(&crypto::sha256(whole.as_bytes()));
+    assert_eq!(told["challenge"], challenge);
     assert_eq!(phone, hand.phone.as_ref().unwrap().id);
 
     // Long after, a laptop that slept does not come in by it.
