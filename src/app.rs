@@ -4,6 +4,8 @@
 mod doors;
 mod follow;
 mod rooms;
+#[cfg(test)]
+mod single_use;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
