@@ -1,7 +1,8 @@
 //! Time and chance: the only place that asks for either, so that a test can hold both.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::domain::Time;
 
@@ -66,25 +67,36 @@ pub trait Entropy: Send + Sync + 'static {
     fn fill(&self, bytes: &mut [u8]);
 }
 
-/// The system's clock, which here never goes back while the process lives: where the wall
-/// clock is set back, time goes on by the monotonic clock, so that nothing that had ended
-/// lives again.
+/// The system's clock, which here never goes back nor stands still while the process lives: where
+/// the wall clock is set back, time goes on by the monotonic clock from where it had come, so that
+/// nothing that had ended lives again. A wall clock that was wrongly far ahead and put right is
+/// believed again after a restart.
 pub struct SystemClock {
-    started: Time,
     since: Instant,
+    /// How far the wall clock has been ahead of `since` at most, in milliseconds.
+    ahead: AtomicI64,
 }
 
 impl SystemClock {
     /// Starts from the wall clock.
     #[must_use]
     pub fn start() -> Self {
-        Self { started: wall(), since: Instant::now() }
+        Self { since: Instant::now(), ahead: AtomicI64::new(wall().millis()) }
+    }
+}
+
+impl SystemClock {
+    fn at(&self, wall: Time, passed: Duration) -> Time {
+        let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
+        let ahead = wall.millis().saturating_sub(passed);
+        let most = self.ahead.fetch_max(ahead, Ordering::SeqCst).max(ahead);
+        Time(most.saturating_add(passed))
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Time {
-        wall().max(self.started.plus(self.since.elapsed()))
+        self.at(wall(), self.since.elapsed())
     }
 }
 
@@ -105,35 +117,46 @@ fn wall() -> Time {
 }
 
 /// A clock that stands where a test puts it.
-pub struct HeldClock(std::sync::atomic::AtomicI64);
+pub struct HeldClock(AtomicI64);
 
 impl HeldClock {
     /// Stands at `time`.
     #[must_use]
     pub fn at(time: Time) -> Self {
-        Self(std::sync::atomic::AtomicI64::new(time.millis()))
+        Self(AtomicI64::new(time.millis()))
     }
 
     /// Moves to `time`.
     pub fn set(&self, time: Time) {
-        self.0.store(time.millis(), std::sync::atomic::Ordering::SeqCst);
+        self.0.store(time.millis(), Ordering::SeqCst);
     }
 
     /// Moves on by `while_`.
-    pub fn advance(&self, while_: std::time::Duration) {
+    pub fn advance(&self, while_: Duration) {
         self.set(self.now().plus(while_));
     }
 }
 
 impl Clock for HeldClock {
     fn now(&self) -> Time {
-        Time(self.0.load(std::sync::atomic::Ordering::SeqCst))
+        Time(self.0.load(Ordering::SeqCst))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wall_clock_that_is_set_back_takes_no_time_back() {
+        let clock = SystemClock { since: Instant::now(), ahead: AtomicI64::new(1_000_000) };
+        let at = |wall, passed| clock.at(Time(wall), Duration::from_millis(passed)).millis();
+        assert_eq!(at(1_000_010, 10), 1_000_010);
+        assert_eq!(at(400_020, 20), 1_000_020, "an hour back: time goes on");
+        assert_eq!(at(4_000_030, 30), 4_000_030, "an hour ahead");
+        assert_eq!(at(1_000_040, 40), 4_000_040, "put right: nothing lives again");
+        assert_eq!(at(1_600_640, 600_640), 4_600_640, "and time does not stand still");
+    }
 
     #[test]
     fn digits_are_six_and_numbers_stay_below() {

@@ -83,6 +83,7 @@ events! {
     CrlSigned = "crl.signed", "A revocation list was signed.";
     BreakglassUsed = "breakglass.used", "A device was released on the machine, past the desk.";
     ThrottleCounted = "throttle.counted", "A try was counted before it was heard.";
+    ThrottleEased = "throttle.eased", "A try that succeeded was taken off the count of its address.";
     ThrottleBlocked = "throttle.blocked", "Too many wrong tries in a row: blocked until the desk unlocks.";
     RequestRefused = "request.refused", "A request was refused.";
     HouseStarted = "house.started", "The gate was started.";

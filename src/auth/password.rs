@@ -2,6 +2,7 @@
 //! pepper that is kept apart from the store. Knows no person beyond an id and the words to forbid.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -52,6 +53,7 @@ pub struct Passwords {
     workers: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
     decoy: tokio::sync::OnceCell<String>,
+    hashed: Arc<AtomicU64>,
 }
 
 /// What hashing may cost.
@@ -112,7 +114,14 @@ impl Passwords {
             workers: Arc::new(Semaphore::new(settings.workers)),
             waiting: Arc::new(Semaphore::new(settings.waiting_max)),
             decoy: tokio::sync::OnceCell::new(),
+            hashed: Arc::default(),
         }
+    }
+
+    /// How many times Argon2 was computed.
+    #[must_use]
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
     }
 
     /// Whether `typed` is the password. Where none is set the same work is done and the answer is
@@ -159,8 +168,10 @@ impl Passwords {
 
     async fn hash(&self, typed: Zeroizing<String>) -> Result<String, Reason> {
         let (pepper, settings, salt) = (Arc::clone(&self.pepper), self.settings, self.world.bytes::<16>());
+        let hashed = Arc::clone(&self.hashed);
         self.work(move || {
             let argon2 = argon2(&pepper, settings)?;
+            hashed.fetch_add(1, Ordering::Relaxed);
             let hash: PasswordHash =
                 argon2.hash_password_with_salt(typed.as_bytes(), &salt).map_err(|_| Reason::Internal)?;
             Ok(hash.to_string())
@@ -173,9 +184,13 @@ impl Passwords {
             return Ok(false);
         }
         let (pepper, settings) = (Arc::clone(&self.pepper), self.settings);
+        let hashed = Arc::clone(&self.hashed);
         self.work(move || {
             let argon2 = argon2(&pepper, settings)?;
-            Ok(hashes.iter().any(|hash| argon2.verify_password(typed.as_bytes(), hash.as_str()).is_ok()))
+            Ok(hashes.iter().any(|hash| {
+                hashed.fetch_add(1, Ordering::Relaxed);
+                argon2.verify_password(typed.as_bytes(), hash.as_str()).is_ok()
+            }))
         })
         .await
     }
@@ -267,6 +282,12 @@ mod tests {
         assert!(passwords.verify(Some(&made), &Secret::new("Z\u{fc}rich quartz 41 otter")).await.unwrap());
         assert!(!passwords.verify(Some(&made), &Secret::new("z\u{fc}rich quartz 41 otter")).await.unwrap());
         assert!(!passwords.verify(None, &Secret::new("z\u{fc}rich quartz 41 otter")).await.unwrap());
+        // The same work whether there is a password or not, once the decoy is made.
+        for stored in [Some(&made), None] {
+            let before = passwords.hashed();
+            assert!(!passwords.verify(stored, &Secret::new("something else")).await.unwrap());
+            assert_eq!(passwords.hashed() - before, 1);
+        }
     }
 
     #[tokio::test]

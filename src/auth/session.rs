@@ -71,9 +71,13 @@ impl Sessions {
             CertificateEvidence::Proved(proved) => {
                 bool::from(proved.fingerprint().ct_eq(&session.fingerprint))
             }
+            // Never the certificate that the session was made with.
+            CertificateEvidence::Absent
+            | CertificateEvidence::Rejected(
+                Reason::ForeignIssuer | Reason::WrongPurpose | Reason::WrongTenant,
+            ) => false,
             // A certificate that ended or was switched off since: its own page says so.
             CertificateEvidence::Rejected(_) => return Ok(None),
-            CertificateEvidence::Absent => false,
         };
         if bound {
             return Ok(Some(ProvedSession::new(session)));

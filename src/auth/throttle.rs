@@ -86,6 +86,32 @@ impl Throttles {
         }
     }
 
+    /// Takes a try that was no failure off a count: one that succeeded, off that of its address, since an office
+    /// that signs in one by one must not shut itself out; one that was never heard, off each. Apart from the
+    /// success, whose commit must not wait for all those who come through the same address. Where it cannot be
+    /// written, the count stays too high.
+    pub async fn ease(&self, tenant: &TenantId, purpose: Guarded, subject: &Subject) {
+        loop {
+            let Ok(Some(read)) = self.read(tenant, purpose, subject).await else { return };
+            let write = match eased(&read.record, self.world.now()) {
+                Some(eased) => table::replace(&read, &eased),
+                None => table::consume(&read),
+            };
+            let entry = Entry::new("gate", Event::ThrottleEased)
+                .tenant(tenant)
+                .whom(subject.key())
+                .detail("guards", purpose.as_str());
+            match self.ledger.record(entry, vec![write]).await {
+                Ok(_) => return,
+                Err(RecordError::Conflict) => {}
+                Err(RecordError::Store(error)) => {
+                    tracing::warn!(%error, "a try that succeeded stays counted");
+                    return;
+                }
+            }
+        }
+    }
+
     /// Whether a try would be heard, without counting one.
     ///
     /// # Errors
@@ -125,8 +151,8 @@ impl Throttles {
 }
 
 impl Try {
-    /// What sets the counters back, to commit with the success itself. An address keeps its count:
-    /// one good client behind it does not clear the others.
+    /// What sets the counters back, to commit with the success itself. An address keeps its count of the
+    /// others, whom one good client behind it does not clear: see [`Throttles::ease`].
     #[must_use]
     pub fn succeeded(self) -> Vec<Write> {
         self.succeeded_for(|subject| !matches!(subject, Subject::Address(_)))
@@ -197,6 +223,14 @@ fn count(
     })
 }
 
+/// The count without one try; `None` where none is left. A pause that this try began is over: fewer failed.
+fn eased(old: &Throttle, now: Time) -> Option<Throttle> {
+    let failures = old.failures.saturating_sub(1);
+    let until = old.until.min(now);
+    // A block that this try brought about is none: nobody is heard, and so counted, behind one.
+    (failures > 0).then(|| Throttle { failures, until, blocked: false, ..old.clone() })
+}
+
 /// Growing delay before the block: none after the first slip, then 2, 4, 8 s.
 fn delay(failures: u32) -> Duration {
     if failures < 2 { Duration::ZERO } else { Duration::from_secs(1 << (failures - 1).min(6)) }
@@ -244,6 +278,22 @@ mod tests {
         let early = count(Some(&second), &tenant(), Guarded::SignIn, &subject, Time(1999));
         assert_eq!(early, Err(Reason::TooMany { until: Time(2000) }));
         assert!(count(Some(&second), &tenant(), Guarded::SignIn, &subject, Time(2000)).is_ok());
+    }
+
+    #[test]
+    fn an_office_that_signs_in_one_by_one_is_never_paused() {
+        let subject = Subject::Address("192.0.2.1".parse().unwrap());
+        let mut kept = None;
+        for _ in 1..ADDRESS_FAILURES_MAX {
+            kept = Some(count(kept.as_ref(), &tenant(), Guarded::SignIn, &subject, Time(0)).unwrap());
+        }
+        for _ in 0..2 * ADDRESS_FAILURES_MAX {
+            let counted = count(kept.as_ref(), &tenant(), Guarded::SignIn, &subject, Time(0)).unwrap();
+            kept = eased(&counted, Time(0));
+        }
+        assert_eq!(kept.map(|kept| kept.failures), Some(ADDRESS_FAILURES_MAX - 1), "failures stay");
+        let alone = count(None, &tenant(), Guarded::SignIn, &subject, Time(0)).unwrap();
+        assert_eq!(eased(&alone, Time(0)), None);
     }
 
     #[test]

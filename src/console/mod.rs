@@ -14,6 +14,7 @@ use axum::body::Body;
 use futures_util::StreamExt as _;
 use http::{Request, Response, StatusCode};
 
+use crate::audit::{Entry, Event, Outcome};
 use crate::auth::session::Sessions;
 use crate::domain::enrolment::Enrolment;
 use crate::domain::person::{Person, Role};
@@ -79,9 +80,29 @@ impl Console {
 
     /// Serves one request.
     pub async fn serve(&self, permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
+        let asked = format!("{} {}", request.method(), request.uri().path());
         match self.answer(&permit, &visit, request).await {
             Ok(response) => response,
-            Err(reason) => refusal::respond(&reason, &visit),
+            Err(reason) => {
+                self.note(&reason, &asked, &permit, &visit).await;
+                refusal::respond(&reason, &visit)
+            }
+        }
+    }
+
+    /// Writes down what a member of staff tried and may not: a rule that names the path let them in, and the
+    /// room said no.
+    async fn note(&self, reason: &Reason, asked: &str, permit: &Permit, visit: &Visit) {
+        let (manner, certificate) = (refusal::manner(reason), permit.certificate());
+        let (Some(_), Some(certificate)) = (manner.audit, certificate) else { return };
+        let entry = Entry::new(actor(certificate.tenant(), certificate.person_id()), Event::RequestRefused)
+            .tenant(&visit.tenant.id)
+            .whence(visit.address)
+            .outcome(Outcome::Refused(manner.key.to_owned()))
+            .detail("asked", asked)
+            .detail("request", visit.request_id.as_str());
+        if let Err(error) = self.acts.ledger.record(entry, vec![]).await {
+            tracing::error!(%error, "a refusal was not written down");
         }
     }
 

@@ -56,7 +56,7 @@ impl Console {
             self.acts.first_visits.of_person(&tenant, &person).await.map_err(|_| Reason::Internal)?;
         let now = here.visit.now;
         let waits = visits.iter().map(|read| &read.record).find(|visit| {
-            let waits = matches!(visit.state, EnrolmentState::Waiting) && now < visit.code_expires;
+            let waits = matches!(visit.state, EnrolmentState::Waiting) && visit.in_time(now);
             let decides =
                 matches!(visit.state, EnrolmentState::CodeRight { .. } | EnrolmentState::WordRight { .. });
             waits || decides

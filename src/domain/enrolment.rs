@@ -34,6 +34,15 @@ pub struct Enrolment {
     pub state: EnrolmentState,
 }
 
+impl Enrolment {
+    /// Whether its code, or what the code led to, may still be used. A clock that was set back over a restart
+    /// stands before its beginning: that extends nothing.
+    #[must_use]
+    pub fn in_time(&self, now: Time) -> bool {
+        self.started <= now && now < self.code_expires
+    }
+}
+
 /// How far an enrolment has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EnrolmentState {

@@ -104,7 +104,7 @@ impl FirstVisits {
         renew: bool,
     ) -> Result<Screen, Reason> {
         let found = self.of_session(certificate, session).await?;
-        let in_time = |enrolment: &Enrolment| self.world.now() < enrolment.code_expires;
+        let in_time = |enrolment: &Enrolment| enrolment.in_time(self.world.now());
         if let Some(read) = &found {
             match &read.record.state {
                 EnrolmentState::CodeRight { .. } | EnrolmentState::WordRight { .. }
@@ -149,21 +149,20 @@ impl FirstVisits {
         let (tenant, person) = (certificate.tenant(), certificate.person_id());
         self.not_blocked(certificate).await?;
         let now = self.world.now();
-        let prefix = table::enrolments_of_device(tenant, person, certificate.device_id());
-        let all = table::list::<Enrolment>(&**self.ledger.store(), &prefix).await;
+        let all = table::list::<Enrolment>(&**self.ledger.store(), &table::enrolments(tenant, person)).await;
+        let all = all.map_err(|_| Reason::Internal)?;
+        let (digits, number) = (self.new_digits(&all)?, self.new_number(&all)?);
         let others: Vec<_> = all
-            .map_err(|_| Reason::Internal)?
             .into_iter()
-            .filter(|read| read.record.session != *session)
+            .filter(|read| read.record.device == *certificate.device_id() && read.record.session != *session)
             .filter(|read| !matches!(read.record.state, EnrolmentState::Ended { .. }))
             .collect();
-        let digits = Secret::new(self.world.six_digits());
         let enrolment = Enrolment {
             tenant: tenant.clone(),
             person: person.clone(),
             device: certificate.device_id().clone(),
             session: *session,
-            number: found.as_ref().map_or_else(|| self.number(), |read| read.record.number.clone()),
+            number: found.as_ref().map_or(number, |read| read.record.number.clone()),
             code_mac: Some(self.code_mac(tenant, certificate.device_id().as_str(), session, digits.expose())),
             code_expires: now.plus(CODE_LIVES),
             browser: browser.to_owned(),
@@ -233,7 +232,7 @@ impl FirstVisits {
         let EnrolmentState::CodeRight { agent, word, .. } = &read.record.state else {
             return Err(Reason::BadRequest("no word is asked for"));
         };
-        if self.world.now() >= read.record.code_expires {
+        if !read.record.in_time(self.world.now()) {
             return Err(Reason::BadRequest("the time for the word is over; load the page again"));
         }
         let right = chosen.is_some_and(|chosen| crypto::same(chosen.as_bytes(), word.as_bytes()));
@@ -266,8 +265,23 @@ impl FirstVisits {
         self.pepper.mac("enrolment code", &parts)
     }
 
-    fn number(&self) -> String {
-        format!("{:05}", self.world.below(100_000))
+    fn is_code_of(&self, one: &Enrolment, digits: &str) -> bool {
+        let mac = self.code_mac(&one.tenant, one.device.as_str(), &one.session, digits);
+        one.code_mac.is_some_and(|kept| crypto::same(&kept, &mac))
+    }
+
+    /// Digits that no other screen of this person shows: the desk names the person, not the device.
+    fn new_digits(&self, all: &[Stored<Enrolment>]) -> Result<Secret, Reason> {
+        let mut drawn = (0..DRAWS_MAX).map(|_| Secret::new(self.world.six_digits()));
+        let taken = |digits: &Secret| all.iter().any(|read| self.is_code_of(&read.record, digits.expose()));
+        drawn.find(|digits| !taken(digits)).ok_or(Reason::Busy)
+    }
+
+    /// A number that no other first visit of this person has.
+    fn new_number(&self, all: &[Stored<Enrolment>]) -> Result<String, Reason> {
+        let mut drawn = (0..DRAWS_MAX).map(|_| format!("{:05}", self.world.below(100_000)));
+        let taken = |number: &String| all.iter().any(|read| read.record.number == *number);
+        drawn.find(|number| !taken(number)).ok_or(Reason::Busy)
     }
 }
 
@@ -284,6 +298,10 @@ fn refused(error: RecordError) -> Reason {
         RecordError::Store(_) => Reason::Internal,
     }
 }
+
+/// A million codes and a hundred thousand numbers for the few devices of one person: more draws than this
+/// are no chance.
+const DRAWS_MAX: usize = 32;
 
 /// 10 minutes at most (SP 800-63B-4 3.1.3.2).
 const CODE_LIVES: Duration = Duration::from_secs(600);

@@ -135,11 +135,12 @@ impl PhoneRoom {
         let Claim::Phone(handle) = &proof.claim else { return Err(Problem::unpaired()) };
         let phones = self.view.phones(&handle.tenant, &handle.person);
         let phone = phones.into_iter().find(|it| it.id == handle.phone).ok_or_else(Problem::unpaired)?;
+        let call = self.proofs.prove(&proof, phone, heard.call(), heard.now);
+        let call = call.map_err(|why| Problem::unproved(why, heard.now))?;
+        // Told to the phone itself alone.
         let person = self.view.person(&handle.tenant, &handle.person);
         person.filter(|it| !it.shut_out(heard.now)).ok_or_else(Problem::shut_out)?;
-        self.proofs
-            .prove(&proof, phone, heard.call(), heard.now)
-            .map_err(|why| Problem::unproved(why, heard.now))
+        Ok(call)
     }
 
     /// A call of a phone that is being paired, by the key that its body names.

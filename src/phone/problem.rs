@@ -128,11 +128,15 @@ impl Problem {
 
     fn internal(error: &StoreError) -> Self {
         tracing::error!(%error, "the phone's call could not be served");
+        let detail = match error {
+            StoreError::Engine { .. } | StoreError::Closed => "It is not known whether this was done.",
+            _ => "Nothing was changed.",
+        };
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "internal",
             "Something of ours went wrong",
-            "Nothing was changed.",
+            detail,
             "Try again in a minute; if it happens again, call support with the number below.",
         )
     }

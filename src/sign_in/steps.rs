@@ -62,16 +62,28 @@ impl Steps {
             Subject::Device(who.certificate.device_id().clone()),
             Subject::Address(who.address),
         ];
-        let counted = self.throttles.attempt(&who.tenant.id, Guarded::SignIn, subjects).await?;
+        let (tenant, guarded) = (&who.tenant.id, Guarded::SignIn);
+        let counted = self.throttles.attempt(tenant, guarded, subjects.clone()).await?;
         let stored = self.password_of(who.certificate).await?;
-        if !self.passwords.verify(stored.as_ref(), typed).await? {
+        let right = match self.passwords.verify(stored.as_ref(), typed).await {
+            Ok(right) => right,
+            Err(busy) => {
+                for subject in &subjects {
+                    self.throttles.ease(tenant, guarded, subject).await;
+                }
+                return Err(busy);
+            }
+        };
+        if !right {
             let entry =
                 who.entry(Event::PasswordWrong).outcome(Outcome::Refused("wrong password".to_owned()));
             self.ledger.record(entry, vec![]).await.map_err(refused)?;
             return Ok(None);
         }
         let entry = who.entry(Event::PasswordRight);
-        self.advance(who, &[Proof::Password], entry, counted.succeeded()).await.map(Some)
+        let begun = self.advance(who, &[Proof::Password], entry, counted.succeeded()).await?;
+        self.throttles.ease(tenant, guarded, &Subject::Address(who.address)).await;
+        Ok(Some(begun))
     }
 
     /// Sets the first password.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{FirstVisits, actor};
 use crate::audit::{Entry, Event, Outcome, RecordError};
 use crate::auth::throttle::Subject;
-use crate::crypto;
 use crate::domain::device::{Device, DeviceState};
 use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentState};
 use crate::domain::throttle::Guarded;
@@ -75,7 +74,7 @@ impl FirstVisits {
             .await?
             .into_iter()
             .filter(|read| matches!(read.record.state, EnrolmentState::Waiting))
-            .filter(|read| read.record.code_mac.is_some() && now < read.record.code_expires)
+            .filter(|read| read.record.code_mac.is_some() && read.record.in_time(now))
             .collect();
         if waiting.is_empty() {
             return Err(DeskRefusal::NobodyWaits);
@@ -86,12 +85,9 @@ impl FirstVisits {
         let counted = self.throttles.attempt(tenant, Guarded::Code, subjects).await;
         let counted = counted.map_err(DeskRefusal::Refused)?;
         let typed: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
-        let right = waiting.iter().find(|read| {
-            let read = &read.record;
-            let mac = self.code_mac(tenant, read.device.as_str(), &read.session, &typed);
-            read.code_mac.is_some_and(|kept| crypto::same(&kept, &mac))
-        });
-        let Some(read) = right else {
+        let mut fitting = waiting.iter().filter(|read| self.is_code_of(&read.record, &typed));
+        // Two at once cannot be told apart, so neither is right; `new_code` keeps them from it.
+        let (Some(read), None) = (fitting.next(), fitting.next()) else {
             let entry = Entry::new(&agent.actor, Event::CodeWrong)
                 .tenant(tenant)
                 .whom(person.as_str())
@@ -162,7 +158,7 @@ impl FirstVisits {
         }
         let now = self.world.now();
         let shut_out = self.view.person(tenant, person).is_none_or(|one| one.shut_out(now));
-        if now >= read.record.code_expires || shut_out {
+        if !read.record.in_time(now) || shut_out {
             return Err(DeskRefusal::MovedOn);
         }
         if !checked {
@@ -244,7 +240,7 @@ impl FirstVisits {
             .into_iter()
             .map(|read| read.record)
             .filter(|one| match one.state {
-                EnrolmentState::Waiting => now < one.code_expires,
+                EnrolmentState::Waiting => one.in_time(now),
                 EnrolmentState::CodeRight { .. } | EnrolmentState::WordRight { .. } => true,
                 EnrolmentState::Ended { why } => why == EndedWhy::WrongWord,
                 EnrolmentState::Released { .. } => false,
