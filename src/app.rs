@@ -3,9 +3,8 @@
 
 mod doors;
 mod follow;
+mod ground;
 mod rooms;
-#[cfg(test)]
-mod single_use;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -20,7 +19,7 @@ use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
 use crate::ca::{self, Authority, CaError, CrlShelf};
-use crate::config::{Config, Environment, Limits, Mail, SecretError, secrets};
+use crate::config::{Config, Engine, Environment, Limits, Mail, SecretError, secrets};
 use crate::console::command::{Acts, Site};
 use crate::control;
 use crate::crypto::Pepper;
@@ -36,6 +35,8 @@ use crate::front::{Settings, ops, plain, way};
 use crate::notify::email::{self, Mailer};
 use crate::policy::Policy;
 use crate::store::redb::Redb;
+#[cfg(feature = "sled")]
+use crate::store::sled::Sled;
 use crate::store::view::View;
 use crate::store::{Store, StoreError};
 use crate::world::World;
@@ -77,6 +78,9 @@ pub struct Started {
 /// Why the house could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The folder of the data, or what should lie in it; the text ends with the next step.
+    #[error("{0}")]
+    Ground(String),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -133,13 +137,22 @@ pub enum AppError {
     },
 }
 
-/// Opens the store and what stands on it.
+/// Opens the store, which is there, and what stands on it.
 ///
 /// # Errors
 /// [`AppError`].
 pub async fn open(config: &Config, world: World, hashing: password::Settings) -> Result<Core, AppError> {
+    ground::look(config)?;
+    found(config, world, hashing).await
+}
+
+/// The same for a new gate, whose store is made.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn found(config: &Config, world: World, hashing: password::Settings) -> Result<Core, AppError> {
     let pepper = Arc::new(Pepper::new(*config.secrets.pepper()?));
-    let store: Arc<dyn Store> = Arc::new(Redb::create_or_open(&config.store, world.clone())?);
+    let store = open_store(config, world.clone())?;
     let view = View::follow(Arc::clone(&store), world.clone()).await?;
     let ledger = Ledger::open(store, Arc::clone(&view), world.clone(), NODE).await?;
     let throttles = Arc::new(Throttles::new(Arc::clone(&ledger), world.clone()));
@@ -154,6 +167,18 @@ pub async fn open(config: &Config, world: World, hashing: password::Settings) ->
         Arc::new(Sessions::new(Arc::clone(&ledger), Arc::clone(&view), world.clone(), Arc::clone(&pepper)));
     let passwords = Arc::new(Passwords::new(Arc::clone(&pepper), world.clone(), hashing));
     Ok(Core { world, view, ledger, pepper, throttles, first_visits, sessions, passwords })
+}
+
+/// Opens the store with the engine that the operator chose.
+///
+/// # Errors
+/// [`StoreError::InUse`] while another process has it, and whatever else the engine says.
+pub fn open_store(config: &Config, world: World) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(match config.engine {
+        Engine::Redb => Arc::new(Redb::create_or_open(&config.store, world)?),
+        #[cfg(feature = "sled")]
+        Engine::Sled => Arc::new(Sled::create_or_open(&config.store, world)?),
+    })
 }
 
 /// Opens the keys of the CA.
@@ -246,6 +271,7 @@ pub async fn start(
     let front = Front::new(doors, Arc::clone(&live), limits(&config.limits), stop);
 
     let background = CancellationToken::new();
+    follow::follow_store(&core.view, stop, &background);
     follow::follow_rules(&core.view, &policy, &background);
     follow::follow_lists(&shelf, &authority, &core, &background);
     let counting = Counting { view: Arc::clone(&core.view), world: core.world.clone() };
@@ -257,7 +283,8 @@ pub async fn start(
         background.clone(),
     ));
     if let Some(mail) = &config.mail {
-        let settings = email::Settings { url: mail_url(mail)?, from: mail.from.clone() };
+        let settings =
+            email::Settings { url: mail_url(mail)?, ca_file: mail.ca_file.clone(), from: mail.from.clone() };
         let mailer = Mailer::new(&settings, Arc::clone(&core.ledger), core.world.clone())?;
         tokio::spawn(mailer.run(background.clone()));
     }
@@ -288,7 +315,12 @@ pub async fn start(
                 Err(format!("nothing heard from the store for {age:?}"))
             }
         });
-        let operator = ops::Ops { ready, metrics: Arc::new(String::new) };
+        let passwords = Arc::clone(&core.passwords);
+        let metrics = Arc::new(move || {
+            let name = "portcullis_password_hashes_total";
+            format!("# TYPE {name} counter\n{name} {}\n", passwords.hashed())
+        });
+        let operator = ops::Ops { ready, metrics };
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));
     }
     let files = front.clone();
@@ -301,6 +333,12 @@ pub async fn start(
 }
 
 impl Started {
+    /// Whether the store has closed under the house: its disk failed.
+    #[must_use]
+    pub fn lost_its_store(&self) -> bool {
+        self.house.view.has_ended()
+    }
+
     /// Waits until the house has closed, after its `stop` was cancelled.
     pub async fn closed(self) {
         self.running.finished().await;
@@ -310,8 +348,16 @@ impl Started {
 
 fn limits(limits: &Limits) -> Settings {
     let ms = |seconds: u32| u64::from(seconds) * 1000;
+    let (wanted, possible) = (limits.connections as usize, Settings::default().connections_max);
+    if possible < wanted {
+        tracing::warn!(
+            wanted,
+            possible,
+            "fewer connections than [limits] asks for: raise the limit of open files"
+        );
+    }
     Settings {
-        connections_max: (limits.connections as usize).min(Settings::default().connections_max),
+        connections_max: wanted.min(possible),
         connections_per_address_max: limits.connections_per_address as usize,
         handshake_ms_max: ms(limits.handshake_seconds),
         header_ms_max: ms(limits.headers_seconds),
@@ -352,6 +398,8 @@ const NODE: &str = "one";
 
 #[cfg(test)]
 mod tests {
+    mod single_use;
+
     use super::*;
 
     #[test]

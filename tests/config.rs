@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use portcullis::config::annotated::{self, Answers};
-use portcullis::config::{Config, DoorCertificate, Environment};
+use portcullis::config::{Config, DoorCertificate, Engine, Environment};
 
 const SMALL: &str = r#"
 data = "data"
@@ -128,6 +128,36 @@ fn broken_toml_has_its_line_and_the_rest_is_still_judged() {
         mistakes.iter().any(|(line, what)| *line == Some(2) && what.contains("no TOML")),
         "{mistakes:#?}"
     );
+}
+
+#[test]
+fn the_engine_is_one_that_was_built_in_and_names_the_file() {
+    let with = |engine: &str| parse(&format!("{SMALL}[store]\nengine = {engine}\n"));
+    let redb = with("\"redb\"").unwrap();
+    assert_eq!((redb.engine, parse(SMALL).unwrap().engine), (Engine::Redb, Engine::Redb));
+    assert_eq!(redb.store, Path::new("/etc/portcullis/data/store.redb"));
+    let elsewhere = with("\"redb\"\npath = \"elsewhere\"").unwrap();
+    assert_eq!(elsewhere.store, Path::new("/etc/portcullis/elsewhere"));
+
+    let refused = |engine: &str| {
+        let mistakes = with(engine).unwrap_err();
+        assert_eq!((mistakes.len(), mistakes[0].0), (1, Some(8)), "{mistakes:#?}");
+        mistakes[0].1.clone()
+    };
+    let told = refused("\"rocksdb\"");
+    assert!(told.contains("rocksdb") && told.contains("take redb, or sled"), "{told}");
+    refused("7");
+    #[cfg(feature = "sled")]
+    {
+        let sled = with("\"sled\"").unwrap();
+        assert_eq!(sled.engine, Engine::Sled);
+        assert_eq!(sled.store, Path::new("/etc/portcullis/data/store.sled"));
+    }
+    #[cfg(not(feature = "sled"))]
+    {
+        let told = refused("\"sled\"");
+        assert!(told.contains("--features sled") && told.contains("take redb"), "{told}");
+    }
 }
 
 #[test]

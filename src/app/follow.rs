@@ -27,6 +27,16 @@ pub(super) fn load_all_rules(view: &View, policy: &Policy) -> Result<(), AppErro
     Ok(())
 }
 
+/// A house whose store has closed can keep nothing: it stops, so that whoever runs it starts it anew.
+pub(super) fn follow_store(view: &Arc<View>, stop: &CancellationToken, background: &CancellationToken) {
+    let (view, stop, background) = (Arc::clone(view), stop.clone(), background.clone());
+    tokio::spawn(background.run_until_cancelled_owned(async move {
+        view.ended().await;
+        tracing::error!("the store has closed: the gate stops");
+        stop.cancel();
+    }));
+}
+
 /// Rules that change are in force at once; bad ones leave the old in force.
 pub(super) fn follow_rules(view: &Arc<View>, policy: &Arc<Policy>, stop: &CancellationToken) {
     let (view, policy, stop) = (Arc::clone(view), Arc::clone(policy), stop.clone());

@@ -64,19 +64,21 @@ impl fmt::Display for Bad {
     }
 }
 
-/// Reads every line of every node, a page at a time.
+/// Reads every line of every node, a page at a time. Lines may be written meanwhile: those that the head did not
+/// count at the beginning are gone over the next time.
 ///
 /// # Errors
 /// The store's; a broken head is [`StoreError::Unreadable`].
 pub async fn verify(store: &dyn Store) -> Result<Report, StoreError> {
     let mut report = Report { entries: 0, first_bad: None };
     let heads = table::list::<Head>(store, &table::all::<Head>()).await?;
-    if heads.is_empty() {
+    if heads.is_empty()
+        && let Some((key, _)) = store.scan(&table::all::<Numbered>()).await?.first()
+        && store.scan(&table::all::<Head>()).await?.is_empty()
+    {
         // Lines without any head: somebody took it away.
-        if let Some((key, _)) = store.scan(&table::all::<Numbered>()).await?.first() {
-            let (node, sequence) = place(key);
-            report.first_bad = Some(Bad { node, sequence, fault: Fault::Beyond });
-        }
+        let (node, sequence) = place(key);
+        report.first_bad = Some(Bad { node, sequence, fault: Fault::Beyond });
     }
     for head in heads {
         let mut walk = Walk::new(head.record);
@@ -98,11 +100,13 @@ struct Walk {
     link: [u8; 32],
     /// How many lines the line after them, or the head, has vouched for.
     good: u64,
+    /// The number of the last line that lies beyond the head, and of the first.
+    beyond: Option<(u64, u64)>,
 }
 
 impl Walk {
     const fn new(head: Head) -> Self {
-        Self { head, next: 1, link: [0; 32], good: 0 }
+        Self { head, next: 1, link: [0; 32], good: 0, beyond: None }
     }
 
     async fn go(&mut self, store: &dyn Store) -> Result<Result<(), (u64, Fault)>, StoreError> {
@@ -121,19 +125,30 @@ impl Walk {
             return Ok(Err((self.head.sequence, Fault::Edited)));
         }
         self.good = self.head.sequence;
-        let beyond = store.scan(&trail::page_key(&self.head.node, trail::page_of(self.next))).await?;
-        Ok(match beyond.iter().map(|(key, _)| place(key).1).find(|sequence| *sequence >= self.next) {
-            Some(sequence) => Err((sequence, Fault::Beyond)),
-            None => Ok(()),
-        })
+        let after = store.scan(&trail::page_key(&self.head.node, trail::page_of(self.next))).await?;
+        for (key, _) in after {
+            self.meet_beyond(place(&key).1);
+        }
+        let Some((last, first)) = self.beyond else { return Ok(Ok(())) };
+        // A line and the head that counts it are one commit: a head read after the line counts it, if ours wrote it.
+        let now = table::get::<Head>(store, &trail::head(&self.head.node)).await?;
+        let counted = now.map_or(0, |read| read.record.sequence);
+        Ok(if last <= counted { Ok(()) } else { Err((first.max(counted + 1), Fault::Beyond)) })
+    }
+
+    fn meet_beyond(&mut self, sequence: u64) {
+        if sequence > self.head.sequence {
+            let (last, first) = self.beyond.unwrap_or((sequence, sequence));
+            self.beyond = Some((last.max(sequence), first.min(sequence)));
+        }
     }
 
     fn step(&mut self, key: &Key, bytes: &[u8]) -> Result<(), (u64, Fault)> {
         let here = self.next;
         let (_, sequence) = place(key);
         if sequence > self.head.sequence {
-            let fault = if here <= self.head.sequence { Fault::Truncated } else { Fault::Beyond };
-            return Err((if here <= self.head.sequence { here } else { sequence }, fault));
+            self.meet_beyond(sequence);
+            return Ok(());
         }
         if sequence < here {
             return Err((sequence, Fault::Beyond));

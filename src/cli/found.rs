@@ -1,7 +1,7 @@
 //! Founds a house in an empty folder: data folder, pepper, signing key, CA, configuration, first
 //! records. What fails takes back what it made. Asks nobody anything.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +75,11 @@ async fn build(plan: &Plan, file: &Path, data: &Path, environment: &Environment)
     let world = World::real();
     DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(Failure::written(data))?;
     std::fs::write(file, annotated::text(&plan.answers)).map_err(Failure::written(file))?;
+    // What `init` has said is made outlives a power cut.
+    let here = if plan.dir.as_os_str().is_empty() { Path::new(".") } else { &plan.dir };
+    for made in [file, here] {
+        File::open(made).and_then(|made| made.sync_all()).map_err(Failure::written(made))?;
+    }
     // Read back, so that whatever is wrong with the answers is told as it would be later.
     let config = Config::load(file)?;
     let pepper = data_encoding::HEXLOWER.encode(&world.bytes::<32>());
@@ -83,7 +88,7 @@ async fn build(plan: &Plan, file: &Path, data: &Path, environment: &Environment)
         .map_err(|_| Failure::Other("the system gives no random bits: try again".to_owned()))?;
     write(&config.secrets.jwt_key_file, pem::encode(&pem::Pem::new("PRIVATE KEY", key.to_vec())).as_bytes())?;
     let issuers = ca::init(&data.join("ca"), &plan.passphrase, &plan.names, &world)?;
-    let core = app::open(&config, world, password::Settings::default()).await?;
+    let core = app::found(&config, world, password::Settings::default()).await?;
     let founding = Founding {
         issuers,
         organization: plan.names.organization.clone(),

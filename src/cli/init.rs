@@ -13,7 +13,7 @@ use super::print::{Printer, write_file};
 use super::reach::actor;
 use crate::ca::{CaNames, Encoding};
 use crate::config::annotated::Answers;
-use crate::config::{Environment, secrets};
+use crate::config::{Engine, Environment, secrets};
 use crate::console::command::which::WhichPerson;
 use crate::console::command::{Command, Output, device, person};
 use crate::domain::person::Role;
@@ -61,6 +61,9 @@ pub(super) struct Init {
     /// File with the passphrase of the CA's keys, mode 0600; it is named in the configuration
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// What keeps the store: redb or, where it was built in, sled
+    #[arg(long, default_value = "redb", value_parser = Engine::named)]
+    engine: Engine,
     /// Where TLS listens
     #[arg(long, default_value = "0.0.0.0:443")]
     tls: String,
@@ -221,6 +224,7 @@ fn plan(init: &Init, passphrase: Secret) -> Result<Plan, Failure> {
             tls: init.tls.clone(),
             plain: init.plain.clone(),
             ops: Some(init.ops.clone()),
+            engine: init.engine,
             passphrase_file,
             console_host: taken(&init.console_host),
             phone_host: taken(&init.phone_host),

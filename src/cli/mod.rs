@@ -44,10 +44,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let environment = Environment::read();
     serve::log(&arguments.act, environment.log.as_deref());
     shield::raise();
-    if matches!(arguments.act, Act::Serve) {
-        shield::shed_passphrase(&environment, &typed);
-    }
     let printer = Printer { json: arguments.json };
+    if matches!(arguments.act, Act::Serve)
+        && let Err(failure) = shield::shed_passphrase(&environment, &typed)
+    {
+        printer.failure(&failure);
+        return ExitCode::from(failure.exit_code());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {

@@ -27,8 +27,15 @@ pub(super) async fn run(
         printer.say(&format!("  {}/", config.origin(&door.host)))?;
     }
     stop.cancelled().await;
+    let lost = started.lost_its_store();
     printer.say("Stopping; requests under way may finish.")?;
     started.closed().await;
+    if lost {
+        return Err(Failure::Other(
+            "the store failed, and the log says how: see that its disk works and has room, then start again"
+                .to_owned(),
+        ));
+    }
     Ok(true)
 }
 

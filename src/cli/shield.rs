@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
+use super::failure::Failure;
 use crate::config::{Environment, environment};
 use crate::domain::Secret;
 
@@ -27,16 +28,23 @@ pub(super) fn raise() {
 
 /// Starts this very process anew without the passphrase in its environment, which would stay readable for as
 /// long as it runs; the passphrase comes along in a pipe that is empty once it was read. Returns only where it
-/// is not in the environment, or the system refuses.
-pub(super) fn shed_passphrase(environment: &Environment, arguments: &[OsString]) {
+/// is not in the environment.
+///
+/// # Errors
+/// What the system refuses. The process must end then: whoever tried to become another program has left
+/// signals and standard input as that program would have wanted them.
+pub(super) fn shed_passphrase(environment: &Environment, arguments: &[OsString]) -> Result<(), Failure> {
     let Some(passphrase) = environment.passphrase.as_ref().filter(|_| environment.exposes_passphrase) else {
-        return;
+        return Ok(());
     };
     let error = match restarted(passphrase, arguments) {
         Ok(never) => match never {},
         Err(error) => error,
     };
-    tracing::warn!(%error, "PORTCULLIS_PASSPHRASE stays in this process's environment; name a passphrase_file instead");
+    Err(Failure::Other(format!(
+        "the passphrase cannot be taken out of this process's environment ({error}): name a file of it in \
+         `[secrets] passphrase_file` instead of setting PORTCULLIS_PASSPHRASE"
+    )))
 }
 
 fn restarted(passphrase: &Secret, arguments: &[OsString]) -> std::io::Result<std::convert::Infallible> {
@@ -48,7 +56,9 @@ fn restarted(passphrase: &Secret, arguments: &[OsString]) -> std::io::Result<std
     writer.write_all(passphrase.expose().as_bytes())?;
     drop(writer);
     let name = arguments.first().cloned().unwrap_or_else(|| "portcullis".into());
-    let mut command = Command::new("/proc/self/exe");
+    // By its own name, which `ps` shows; where that file is gone, by what is left of it.
+    let own = std::env::current_exe().ok().filter(|own| own.is_file());
+    let mut command = Command::new(own.unwrap_or_else(|| "/proc/self/exe".into()));
     command.arg0(name).args(arguments.iter().skip(1)).stdin(Stdio::from(reader));
     command.env_remove(environment::PASSPHRASE).env(environment::PASSPHRASE_ON_STDIN, "1");
     Err(command.exec())

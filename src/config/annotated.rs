@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use super::Engine;
+
 /// What differs from one installation to the next.
 #[derive(Clone, Debug)]
 pub struct Answers {
@@ -14,6 +16,8 @@ pub struct Answers {
     pub plain: String,
     /// Health and metrics; the demo has none.
     pub ops: Option<String>,
+    /// What keeps the store.
+    pub engine: Engine,
     /// File of the passphrase, where it lies in one.
     pub passphrase_file: Option<String>,
     /// The door of the staff.
@@ -35,6 +39,7 @@ impl Answers {
             tls: "0.0.0.0:443".to_owned(),
             plain: "0.0.0.0:80".to_owned(),
             ops: Some("127.0.0.1:9100".to_owned()),
+            engine: Engine::default(),
             passphrase_file: None,
             console_host: "console.example.com".to_owned(),
             phone_host: "phone.example.com".to_owned(),
@@ -72,7 +77,16 @@ pub fn text(answers: &Answers) -> String {
     line("# public_plain_port = 80");
     line("");
     line("[store]");
-    line("# One file, in the data folder unless you say otherwise.");
+    line(
+        "# redb keeps one file. The other engine, sled, keeps a folder and is there where the gate was built",
+    );
+    line("# with `--features sled`. One does not read what the other wrote: choose with `init --engine`.");
+    match answers.engine {
+        Engine::Redb => line("# engine = \"redb\""),
+        #[cfg(feature = "sled")]
+        other => line(&format!("engine = {}", quoted(other.name()))),
+    }
+    line("# In the data folder, as store.redb or store.sled, unless you say otherwise.");
     line("# path = \"store.redb\"");
     line("");
     line("[secrets]");
@@ -160,6 +174,7 @@ const TAIL: &str = "\
 # [mail]
 # smtp = \"smtps://portcullis@mail.example.com\"       # or smtp:// for STARTTLS, which is demanded
 # password_file = \"/etc/portcullis/mail-password\"    # mode 0600
+# ca_file = \"/etc/portcullis/mail-ca.pem\"           # where the mail server's CA is your own
 # from = \"Bank Muster <gate@example.com>\"
 
 # What the gate takes at most; these are the defaults.

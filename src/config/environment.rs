@@ -59,7 +59,7 @@ impl Environment {
 fn handed_over() -> Option<Secret> {
     let mut text = Zeroizing::new(String::new());
     std::io::stdin().read_to_string(&mut text).ok()?;
-    Some(Secret::new(text.trim_end_matches(['\r', '\n']))).filter(|secret| !secret.expose().is_empty())
+    Some(Secret::new(text.as_str())).filter(|secret| !secret.expose().is_empty())
 }
 
 /// Holds the passphrase.

@@ -29,7 +29,9 @@ pub struct Config {
     pub data: PathBuf,
     /// Where it listens.
     pub listen: Listen,
-    /// File of the embedded store.
+    /// Which engine keeps the store.
+    pub engine: Engine,
+    /// File or folder of the embedded store.
     pub store: PathBuf,
     /// Where its secrets are.
     pub secrets: Secrets,
@@ -60,6 +62,47 @@ pub struct Listen {
     pub public_port: u16,
     /// The plain port as clients see it, for the revocation list's address in certificates.
     pub public_plain_port: u16,
+}
+
+/// What keeps the store. The other engines of other builds are unknown to this one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Engine {
+    /// One file.
+    #[default]
+    Redb,
+    /// A folder.
+    #[cfg(feature = "sled")]
+    Sled,
+}
+
+impl Engine {
+    /// As it is written in the configuration; the store's file or folder is called after it too.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redb => "redb",
+            #[cfg(feature = "sled")]
+            Self::Sled => "sled",
+        }
+    }
+
+    /// The engine of that name.
+    ///
+    /// # Errors
+    /// What to write, or to build, instead.
+    pub fn named(text: &str) -> Result<Self, String> {
+        match text {
+            "redb" => Ok(Self::Redb),
+            #[cfg(feature = "sled")]
+            "sled" => Ok(Self::Sled),
+            #[cfg(not(feature = "sled"))]
+            "sled" => {
+                Err("the engine sled is not in this gate: build it with `--features sled`, or take redb"
+                    .to_owned())
+            }
+            _ => Err(format!("{text:?} is no engine of the store: take redb, or sled")),
+        }
+    }
 }
 
 /// Where the gate's secrets are.
@@ -112,6 +155,8 @@ pub struct Mail {
     pub smtp: String,
     /// Its password.
     pub password_file: Option<PathBuf>,
+    /// The CA of its certificate, where that is one's own; else those that browsers trust.
+    pub ca_file: Option<PathBuf>,
     /// `Bank Muster <gate@bank.example>`.
     pub from: String,
 }

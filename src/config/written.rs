@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::mistake::Mistakes;
 use super::sheet::{At, Sheet};
-use super::{Config, Door, DoorCertificate, Limits, Listen, Mail, Portal, Secrets};
+use super::{Config, Door, DoorCertificate, Engine, Limits, Listen, Mail, Portal, Secrets};
 use crate::domain::TenantId;
 
 pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
@@ -19,7 +19,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let data = sheet.demand("data", "data", &mut reader.notes).map(|at| reader.path(&at));
     let data = data.unwrap_or_default();
     let listen = reader.listen(&mut sheet);
-    let store = reader.store(&mut sheet, &data);
+    let (engine, store) = reader.store(&mut sheet, &data);
     let secrets = reader.secrets(&mut sheet, &data);
     let console = reader.own_door(&mut sheet, "console", "console.example.com");
     let phone = reader.own_door(&mut sheet, "phone", "phone.example.com");
@@ -34,6 +34,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
         file: file.to_owned(),
         data,
         listen,
+        engine,
         store,
         secrets,
         // A door that is missing has its mistake noted, so this stands in for it and is never used.
@@ -82,12 +83,21 @@ impl Reader {
         Listen { tls, plain, ops: ops.map(|at| at.value), public_port, public_plain_port }
     }
 
-    fn store(&mut self, sheet: &mut Sheet<'_>, data: &Path) -> PathBuf {
-        let default = data.join("store.redb");
-        let Some(mut section) = sheet.table("store", &mut self.notes) else { return default };
-        let path = section.text("path", &mut self.notes).map_or(default, |at| self.path(&at));
-        section.done(&mut self.notes);
-        path
+    fn store(&mut self, sheet: &mut Sheet<'_>, data: &Path) -> (Engine, PathBuf) {
+        let mut section = sheet.table("store", &mut self.notes);
+        let mut text = |key| section.as_mut().and_then(|section| section.text(key, &mut self.notes));
+        let (engine, path) = (text("engine"), text("path"));
+        let named =
+            engine.map_or(Ok(Engine::default()), |at| Engine::named(&at.value).map_err(|what| (at, what)));
+        let engine = named.unwrap_or_else(|(at, what)| {
+            self.notes.at(&at.span, what);
+            Engine::default()
+        });
+        let path = path.map_or_else(|| data.join(format!("store.{}", engine.name())), |at| self.path(&at));
+        if let Some(section) = section {
+            section.done(&mut self.notes);
+        }
+        (engine, path)
     }
 
     fn secrets(&mut self, sheet: &mut Sheet<'_>, data: &Path) -> Secrets {
@@ -198,6 +208,7 @@ impl Reader {
         let smtp = section.demand("smtp", "smtps://user@mail.example.com", &mut self.notes);
         let from = section.demand("from", "Portcullis <gate@example.com>", &mut self.notes);
         let password = section.text("password_file", &mut self.notes).map(|at| self.path(&at));
+        let ca_file = section.text("ca_file", &mut self.notes).map(|at| self.path(&at));
         if let Some(at) = &smtp {
             let known = at.value.starts_with("smtp://") || at.value.starts_with("smtps://");
             if !known {
@@ -219,7 +230,7 @@ impl Reader {
             self.notes.at(&at.span, format!("{:?} is no e-mail address", at.value));
         }
         section.done(&mut self.notes);
-        Some(Mail { smtp: smtp?.value, password_file: password, from: from?.value })
+        Some(Mail { smtp: smtp?.value, password_file: password, ca_file, from: from?.value })
     }
 
     fn limits(&mut self, sheet: &mut Sheet<'_>) -> Limits {

@@ -1,11 +1,13 @@
 //! Sends queued messages by SMTP, with STARTTLS or TLS unless the configuration says otherwise.
 //! A message that can't be sent is tried again, later and later; it is never lost.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::AsyncSmtpTransport;
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncTransport, Message, Tokio1Executor};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +21,9 @@ use crate::world::World;
 pub struct Settings {
     /// `smtps://user:password@host`, or `smtp://host:587?tls=required` for STARTTLS.
     pub url: crate::domain::Secret,
+    /// PEM certificates of the CA that alone vouches for the server; where there is none, those that browsers
+    /// trust do.
+    pub ca_file: Option<PathBuf>,
     /// `Bank Muster <gate@example.com>`.
     pub from: String,
 }
@@ -32,6 +37,9 @@ pub enum BadSettings {
     /// The sender.
     #[error("[mail] from is no sender: write \"Name <gate@example.com>\"")]
     From,
+    /// The CA of the server.
+    #[error("[mail] ca_file {0} holds no certificate in PEM that can be read")]
+    Ca(PathBuf),
 }
 
 /// Sends what is queued.
@@ -48,10 +56,16 @@ impl Mailer {
     /// # Errors
     /// [`BadSettings`].
     pub fn new(settings: &Settings, ledger: Arc<Ledger>, world: World) -> Result<Self, BadSettings> {
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(settings.url.expose())
+        let url = settings.url.expose();
+        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
             .map_err(|_| BadSettings::Url)?
-            .timeout(Some(SEND_TIMEOUT))
-            .build();
+            .timeout(Some(SEND_TIMEOUT));
+        if let Some(file) = &settings.ca_file {
+            let trusted = trusting(file, host(url)).ok_or_else(|| BadSettings::Ca(file.clone()))?;
+            let at_once = url.starts_with("smtps://");
+            builder = builder.tls(if at_once { Tls::Wrapper(trusted) } else { Tls::Required(trusted) });
+        }
+        let transport = builder.build();
         let from = settings.from.parse().map_err(|_| BadSettings::From)?;
         Ok(Self { transport, from, ledger, world })
     }
@@ -102,6 +116,21 @@ impl Mailer {
     }
 }
 
+/// TLS to `host`, with nobody to vouch for it but the CA in `file`.
+fn trusting(file: &Path, host: &str) -> Option<TlsParameters> {
+    let certificate = Certificate::from_pem(&std::fs::read(file).ok()?).ok()?;
+    let builder = TlsParameters::builder(host.to_owned()).certificate_store(CertificateStore::None);
+    builder.add_root_certificate(certificate).build().ok()
+}
+
+/// The host in `smtp://user:password@host:port?tls=required`.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.split(['/', '?']).next().unwrap_or_default();
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    rest.split_once(':').map_or(rest, |(host, _)| host)
+}
+
 fn later(read: &Stored<Notice>, now: crate::domain::Time) -> Notice {
     let failures = read.record.failures + 1;
     let wait = FIRST_RETRY * 2u32.pow(failures.min(8));
@@ -149,3 +178,19 @@ fn body(notice: &Notice) -> String {
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 const FIRST_RETRY: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_mail_server_is_found() {
+        for url in [
+            "smtp://mail.example.com:587?tls=required",
+            "smtps://gate:p%40%3A%2F@mail.example.com",
+            "smtps://gate@mail.example.com:465/",
+        ] {
+            assert_eq!(host(url), "mail.example.com", "{url}");
+        }
+    }
+}

@@ -1,11 +1,18 @@
 //! The store: four verbs (`get`, `scan`, `commit`, `watch`) over keys and values, and the typed
 //! reading of records on top. Knows no entity's meaning; only `audit::Ledger` calls `commit`.
 
+pub mod embedded;
+mod mark;
 mod records;
 pub mod redb;
+mod room;
+#[cfg(feature = "sled")]
+pub mod sled;
 pub mod table;
 pub mod view;
+mod writer;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -105,9 +112,9 @@ pub enum StoreError {
         "another process uses the store at {0}: stop it, or let the command line speak to it through its control socket"
     )]
     InUse(String),
-    /// The file does not hold what the engine wrote.
+    /// Its file or folder does not hold what the engine wrote.
     #[error(
-        "the store at {path} is damaged ({why}): stop every process that uses it, set the file aside, and restore the \
+        "the store at {path} is damaged ({why}): stop every process that uses it, set it aside, and restore the \
          last backup of it in its place; a store that is empty because its first start failed may be deleted"
     )]
     Damaged {
@@ -129,6 +136,15 @@ pub enum StoreError {
         /// What the engine said.
         source: Arc<dyn std::error::Error + Send + Sync>,
     },
+    /// The disk is nearly full: nothing was written.
+    #[error(
+        "the disk of {folder} is full, so nothing was changed: make room on it; the gate goes on by itself, and \
+         reads and serves meanwhile what needs no writing"
+    )]
+    Full {
+        /// Where the store lies.
+        folder: String,
+    },
     /// A record cannot be read: wrong version or broken bytes.
     #[error(
         "the record at {key} cannot be read ({why}): restore the store from a backup, or use the release that wrote it"
@@ -142,6 +158,12 @@ pub enum StoreError {
     /// The store was closed.
     #[error("the store is closed: start again, and see the log for why it closed")]
     Closed,
+}
+
+impl StoreError {
+    fn damaged(path: &Path, why: &str) -> Self {
+        Self::Damaged { path: path.display().to_string(), why: why.to_owned() }
+    }
 }
 
 /// Batches in the order of their commits, one for each commit. It ends when the store does.

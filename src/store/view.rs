@@ -183,6 +183,18 @@ impl View {
         }
     }
 
+    /// Whether the view no longer follows: the store has closed.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.shared.ended.borrow().is_some()
+    }
+
+    /// Returns once it has.
+    pub async fn ended(&self) {
+        // The sender lives as long as the view.
+        drop(self.shared.ended.subscribe().wait_for(Option::is_some).await);
+    }
+
     /// How long ago the view was last known to be what the store holds. Zero while it follows:
     /// the embedded engine tells of each commit before the commit returns. Without end while it
     /// holds a record that it cannot read.

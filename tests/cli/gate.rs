@@ -61,6 +61,11 @@ pub(crate) struct Gate {
 impl Gate {
     /// Made by `init`, not running.
     pub(crate) fn made() -> Self {
+        Self::made_with("redb")
+    }
+
+    /// The same, with a certain engine of the store.
+    pub(crate) fn made_with(engine: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_secret(&folder.path().join("passphrase"), "correct horse battery staple\n");
         let gate = Self { folder, server: None };
@@ -89,6 +94,8 @@ impl Gate {
             &plain,
             "--ops",
             &ops,
+            "--engine",
+            engine,
         ])
         .well();
         gate

@@ -5,8 +5,11 @@
 
 mod commands;
 mod demo;
+mod engines;
 mod gate;
 mod mistakes;
 #[path = "../support/ports.rs"]
 mod ports;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod socket;

@@ -97,3 +97,34 @@ fn a_second_init_and_a_wrong_passphrase_are_refused() {
     let told = gate.run(&["doctor"]);
     assert!(told.out.contains("CA keys"), "{}", told.out);
 }
+
+#[test]
+fn a_store_that_is_gone_is_missed_and_not_made_anew() {
+    let gate = Gate::made();
+    let store = gate.dir().join("data/store.redb");
+    let aside = gate.dir().join("aside");
+    std::fs::rename(&store, &aside).unwrap();
+    for command in [&["serve"][..], &["doctor"], &["tenant", "list"], &["audit", "verify"]] {
+        gate.run(command).refused(1, "only `portcullis init` makes a new one");
+    }
+    // Under the other engine's name it is found, and the key to change is named.
+    std::fs::rename(&aside, gate.dir().join("data/store.sled")).unwrap();
+    gate.run(&["tenant", "list"]).refused(1, "correct `[store]`");
+    std::fs::rename(gate.dir().join("data/store.sled"), &store).unwrap();
+    gate.run(&["tenant", "list"]).well();
+    let toml = gate.dir().join("portcullis.toml");
+    let text = std::fs::read_to_string(&toml).unwrap();
+    std::fs::write(&toml, text.replacen("data = ", "data = \"nowhere\" #", 1)).unwrap();
+    gate.run(&["tenant", "list"]).refused(1, "nowhere does not exist: correct `data`");
+}
+
+#[test]
+fn another_user_is_kept_from_leaving_files_of_theirs() {
+    let gate = Gate::made();
+    if std::os::unix::fs::chown(gate.dir().join("data"), Some(65_534), None).is_err() {
+        crate::skipped::skipped("only root can give a folder away");
+        return;
+    }
+    gate.run(&["audit", "verify"]).refused(1, "sudo -u '#65534' portcullis");
+    gate.run(&["serve"]).refused(1, "sudo -u '#65534' portcullis");
+}

@@ -56,6 +56,24 @@ fn a_thousand_at_once_are_numbered_linked_and_share_commits() {
 }
 
 #[test]
+fn it_is_whole_while_more_is_written() {
+    each(async |ground| {
+        let ledger = open(&ground).await;
+        let writer = Arc::clone(&ledger);
+        let writing = tokio::spawn(async move { write(&writer, 1500).await });
+        let mut verified = 0;
+        while !writing.is_finished() {
+            let report = verify(&**ledger.store()).await.unwrap();
+            assert_eq!(report.first_bad, None, "after {verified} times");
+            verified += 1;
+        }
+        writing.await.unwrap();
+        assert!(verified > 10, "gone over {verified} times");
+        assert_eq!(verify(&**ledger.store()).await.unwrap().entries, 1500);
+    });
+}
+
+#[test]
 fn an_entry_says_who_what_whom_whence_when_and_what_came_of_it() {
     each(async |ground| {
         let ledger = open(&ground).await;

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test stops where it fails")]
 
 mod embedded;
+mod flips;
 mod golden;
 mod ledger;
 mod samples;
+mod synced;
 mod verbs;
 mod view;
 mod watch;
@@ -15,29 +17,64 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use portcullis::domain::Time;
+use portcullis::store::embedded::{Embedded, Engine};
 use portcullis::store::redb::Redb;
+#[cfg(feature = "sled")]
+use portcullis::store::sled::Sled;
 use portcullis::store::{Action, Condition, Key, Outcome, Revision, Store, StoreError, Write};
 use portcullis::world::{HeldClock, World};
 
-/// The engines under test: name, and how one is opened in a folder.
-const ENGINES: &[(&str, Open)] = &[("redb", open_redb)];
+/// The engines under test.
+const ENGINES: &[Kind] = &[
+    Kind { name: "redb", open: |path, world| Ok(Arc::new(Redb::create_or_open(path, world)?)) },
+    #[cfg(feature = "sled")]
+    Kind { name: "sled", open: |path, world| Ok(Arc::new(Sled::create_or_open(path, world)?)) },
+];
 
-type Open = fn(&Path, World) -> Result<Arc<dyn Store>, StoreError>;
+/// An engine: its name, and how one is opened at a path.
+struct Kind {
+    name: &'static str,
+    open: fn(&Path, World) -> Opening,
+}
 
-fn open_redb(folder: &Path, world: World) -> Result<Arc<dyn Store>, StoreError> {
-    Ok(Arc::new(Redb::create_or_open(&folder.join("store.redb"), world)?))
+type Opening = Result<Arc<dyn Opened>, StoreError>;
+
+/// A store, and what only an embedded one can do.
+#[async_trait::async_trait]
+trait Opened: Store {
+    fn syncs(&self) -> u64;
+    async fn sweep(&self) -> Result<(), StoreError>;
+}
+
+#[async_trait::async_trait]
+impl<E: Engine> Opened for Embedded<E> {
+    fn syncs(&self) -> u64 {
+        self.syncs()
+    }
+
+    async fn sweep(&self) -> Result<(), StoreError> {
+        self.sweep().await
+    }
 }
 
 /// A folder, a clock that stands, and an engine to open there.
 struct Ground {
     folder: tempfile::TempDir,
     clock: Arc<HeldClock>,
-    engine: Open,
+    engine: &'static Kind,
 }
 
 impl Ground {
     fn open(&self) -> Arc<dyn Store> {
-        (self.engine)(self.folder.path(), self.world()).unwrap()
+        self.embedded()
+    }
+
+    fn embedded(&self) -> Arc<dyn Opened> {
+        self.try_open().unwrap()
+    }
+
+    fn try_open(&self) -> Opening {
+        (self.engine.open)(&self.path(), self.world())
     }
 
     fn world(&self) -> World {
@@ -48,18 +85,19 @@ impl Ground {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("store.redb")
+    /// The file or folder of the store.
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(format!("store.{}", self.engine.name))
     }
 }
 
 /// Runs a test over each engine, on a runtime of several threads.
 fn each<F: Future<Output = ()>>(test: impl Fn(Ground) -> F) {
     assert!(!ENGINES.is_empty());
-    for (name, engine) in ENGINES {
-        eprintln!("engine {name}");
+    for engine in ENGINES {
+        eprintln!("engine {}", engine.name);
         let clock = Arc::new(HeldClock::at(NOW));
-        let ground = Ground { folder: tempfile::tempdir().unwrap(), clock, engine: *engine };
+        let ground = Ground { folder: tempfile::tempdir().unwrap(), clock, engine };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
         runtime.block_on(test(ground));

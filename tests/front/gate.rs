@@ -252,7 +252,7 @@ impl Client<'_> {
     }
 
     pub(crate) fn showing_chain(mut self, chain: Vec<CertificateDer<'static>>, signer: &Leaf) -> Self {
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let provider = portcullis::crypto::tls_provider::default_provider();
         let key = provider.key_provider.load_private_key(signer.key_der()).unwrap();
         self.certificate = Some(Arc::new(Shows(Arc::new(rustls::sign::CertifiedKey::new(chain, key)))));
         self
@@ -272,7 +272,7 @@ impl Client<'_> {
         let mut roots = RootCertStore::empty();
         roots.add(self.gate.server_ca.der.clone()).unwrap();
         let versions: &[_] = if self.tls12 { &[&rustls::version::TLS12] } else { &[&rustls::version::TLS13] };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let provider = Arc::new(portcullis::crypto::tls_provider::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(versions)
             .unwrap()

@@ -14,6 +14,7 @@ mod support;
 
 mod attacks;
 mod doors;
+mod engines;
 mod first_visit;
 mod identity;
 mod policy;

@@ -4,10 +4,10 @@ use portcullis::console::command::{Command, device, person};
 use portcullis::domain::certificate::RevocationReason;
 use portcullis::domain::session::Session;
 
-use crate::streaming::{must_end, websocket};
 use crate::support::browser::navigation;
 use crate::support::desk::*;
 use crate::support::gate::Gate;
+use crate::support::tunnel::{must_end, websocket};
 use crate::support::wire::whole;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,19 +4,16 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::StreamExt;
 use http::Request;
 use http_body_util::BodyExt;
-use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::support::PATIENCE;
 use crate::support::browser::{Browser, navigation};
 use crate::support::desk::*;
 use crate::support::gate::Gate;
+use crate::support::tunnel::{must_end, websocket};
 
 /// In a process of its own, so that no other test's memory is measured with it: the test runs itself
 /// once more, with a mark in the environment.
@@ -103,28 +100,6 @@ async fn exchange(
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
-}
-
-/// A WebSocket through the gate.
-pub(crate) async fn websocket(client: &Browser) -> WebSocketStream<TlsStream<TcpStream>> {
-    let mut request = format!("wss://{}/ws", client.host).into_client_request().unwrap();
-    request.headers_mut().insert("origin", client.origin().parse().unwrap());
-    let mut dressed = navigation("/ws");
-    client.dress(&mut dressed);
-    request.headers_mut().insert("cookie", dressed.headers()["cookie"].clone());
-    let stream = client.wire.tls("bank.localhost", "http/1.1").await.unwrap();
-    let (mut socket, answer) = tokio_tungstenite::client_async(request, stream).await.unwrap();
-    assert_eq!(answer.status(), 101);
-    socket.send(Message::text("hello")).await.unwrap();
-    let echo = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap().unwrap().unwrap();
-    assert_eq!(echo, Message::text("hello"));
-    socket
-}
-
-/// Waits until it is cut; a WebSocket that goes on is a failure.
-pub(crate) async fn must_end(socket: &mut WebSocketStream<TlsStream<TcpStream>>) {
-    let end = async { while let Some(Ok(_)) = socket.next().await {} };
-    tokio::time::timeout(Duration::from_secs(5), end).await.expect("the WebSocket is cut");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use axum::body::Body;
-use http::{Method, Request, header};
+use http::{HeaderName, HeaderValue, Method, Request, header};
 
 use super::page::Page;
 use super::wire::{Answer, Identity, Wire};
@@ -19,11 +19,13 @@ pub(crate) struct Browser {
     /// `bank.localhost:8443`.
     pub(crate) host: String,
     cookies: Mutex<BTreeMap<String, String>>,
+    /// What it says in every request, beside what browsers say.
+    more: Mutex<Vec<(HeaderName, HeaderValue)>>,
 }
 
 impl Browser {
     pub(crate) fn new(wire: Wire, host: impl Into<String>) -> Self {
-        Self { wire, host: host.into(), cookies: Mutex::default() }
+        Self { wire, host: host.into(), cookies: Mutex::default(), more: Mutex::default() }
     }
 
     /// Another browser with the same certificate and no cookie.
@@ -50,6 +52,11 @@ impl Browser {
 
     pub(crate) fn set_cookie(&self, name: &str, value: &str) {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Puts a header on every request from now on.
+    pub(crate) fn always_says(&self, name: &str, value: &str) {
+        self.more.lock().unwrap().push((name.parse().unwrap(), value.parse().unwrap()));
     }
 
     pub(crate) fn forget_cookies(&self) {
@@ -117,6 +124,7 @@ impl Browser {
         headers.entry(header::ACCEPT).or_insert("text/html,*/*;q=0.8".parse().unwrap());
         headers.entry(header::USER_AGENT).or_insert(AGENT.parse().unwrap());
         headers.entry(header::HOST).or_insert(self.host.parse().unwrap());
+        headers.extend(self.more.lock().unwrap().iter().cloned());
     }
 
     pub(crate) fn take_up(&self, answer: &Answer) {

@@ -6,6 +6,7 @@ use portcullis::crypto::sha256;
 use portcullis::domain::certificate::{Certificate, CertificateState, Issuer, IssuerKind};
 use portcullis::domain::{IssuerId, Time};
 use portcullis::world::World;
+use x509_parser::extensions::ParsedExtension;
 
 use super::gate::Handed;
 use super::wire::Identity;
@@ -17,8 +18,13 @@ pub(crate) struct OldCa {
 }
 
 impl OldCa {
-    /// With another key and the very name of a CA of the house.
+    /// With another key, and the very name and key identifier of a CA of the house.
     pub(crate) fn like(issuer: &Issuer) -> Self {
+        Self::shaped(issuer, |_| {})
+    }
+
+    /// The same, right in all but what `change` changes.
+    pub(crate) fn shaped(issuer: &Issuer, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
         let (_, real) = x509_parser::parse_x509_certificate(&issuer.der).unwrap();
         let name = real.subject().iter_common_name().next().unwrap().as_str().unwrap();
         let organization = real.subject().iter_organization().next().unwrap().as_str().unwrap();
@@ -28,9 +34,38 @@ impl OldCa {
         params.distinguished_name.push(rcgen::DnType::OrganizationName, organization);
         params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
         params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+        let key_id = real.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        });
+        params.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(key_id.expect("a key identifier"));
+        change(&mut params);
         let key = rcgen::KeyPair::generate().unwrap();
         let der = params.self_signed(&key).unwrap().der().to_vec();
         Self { issuer: rcgen::Issuer::new(params, key), der }
+    }
+
+    /// A CA below this one.
+    pub(crate) fn below(&self, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Another CA");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+        change(&mut params);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let der = params.signed_by(&key, &self.issuer).unwrap().der().to_vec();
+        Self { issuer: rcgen::Issuer::new(params, key), der }
+    }
+
+    /// Its key, PKCS #8.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        self.issuer.key().serialize_der()
+    }
+
+    /// Its certificate, DER.
+    pub(crate) fn der(&self) -> &[u8] {
+        &self.der
     }
 
     /// As the house records a CA that no longer issues.
@@ -59,6 +94,7 @@ impl OldCa {
         params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
         let uri = format!("portcullis://{}/device/{}", of.tenant, of.device);
         params.subject_alt_names = vec![rcgen::SanType::URI(uri.try_into().unwrap())];
+        params.use_authority_key_identifier_extension = true;
         params.serial_number =
             Some(rcgen::SerialNumber::from(World::real().bytes::<8>().map(|b| b | 1).to_vec()));
         change(&mut params);

@@ -13,8 +13,9 @@ pub(crate) struct Shifted {
 }
 
 impl Shifted {
-    pub(crate) fn new() -> Self {
-        Self { real: SystemClock::start(), ahead_ms: AtomicI64::new(0) }
+    pub(crate) fn behind(by: Duration) -> Self {
+        let behind = i64::try_from(by.as_millis()).unwrap();
+        Self { real: SystemClock::start(), ahead_ms: AtomicI64::new(-behind) }
     }
 
     /// Puts the clock forward.

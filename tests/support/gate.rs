@@ -9,7 +9,7 @@ use portcullis::audit::{self, Entry, Event, Numbered};
 use portcullis::auth::password::{self, Passwords};
 use portcullis::auth::throttle::Throttles;
 use portcullis::ca::{self, Authority, Encoding};
-use portcullis::config::{Config, Environment};
+use portcullis::config::{Config, Engine, Environment};
 use portcullis::console::command::{Acts, Command, Output, Site, device, person};
 use portcullis::crypto::Pepper;
 use portcullis::domain::certificate::{Issuer, IssuerKind};
@@ -19,9 +19,8 @@ use portcullis::domain::route::Route;
 use portcullis::domain::{DeviceId, PersonId, Secret, TenantId};
 use portcullis::enrolment::first_visit::FirstVisits;
 use portcullis::policy::shipped::{self, Shipped};
-use portcullis::store::redb::Redb;
 use portcullis::store::{Record, Store, StoreError, Write, table};
-use portcullis::world::{Clock, SystemEntropy, World};
+use portcullis::world::{Clock, Entropy, SystemEntropy, World};
 use tokio_util::sync::CancellationToken;
 
 use super::PASSWORD;
@@ -45,8 +44,14 @@ pub(crate) struct Plan {
     pub(crate) first_byte_ms_max: u64,
     /// How long a stop waits for what is in flight.
     pub(crate) drain_seconds: u32,
+    /// How long ago all this is done: a program that is started afterwards finds it so old.
+    pub(crate) ago: Duration,
+    /// Where chance comes from.
+    pub(crate) entropy: Arc<dyn Entropy>,
     /// Argon2.
     pub(crate) hashing: password::Settings,
+    /// What keeps the store.
+    pub(crate) engine: Engine,
 }
 
 impl Default for Plan {
@@ -57,7 +62,10 @@ impl Default for Plan {
             backend: None,
             first_byte_ms_max: 60_000,
             drain_seconds: 5,
+            ago: Duration::ZERO,
+            entropy: Arc::new(SystemEntropy),
             hashing: password::Settings { memory_kib: 64, passes: 1, workers: 2, waiting_max: 100 },
+            engine: Engine::default(),
         }
     }
 }
@@ -100,19 +108,22 @@ impl Gate {
     pub(crate) async fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let mut plan = Plan::default();
         change(&mut plan);
-        let clock = Arc::new(Shifted::new());
-        let world = World { clock: Arc::clone(&clock) as Arc<dyn Clock>, entropy: Arc::new(SystemEntropy) };
+        let clock = Arc::new(Shifted::behind(plan.ago));
+        let world = World { clock: Arc::clone(&clock) as Arc<dyn Clock>, entropy: Arc::clone(&plan.entropy) };
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let issuers = lay_out(folder.path());
-        let config = configuration(folder.path(), port, plan.drain_seconds);
+        let mut config = configuration(folder.path(), port, plan.drain_seconds);
+        if plan.engine != config.engine {
+            config.engine = plan.engine;
+            config.store.set_extension(plan.engine.name());
+        }
         let backend = Backend::start().await;
         let old_ca = OldCa::like(&issuers[0]);
         let known = [issuers.as_slice(), &[old_ca.record("devices-0")]].concat();
         first_records(&config, &world, &known, &plan).await;
         let stop = CancellationToken::new();
-        let environment = Environment { passphrase: Some(Secret::new(PASSPHRASE)), ..Environment::default() };
-        let started = app::start(&config, &environment, world.clone(), plan.hashing, &stop).await.unwrap();
+        let started = app::start(&config, &environment(), world.clone(), plan.hashing, &stop).await.unwrap();
         let root = issuers.iter().find(|issuer| issuer.kind == IssuerKind::Server).unwrap().root_der.clone();
         let wire = Wire { address: started.tls, root, identity: None };
         let acts = acts(&config, &started, &world, &issuers);
@@ -287,11 +298,20 @@ impl Gate {
         self.acts = None;
         if let Some(started) = self.started.take() {
             started.closed().await;
-            while let Err(StoreError::InUse(_)) = Redb::create_or_open(&self.config.store, self.world.clone())
-            {
+            while let Err(StoreError::InUse(_)) = app::open_store(&self.config, self.world.clone()) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
+    }
+
+    /// Stops the gate and opens it again, over the same data and at the same addresses.
+    pub(crate) async fn restart(&mut self) {
+        self.close().await;
+        self.stop = CancellationToken::new();
+        let (world, stop) = (self.world.clone(), &self.stop);
+        let started = app::start(&self.config, &environment(), world, self.hashing, stop).await.unwrap();
+        self.acts = Some(acts(&self.config, &started, &self.world, &self.issuers));
+        self.started = Some(started);
     }
 }
 
@@ -299,6 +319,10 @@ impl Drop for Gate {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+fn environment() -> Environment {
+    Environment { passphrase: Some(Secret::new(PASSPHRASE)), ..Environment::default() }
 }
 
 pub(crate) fn id(tenant: &str) -> TenantId {

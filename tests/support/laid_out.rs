@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use portcullis::app;
 use portcullis::ca::{self, CaNames};
 use portcullis::config::Config;
 use portcullis::crypto::Signer;
@@ -12,9 +14,8 @@ use portcullis::domain::certificate::Issuer;
 use portcullis::domain::route::Rules;
 use portcullis::domain::tenant::{Brand, SessionProfile, Tenant};
 use portcullis::policy::shipped;
-use portcullis::store::redb::Redb;
-use portcullis::store::{Store, Write, table};
-use portcullis::world::World;
+use portcullis::store::{Write, table};
+use portcullis::world::{HeldClock, World};
 
 use super::gate::{Plan, id};
 
@@ -28,7 +29,7 @@ pub(crate) fn lay_out(folder: &Path) -> Vec<Issuer> {
         let dir = tempfile::tempdir().unwrap();
         let names =
             CaNames { organization: "Bank Muster".to_owned(), server_names: vec!["localhost".to_owned()] };
-        let issuers = ca::init(dir.path(), &Secret::new(PASSPHRASE), &names, &World::real()).unwrap();
+        let issuers = ca::init(dir.path(), &Secret::new(PASSPHRASE), &names, &two_days_ago()).unwrap();
         let files = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
         let files = files.map(|path| (path.file_name().unwrap().into(), std::fs::read(&path).unwrap()));
         (files.collect(), issuers)
@@ -43,6 +44,13 @@ pub(crate) fn lay_out(folder: &Path) -> Vec<Issuer> {
     let key = pem::encode(&pem::Pem::new("PRIVATE KEY", Signer::generate().unwrap().to_vec()));
     private_file(&folder.join("data/jwt.key"), key.as_bytes());
     issuers.clone()
+}
+
+/// So that the CA is in force for a house whose clock stands before now.
+fn two_days_ago() -> World {
+    let real = World::real();
+    let then = real.now().minus(Duration::from_secs(2 * 86_400));
+    World { clock: Arc::new(HeldClock::at(then)), entropy: real.entropy }
 }
 
 /// What the operator would have written.
@@ -81,7 +89,7 @@ drain_seconds = {drain_seconds}
 
 /// What `init`, `tenant add` and `policy apply` leave behind.
 pub(crate) async fn first_records(config: &Config, world: &World, issuers: &[Issuer], plan: &Plan) {
-    let store = Redb::create_or_open(&config.store, world.clone()).unwrap();
+    let store = app::open_store(config, world.clone()).unwrap();
     let mut writes: Vec<Write> = issuers.iter().map(table::create).collect();
     let tenants = [
         ("staff", "Bank Muster", "console"),

@@ -6,12 +6,17 @@ pub(crate) mod browser;
 pub(crate) mod ca;
 pub(crate) mod clock;
 pub(crate) mod desk;
+pub(crate) mod faketime;
 pub(crate) mod gate;
 pub(crate) mod laid_out;
 pub(crate) mod page;
 pub(crate) mod phone;
 pub(crate) mod ports;
 pub(crate) mod program;
+pub(crate) mod raw;
+pub(crate) mod signed_in;
+pub(crate) mod skipped;
+pub(crate) mod tunnel;
 pub(crate) mod wire;
 
 /// No step of a test takes longer.

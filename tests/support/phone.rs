@@ -100,16 +100,40 @@ impl Phone {
 
     /// Types the digits and approves what the phone shows.
     pub(crate) async fn approve(&self, shown: &Value, digits: &str) -> (StatusCode, Value) {
+        let body = self.signed_yes(shown, digits).await;
+        self.answer(text(shown, "id"), &body).await
+    }
+
+    /// The body of an approval, signed over what is shown, not yet sent.
+    pub(crate) async fn signed_yes(&self, shown: &Value, digits: &str) -> Value {
         let challenge = sha256(canonical(shown, "approve", digits).as_bytes());
         let made = self.assert(&challenge).await;
-        let body = json!({
+        json!({
             "digits": digits,
             "client_data": BASE64URL_NOPAD.encode(&made.response.client_data_json),
             "authenticator_data": BASE64URL_NOPAD.encode(&made.response.authenticator_data),
             "signature": BASE64URL_NOPAD.encode(&made.response.signature),
-        });
-        let path = format!("/api/approvals/{}/approve", text(shown, "id"));
-        self.call("POST", &path, &body.to_string()).await
+        })
+    }
+
+    /// Sends an approval of a question.
+    pub(crate) async fn answer(&self, id: &str, body: &Value) -> (StatusCode, Value) {
+        self.call("POST", &format!("/api/approvals/{id}/approve"), &body.to_string()).await
+    }
+
+    /// Says to be another phone, without its keys.
+    pub(crate) fn pretends_to_be(&self, other: &Self) {
+        self.handle.lock().unwrap().clone_from(&other.handle.lock().unwrap());
+    }
+
+    /// How it names itself.
+    pub(crate) fn handle(&self) -> String {
+        self.handle.lock().unwrap().clone().expect("a paired phone")
+    }
+
+    /// The link that it scanned, as the API takes it.
+    pub(crate) fn pairing(&self) -> String {
+        self.pairing.lock().unwrap().clone()
     }
 
     /// Says "not me".
@@ -123,7 +147,14 @@ impl Phone {
         self.call_as(&handle, method, path, body).await
     }
 
-    async fn call_as(&self, handle: &str, method: &str, path: &str, body: &str) -> (StatusCode, Value) {
+    /// A call signed with its key in any name.
+    pub(crate) async fn call_as(
+        &self,
+        handle: &str,
+        method: &str,
+        path: &str,
+        body: &str,
+    ) -> (StatusCode, Value) {
         let answer = self.wire.send(&self.host, self.signed_as(handle, method, path, body)).await;
         (answer.status, serde_json::from_slice(&answer.body).unwrap_or(Value::Null))
     }
@@ -156,7 +187,7 @@ impl Phone {
         format!("phone={handle};time={time};nonce={nonce};sig={signature}")
     }
 
-    fn api_key(&self) -> String {
+    pub(crate) fn api_key(&self) -> String {
         BASE64URL_NOPAD.encode(self.signer.public())
     }
 

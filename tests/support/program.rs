@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use portcullis::store::redb::Redb;
+use portcullis::store::{Record, table};
 use serde_json::Value;
 
 use super::gate::Gate;
@@ -117,6 +119,16 @@ impl Program {
         self.child.as_mut()?.try_wait().unwrap()
     }
 
+    /// Whether it was started and not ended by us.
+    pub(crate) fn runs(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Whether something else runs it.
+    pub(crate) fn is_under(&self) -> bool {
+        !self.start.under.is_empty()
+    }
+
     /// Changes how the next start is done.
     pub(crate) fn start_next_so(&mut self, start: Start) {
         self.start = start;
@@ -144,8 +156,29 @@ impl Program {
     /// How often something stands in the audit trail.
     #[track_caller]
     pub(crate) fn told_of(&self, event: &str) -> usize {
+        self.lines_of(event).len()
+    }
+
+    /// What stands of something in the audit trail, oldest first.
+    #[track_caller]
+    pub(crate) fn lines_of(&self, event: &str) -> Vec<Value> {
         let found = self.json(&["audit", "list", "--last", "10000", "--event", event]);
-        found["lines"].as_array().unwrap().len()
+        found["lines"].as_array().unwrap().clone()
+    }
+
+    /// How long the audit trail is.
+    #[track_caller]
+    pub(crate) fn trail_length(&self) -> u64 {
+        let found = self.json(&["audit", "verify"]);
+        found["entries"].as_u64().unwrap()
+    }
+
+    /// What the store holds, once the program has stopped.
+    pub(crate) async fn kept<R: Record>(&self) -> Vec<R> {
+        assert!(self.child.is_none(), "the store is the program's while it runs");
+        let store = Redb::create_or_open(&self.config.store, self.world.clone()).unwrap();
+        let all = table::list::<R>(&store, &table::all::<R>()).await.unwrap();
+        all.into_iter().map(|read| read.record).collect()
     }
 
     pub(crate) fn log_file(&self) -> PathBuf {

@@ -2,7 +2,7 @@
 //! host name leads to the gate's own address.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use http::{HeaderMap, Request, Response, StatusCode};
@@ -25,6 +25,20 @@ pub(crate) struct Identity {
     pub(crate) chain: Vec<Vec<u8>>,
     /// PKCS #8.
     pub(crate) key: Vec<u8>,
+}
+
+tokio::task_local! {
+    /// What the gate answered a task, in order, where a test asks afterwards.
+    pub(crate) static HEARD: Arc<Mutex<Vec<Heard>>>;
+}
+
+/// An answer, as it is remembered.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) what: String,
+    pub(crate) status: StatusCode,
+    pub(crate) content_type: String,
+    pub(crate) text: String,
 }
 
 /// Which way to the gate.
@@ -71,14 +85,25 @@ impl Wire {
     }
 
     pub(crate) async fn tls(&self, sni: &str, alpn: &str) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(self.root.clone())).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match &self.identity {
+        self.tls_so(sni, Arc::new(self.config(&[alpn]))).await
+    }
+
+    /// A connection with a configuration that a test has changed.
+    pub(crate) async fn tls_so(
+        &self,
+        sni: &str,
+        config: Arc<ClientConfig>,
+    ) -> std::io::Result<TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let name = ServerName::try_from(sni.to_owned()).unwrap();
+        TlsConnector::from(config).connect(name, stream).await
+    }
+
+    /// What the client's side of a handshake goes by.
+    pub(crate) fn config(&self, alpn: &[&str]) -> ClientConfig {
+        let builder = self.unarmed(rustls::DEFAULT_VERSIONS);
+        let config = match &self.identity {
             Some(identity) => {
                 let chain = identity.chain.iter().cloned().map(CertificateDer::from).collect();
                 let key = PrivateKeyDer::try_from(identity.key.clone()).unwrap();
@@ -86,11 +111,36 @@ impl Wire {
             }
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-        let stream = TcpStream::connect(self.address).await?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::try_from(sni.to_owned()).unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        speaking(config, alpn)
+    }
+
+    /// The same, with a chain shown that need not belong to the key that signs.
+    pub(crate) fn config_showing(
+        &self,
+        chain: &[Vec<u8>],
+        key: &[u8],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        alpn: &[&str],
+    ) -> ClientConfig {
+        let provider = portcullis::crypto::tls_provider::default_provider();
+        let key = PrivateKeyDer::try_from(key.to_vec()).unwrap();
+        let key = provider.key_provider.load_private_key(key).unwrap();
+        let chain = chain.iter().cloned().map(CertificateDer::from).collect();
+        let shown = Arc::new(Shows(Arc::new(rustls::sign::CertifiedKey::new(chain, key))));
+        speaking(self.unarmed(versions).with_client_cert_resolver(shown), alpn)
+    }
+
+    fn unarmed(
+        &self,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(self.root.clone())).unwrap();
+        let provider = Arc::new(portcullis::crypto::tls_provider::default_provider());
+        ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
     }
 
     /// A connection of HTTP/1.1 that may be upgraded.
@@ -115,9 +165,37 @@ impl Wire {
         if !request.headers().contains_key("host") {
             request.headers_mut().insert("host", host.parse().unwrap());
         }
+        let what = format!("{} {host}{}", request.method(), request.uri());
         let mut sender = self.h1(sni).await;
         let response = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
-        whole(response.expect("an answer in time").unwrap()).await
+        let answer = whole(response.expect("an answer in time").unwrap()).await;
+        let _ = HEARD.try_with(|heard| {
+            let (status, content_type) = (answer.status, answer.header("content-type").to_owned());
+            heard.lock().unwrap().push(Heard { what, status, content_type, text: answer.text() });
+        });
+        answer
+    }
+}
+
+fn speaking(mut config: ClientConfig, alpn: &[&str]) -> ClientConfig {
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config
+}
+
+/// Shows this chain and signs with this key, whether they belong together or not.
+#[derive(Debug)]
+struct Shows(Arc<rustls::sign::CertifiedKey>);
+
+impl rustls::client::ResolvesClientCert for Shows {
+    fn resolve(
+        &self,
+        _hints: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::found::{self, Founded, Plan};
 use crate::cli::reach::actor;
 use crate::config::annotated::{self, Answers};
-use crate::config::{Config, Environment, secrets};
+use crate::config::{Config, Engine, Environment, secrets};
 use crate::console::command::which::WhichPerson;
 use crate::console::command::{Command, Output, device, person, tenant};
 use crate::domain::certificate::IssuerKind;
@@ -56,6 +56,7 @@ impl Place {
             tls: format!("{ip}:{}", self.port),
             plain: format!("{ip}:{}", self.port + 1),
             ops: None,
+            engine: Engine::default(),
             passphrase_file: Some("passphrase".to_owned()),
             console_host: "console.localhost".to_owned(),
             phone_host: self.phone_host(),

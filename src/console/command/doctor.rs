@@ -73,7 +73,11 @@ pub fn told(checks: &[Check]) -> Output {
             State::Bad => "BAD ",
         };
         let gap = " ".repeat(width.saturating_sub(check.name.chars().count()));
-        lines.push(format!("{word}  {}{gap}  {}", check.name, super::output::plain(&check.found)));
+        let mut found = check.found.lines();
+        let first = super::output::plain(found.next().unwrap_or_default());
+        lines.push(format!("{word}  {}{gap}  {first}", check.name));
+        lines
+            .extend(found.map(|line| format!("      {}  {}", " ".repeat(width), super::output::plain(line))));
         if let Some(next) = &check.next {
             lines.push(format!("      {}  next: {next}", " ".repeat(width)));
         }

@@ -196,6 +196,11 @@ impl From<RecordError> for CommandError {
                 "somebody else changed it in the same moment",
                 "look at it again and repeat the command",
             ),
+            RecordError::Store(error @ (StoreError::Engine { .. } | StoreError::Closed)) => Self::new(
+                Kind::Failed,
+                format!("{error}; it may have been done all the same"),
+                "once the gate runs again, look whether it was done before you repeat the command",
+            ),
             RecordError::Store(error) => error.into(),
         }
     }

@@ -1,18 +1,17 @@
-//! The one thread that writes: what waits in its queue shares one transaction and one fsync, and
-//! watchers hear of it once it is durable. Knows nothing of how the file was opened.
+//! The one thread that writes: what waits in its queue shares one transaction and one sync, and
+//! watchers hear of it once it is durable. Knows nothing of how an engine keeps things.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table};
 use tokio::sync::oneshot;
 
-use super::super::{
-    Action, Batch, Change, Condition, Item, Key, Outcome, Revision, StoreError, Watch, Write,
-};
-use super::{EXPIRIES, ITEMS, META, REVISION, failed, live, pack, scan, unpack};
+use super::embedded::{Changed, Engine, is_live, scan};
+use super::room::Room;
+use super::{Action, Batch, Change, Condition, Item, Key, Outcome, Revision, StoreError, Watch, Write};
 use crate::domain::Time;
 use crate::world::World;
 
@@ -26,12 +25,15 @@ pub(super) enum Job {
 }
 
 /// The only one who writes: lives on its own thread.
-pub(super) struct Writer {
-    database: Arc<Database>,
+pub(super) struct Writer<E> {
+    engine: Arc<E>,
     world: World,
     revision: Revision,
+    room: Room,
     watchers: Vec<Watcher>,
     syncs: Arc<AtomicU64>,
+    /// The engine failed: what it holds in memory may not be what lies on the disk.
+    broken: bool,
 }
 
 struct Watcher {
@@ -39,19 +41,22 @@ struct Watcher {
     to: tokio::sync::mpsc::UnboundedSender<Batch>,
 }
 
-impl Writer {
+impl<E: Engine> Writer<E> {
     pub(super) const fn new(
-        database: Arc<Database>,
+        engine: Arc<E>,
         world: World,
         revision: Revision,
+        room: Room,
         syncs: Arc<AtomicU64>,
     ) -> Self {
-        Self { database, world, revision, watchers: Vec::new(), syncs }
+        Self { engine, world, revision, room, watchers: Vec::new(), syncs, broken: false }
     }
 
+    /// Works until nobody asks any more, or the engine fails: then the store closes, and those who follow
+    /// it hear so.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         let mut swept = Instant::now();
-        loop {
+        while !self.broken {
             let first = match jobs.recv_timeout(SWEEP_EVERY) {
                 Ok(job) => Some(job),
                 Err(mpsc::RecvTimeoutError::Timeout) => None,
@@ -61,6 +66,7 @@ impl Writer {
             if swept.elapsed() >= SWEEP_EVERY {
                 if let Err(error) = self.sweep() {
                     tracing::error!(%error, "expired items could not be deleted");
+                    self.note(&error);
                 }
                 swept = Instant::now();
             }
@@ -75,15 +81,37 @@ impl Writer {
                 Job::Commit(writes, reply) => group.push((writes, reply)),
                 Job::Watch(prefixes, reply) => {
                     self.commit_group(std::mem::take(&mut group));
-                    answer(reply, self.watch(prefixes));
+                    let watch = self.watch(prefixes);
+                    answer(reply, self.noted(watch));
                 }
                 Job::Sweep(reply) => {
                     self.commit_group(std::mem::take(&mut group));
-                    answer(reply, self.sweep());
+                    let swept = self.sweep();
+                    answer(reply, self.noted(swept));
                 }
             }
         }
         self.commit_group(group);
+    }
+
+    /// An engine that failed once is trusted no more, even where it would go on: whether its last write is on
+    /// the disk is unknown, and only opening it anew tells.
+    fn note(&mut self, error: &StoreError) {
+        match error {
+            StoreError::Engine { .. } => {
+                tracing::error!(%error, "the store closes");
+                self.broken = true;
+            }
+            StoreError::Full { .. } => tracing::error!(%error, "nothing is written"),
+            _ => {}
+        }
+    }
+
+    fn noted<T>(&mut self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &done {
+            self.note(error);
+        }
+        done
     }
 
     fn commit_group(&mut self, group: Vec<(Vec<Write>, Reply<Outcome>)>) {
@@ -91,13 +119,16 @@ impl Writer {
             return;
         }
         let (all, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        match self.commit(&all) {
+        // What came in behind a group that failed is not tried.
+        let done = if self.broken { Err(StoreError::Closed) } else { self.commit(&all) };
+        match done {
             Ok(outcomes) => {
                 for (reply, outcome) in replies.into_iter().zip(outcomes) {
                     answer(reply, Ok(outcome));
                 }
             }
             Err(error) => {
+                self.note(&error);
                 for reply in replies {
                     answer(reply, Err(error.clone()));
                 }
@@ -108,37 +139,26 @@ impl Writer {
     /// One transaction for the whole group. Each commit is judged against what the ones before
     /// it left; watchers hear of them once all are durable.
     fn commit(&mut self, group: &[Vec<Write>]) -> Result<Vec<Outcome>, StoreError> {
+        self.room.check()?;
         let now = self.world.now();
-        let mut transaction = self.database.begin_write().map_err(failed("committed"))?;
-        transaction.set_durability(Durability::Immediate).map_err(failed("committed"))?;
-        transaction.set_quick_repair(true);
         let mut revision = self.revision;
         let mut outcomes = Vec::with_capacity(group.len());
         let mut batches = Vec::new();
-        {
-            let mut items = transaction.open_table(ITEMS).map_err(failed("committed"))?;
-            let mut expiries = transaction.open_table(EXPIRIES).map_err(failed("committed"))?;
-            for writes in group {
-                if let Some(index) = first_unmet(&items, writes, now)? {
-                    outcomes.push(Outcome::Conflict(index));
-                    continue;
-                }
-                if writes.iter().any(|write| write.action != Action::Keep) {
-                    revision += 1;
-                    let changes = apply(&mut items, &mut expiries, writes, revision)?;
-                    batches.push(Batch { revision, changes });
-                }
-                outcomes.push(Outcome::Committed(revision));
+        let mut ahead = Ahead { engine: &*self.engine, changed: BTreeMap::new() };
+        for writes in group {
+            if let Some(index) = ahead.first_unmet(writes, now)? {
+                outcomes.push(Outcome::Conflict(index));
+                continue;
             }
-            if !batches.is_empty() {
-                let mut meta = transaction.open_table(META).map_err(failed("committed"))?;
-                meta.insert(REVISION, revision).map_err(failed("committed"))?;
+            if writes.iter().any(|write| write.action != Action::Keep) {
+                revision += 1;
+                batches.push(Batch { revision, changes: ahead.apply(writes, revision)? });
             }
+            outcomes.push(Outcome::Committed(revision));
         }
-        if batches.is_empty() {
-            transaction.abort().map_err(failed("committed"))?;
-        } else {
-            transaction.commit().map_err(failed("committed"))?;
+        if !batches.is_empty() {
+            let changes: Vec<Changed> = ahead.changed.into_values().collect();
+            self.engine.write(&changes, revision)?;
             self.revision = revision;
             self.syncs.fetch_add(1, Ordering::Relaxed);
             self.publish(&batches);
@@ -164,7 +184,7 @@ impl Writer {
         let now = self.world.now();
         let mut changes = Vec::new();
         for prefix in &prefixes {
-            for (key, item) in scan(&self.database, prefix, now)? {
+            for (key, item) in scan(&*self.engine, prefix, now)? {
                 changes.push(Change { key, revision: item.revision, item: Some(item) });
             }
         }
@@ -181,22 +201,11 @@ impl Writer {
     }
 
     fn sweep_some(&mut self) -> Result<usize, StoreError> {
-        let now = self.world.now();
-        let mut writes = Vec::new();
-        {
-            let read = self.database.begin_read().map_err(failed("read"))?;
-            let expiries = read.open_table(EXPIRIES).map_err(failed("read"))?;
-            let until = now.millis().saturating_add(1);
-            for entry in expiries.range(..(until, [].as_slice())).map_err(failed("read"))?.take(SWEPT_AT_ONCE)
-            {
-                let (at, ()) = entry.map(|(at, value)| (at, value.value())).map_err(failed("read"))?;
-                let key = Key::from_bytes(at.value().1.to_vec());
-                writes.push(Write { key, condition: Condition::Any, action: Action::Delete });
-            }
-        }
-        let found = writes.len();
+        let expired = self.engine.expired(self.world.now(), SWEPT_AT_ONCE)?;
+        let found = expired.len();
+        let delete = |key| Write { key, condition: Condition::Any, action: Action::Delete };
         if found > 0 {
-            self.commit(&[writes])?;
+            self.commit(&[expired.into_iter().map(delete).collect()])?;
         }
         Ok(found)
     }
@@ -207,63 +216,60 @@ fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
     drop(reply.send(result));
 }
 
-fn first_unmet(
-    items: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    writes: &[Write],
-    now: Time,
-) -> Result<Option<usize>, StoreError> {
-    for (index, write) in writes.iter().enumerate() {
-        let holds = match write.condition {
-            Condition::Any => true,
-            Condition::Absent => live(items, &write.key, now)?.is_none(),
-            Condition::Present => live(items, &write.key, now)?.is_some(),
-            Condition::Revision(revision) => {
-                live(items, &write.key, now)?.is_some_and(|item| item.revision == revision)
-            }
-        };
-        if !holds {
-            return Ok(Some(index));
-        }
-    }
-    Ok(None)
+/// What the engine keeps, and what the commits of the group so far will have made of it.
+struct Ahead<'a, E> {
+    engine: &'a E,
+    changed: BTreeMap<Key, Changed>,
 }
 
-fn apply(
-    items: &mut Table<'_, &'static [u8], &'static [u8]>,
-    expiries: &mut Table<'_, (i64, &'static [u8]), ()>,
-    writes: &[Write],
-    revision: Revision,
-) -> Result<Vec<Change>, StoreError> {
-    let mut changes = Vec::new();
-    for write in writes {
-        let key = write.key.as_bytes();
-        let (before, item) = match &write.action {
-            Action::Keep => continue,
-            Action::Put { value, expires } => {
-                let item = Item { value: value.clone(), revision, expires: *expires };
-                let before = items.insert(key, pack(&item).as_slice()).map_err(failed("committed"))?;
-                (before.map(|old| unpack(&write.key, old.value())).transpose()?, Some(item))
-            }
-            Action::Delete => {
-                let before = items.remove(key).map_err(failed("committed"))?;
-                let Some(before) = before.map(|old| unpack(&write.key, old.value())).transpose()? else {
-                    continue;
-                };
-                (Some(before), None)
-            }
-        };
-        if let Some(expired) = before.and_then(|item| item.expires) {
-            expiries.remove((expired.millis(), key)).map_err(failed("committed"))?;
+impl<E: Engine> Ahead<'_, E> {
+    fn kept(&self, key: &Key) -> Result<Option<Item>, StoreError> {
+        match self.changed.get(key) {
+            Some(changed) => Ok(changed.after.clone()),
+            None => self.engine.kept(key),
         }
-        if let Some(expires) = item.as_ref().and_then(|item| item.expires) {
-            expiries.insert((expires.millis(), key), ()).map_err(failed("committed"))?;
-        }
-        changes.push(Change { key: write.key.clone(), item, revision });
     }
-    Ok(changes)
+
+    fn first_unmet(&self, writes: &[Write], now: Time) -> Result<Option<usize>, StoreError> {
+        for (index, write) in writes.iter().enumerate() {
+            let live = match write.condition {
+                Condition::Any => continue,
+                _ => self.kept(&write.key)?.filter(|item| is_live(item, now)),
+            };
+            let holds = match write.condition {
+                Condition::Any => true,
+                Condition::Absent => live.is_none(),
+                Condition::Present => live.is_some(),
+                Condition::Revision(revision) => live.is_some_and(|item| item.revision == revision),
+            };
+            if !holds {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
+    }
+
+    fn apply(&mut self, writes: &[Write], revision: Revision) -> Result<Vec<Change>, StoreError> {
+        let mut changes = Vec::new();
+        for write in writes {
+            let before = self.kept(&write.key)?;
+            let item = match &write.action {
+                Action::Keep => continue,
+                Action::Put { value, expires } => {
+                    Some(Item { value: value.clone(), revision, expires: *expires })
+                }
+                Action::Delete if before.is_none() => continue,
+                Action::Delete => None,
+            };
+            let first = Changed { key: write.key.clone(), before, after: None };
+            self.changed.entry(write.key.clone()).or_insert(first).after.clone_from(&item);
+            changes.push(Change { key: write.key.clone(), item, revision });
+        }
+        Ok(changes)
+    }
 }
 
-/// Commits that share one fsync; more would make the first of them wait for the rest.
+/// Commits that share one sync; more would make the first of them wait for the rest.
 const GROUP_MAX: usize = 1024;
 
 /// Expired items read as absent at once; deleting them only frees their room.
