@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::request::Parts;
-use http::{Request, Response, header};
+use http::{HeaderValue, Request, Response, Version, header};
 
 use super::door::{Host, Room, Target};
 use super::house::House;
@@ -18,15 +18,16 @@ use crate::domain::Reason;
 use crate::domain::route::Route;
 use crate::policy::permit::Area;
 use crate::policy::{Decision, Permit};
-use crate::proxy::Origin;
+use crate::proxy::{self, Origin};
 use crate::web::visit::{prefers_json, request_number};
 use crate::web::{Visit, assets, refusal};
 
 /// Answers one request.
 pub async fn walk(house: &House, peer: &Peer, request: Request<Body>) -> Response<Body> {
-    let host = match peer.door.matching(&request) {
+    let version = request.version();
+    let host = match proxy::one_end(&request).and_then(|()| peer.door.matching(&request)) {
         Ok(host) => host,
-        Err(reason) => return house.misdirected(peer, &reason, &request),
+        Err(reason) => return last(house.misdirected(peer, &reason, &request), &reason, version),
     };
     let (parts, body) = request.into_parts();
     let visit = house.visit(peer, &host, &parts);
@@ -37,9 +38,18 @@ pub async fn walk(house: &House, peer: &Peer, request: Request<Body>) -> Respons
             if matches!(peer.presented.get(), Some(Presented::Ours(_))) {
                 house.note(&reason, &visit).await;
             }
-            refusal::respond(&reason, &visit)
+            last(refusal::respond(&reason, &visit), &reason, version)
         }
     }
+}
+
+/// A request that can be read in two ways may end in two places: nothing behind it is heard on the same
+/// connection (RFC 9112 6.3, 11.2).
+fn last(mut response: Response<Body>, reason: &Reason, version: Version) -> Response<Body> {
+    if matches!(reason, Reason::BadRequest(_)) && version < Version::HTTP_2 {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 impl House {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
@@ -111,7 +111,7 @@ impl Proxy {
             false => None,
         };
         let (parts, body) = request.into_parts();
-        let head = self.head(&permit, route, origin, parts, body.is_end_stream(), tunnel.is_some())?;
+        let head = self.head(&permit, route, origin, parts, &body, tunnel.is_some())?;
         let sending = Sending {
             route,
             origin,
@@ -141,7 +141,7 @@ impl Proxy {
         route: &Route,
         origin: Origin<'_>,
         mut parts: Parts,
-        bodiless: bool,
+        body: &Body,
         tunnel: bool,
     ) -> Result<Parts, Reason> {
         headers::clean_request(&mut parts.headers);
@@ -150,7 +150,10 @@ impl Proxy {
         if tunnel {
             headers::set_upgrade(&mut parts.headers);
         }
-        if bodiless && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
+        if !body.is_end_stream() && body.size_hint().exact().is_none() {
+            // hyper leaves the body of a GET or HEAD out where nothing says that there is one.
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        } else if body.is_end_stream() && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
             parts.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let path = parts.uri.path_and_query().ok_or(Reason::BadRequest("the request names no path"))?;

@@ -12,7 +12,7 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode, Version};
 
 use super::forward::{Origin, put};
-use super::names::{is_ours, speaks_of_identity};
+use super::names::{is_ours, speaks_of_framing, speaks_of_identity};
 use crate::domain::Reason;
 use crate::domain::route::Route;
 
@@ -25,6 +25,26 @@ pub(super) fn check_request(request: &Request<Body>, route: &Route) -> Result<()
     if *request.method() == Method::CONNECT || ["TRACE", "TRACK"].contains(&request.method().as_str()) {
         return Err(Reason::MethodNotAllowed);
     }
+    one_end(request)?;
+    if headers.get_all(HOST).iter().count() > 1 {
+        return Err(Reason::BadRequest("the request names more than one host"));
+    }
+    let path = request.uri().path();
+    if !path.starts_with('/') || path.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'\\') {
+        return Err(Reason::BadRequest("the request's path cannot be forwarded"));
+    }
+    if asks_for_worker(headers) && (!route.service_worker || reaches_own_pages(path)) {
+        return Err(Reason::PolicyDenied { rule: None });
+    }
+    Ok(())
+}
+
+/// Refuses a request whose end two servers could see in two places (RFC 9112 6.3), whoever answers it.
+///
+/// # Errors
+/// [`Reason::BadRequest`]; nothing behind it may be heard on the same connection.
+pub fn one_end(request: &Request<Body>) -> Result<(), Reason> {
+    let headers = request.headers();
     let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
     let plain = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
     if lengths > 1 || !headers.get_all(CONTENT_LENGTH).iter().all(plain) {
@@ -37,15 +57,10 @@ pub(super) fn check_request(request: &Request<Body>, route: &Route) -> Result<()
             return Err(Reason::BadRequest("the request's end can be read in two ways"));
         }
     }
-    if headers.get_all(HOST).iter().count() > 1 {
-        return Err(Reason::BadRequest("the request names more than one host"));
-    }
-    let path = request.uri().path();
-    if !path.starts_with('/') || path.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'\\') {
-        return Err(Reason::BadRequest("the request's path cannot be forwarded"));
-    }
-    if asks_for_worker(headers) && (!route.service_worker || reaches_own_pages(path)) {
-        return Err(Reason::PolicyDenied { rule: None });
+    // In HTTP/1.0 what has a body has a length; others took the end of the connection for its end.
+    let bodied = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if lengths == 0 && bodied && request.version() < Version::HTTP_11 {
+        return Err(Reason::BadRequest("the request does not say how long it is"));
     }
     Ok(())
 }
@@ -84,7 +99,7 @@ pub(super) fn clean_request(headers: &mut HeaderMap) {
     headers.remove(EXPECT);
     headers.remove(CONTENT_LENGTH);
     headers.remove(HOST);
-    drop_where(headers, speaks_of_identity);
+    drop_where(headers, |name| speaks_of_identity(name) || speaks_of_framing(name));
     keep_foreign_cookies(headers);
 }
 

@@ -22,3 +22,4 @@ mod upstream;
 pub(crate) mod tests;
 
 pub use forward::{Origin, Proxy, Settings};
+pub use headers::one_end;

@@ -1,5 +1,5 @@
-//! Names of headers by which a gateway tells a backend who is calling, in every spelling a
-//! backend may take for one. Knows no values.
+//! Names of headers by which a gateway tells a backend who is calling or where a message ends, in
+//! every spelling a backend may take for one. Knows no values.
 
 /// Whether backends of any make may take a header of this name, in this or a kindred
 /// spelling, for a gateway's word on who is calling, from where, or for what.
@@ -16,6 +16,14 @@ pub(super) fn is_ours(name: &str) -> bool {
     let mut buffer = [0; NAME_CHARS_MAX];
     let plain = plain_spelling(name, &mut buffer);
     plain.starts_with("portcullis") || plain.starts_with("x-portcullis")
+}
+
+/// Whether a lax backend may take a header of this name for one that says where the message ends. The
+/// message's own are taken out and put in anew; what is left of the kind is another spelling.
+pub(super) fn speaks_of_framing(name: &str) -> bool {
+    let mut buffer = [0; NAME_CHARS_MAX];
+    let plain = plain_spelling(name, &mut buffer);
+    matches!(plain.strip_prefix("http-").unwrap_or(plain), "content-length" | "transfer-encoding")
 }
 
 /// A name as the laxest backend reads it: lower case, every run of other characters one `-`,
@@ -137,6 +145,22 @@ mod tests {
     fn the_list_is_in_order_and_every_name_fits() {
         assert!(TRUSTED.is_sorted());
         assert!(TRUSTED.iter().chain(&TRUSTED_PREFIXES).all(|name| name.len() < NAME_CHARS_MAX));
+    }
+
+    #[test]
+    fn no_spelling_of_a_length_passes() {
+        for name in [
+            "content_length",
+            "transfer_encoding",
+            "content.length",
+            "http_content_length",
+            "_content-length",
+        ] {
+            assert!(speaks_of_framing(name), "{name}");
+        }
+        for name in ["content-type", "content-encoding", "x-content-length", "te"] {
+            assert!(!speaks_of_framing(name), "{name}");
+        }
     }
 
     #[test]
