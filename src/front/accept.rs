@@ -24,6 +24,7 @@ use super::limits::{Caps, Place, Settings};
 use super::live::Live;
 use super::peer::Peer;
 use super::tls::{self, HandshakeError};
+use super::turns::Turns;
 
 /// Answers requests. One per thread, so that it may hold what is that thread's own, such as
 /// a pool of connections to the backend.
@@ -134,10 +135,14 @@ impl Front {
 
     async fn listen<H: Handler>(&self, listener: StdListener, handler: impl FnOnce() -> H) -> io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
-        let handler = handler();
-        while let Some(accepted) = self.shared.draining.run_until_cancelled(listener.accept()).await {
+        let (handler, turns) = (handler(), Turns::new());
+        let next = async || {
+            turns.calm().await;
+            listener.accept().await
+        };
+        while let Some(accepted) = self.shared.draining.run_until_cancelled(next()).await {
             match accepted {
-                Ok((stream, address)) => self.take_in(stream, address, &handler),
+                Ok((stream, address)) => self.take_in(stream, address, &turns, &handler),
                 Err(error) => {
                     self.shared.meters.accept_failed.up();
                     pause_after(&error).await;
@@ -149,7 +154,7 @@ impl Front {
         Ok(())
     }
 
-    fn take_in<H: Handler>(&self, stream: TcpStream, address: SocketAddr, handler: &H) {
+    fn take_in<H: Handler>(&self, stream: TcpStream, address: SocketAddr, turns: &Turns, handler: &H) {
         let meters = &self.shared.meters;
         let place = match self.caps.admit(address.ip()) {
             Ok(place) => place,
@@ -160,16 +165,25 @@ impl Front {
             }
         };
         meters.accepted.up();
-        let (front, handler) = (self.clone(), handler.clone());
-        tokio::spawn(async move { front.attend(stream, address, place, handler).await });
+        let (front, turns, handler) = (self.clone(), turns.clone(), handler.clone());
+        tokio::spawn(async move { front.attend(stream, address, place, turns, handler).await });
     }
 
-    async fn attend<H: Handler>(self, stream: TcpStream, address: SocketAddr, place: Place, handler: H) {
+    async fn attend<H: Handler>(
+        self,
+        stream: TcpStream,
+        address: SocketAddr,
+        place: Place,
+        turns: Turns,
+        handler: H,
+    ) {
         let meters = &self.shared.meters;
         // Answers are written whole; waiting for more only delays them.
         let _ = stream.set_nodelay(true);
         let doors = self.doors.load_full();
-        let shaken = tokio::time::timeout(self.shared.settings.handshake(), tls::shake(stream, &doors));
+        // What only the handshake needs lies in a box, and is given back before the connection lies idle.
+        let shaken = Box::pin(turns.taken_by(tls::shake(stream, &doors)));
+        let shaken = tokio::time::timeout(self.shared.settings.handshake(), shaken);
         let shaken = match self.shared.draining.run_until_cancelled(shaken).await {
             Some(Ok(Ok(shaken))) => shaken,
             Some(Ok(Err(error))) => {
@@ -201,7 +215,9 @@ impl Front {
             sni: shaken.sni,
         });
         let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
-        connection::serve(shaken.stream, shaken.http2, (place, guard), &cancel, &self.shared, handle).await;
+        // A kilobyte, which each future that it is handed on to would hold once more.
+        let stream = Box::new(shaken.stream);
+        connection::serve(stream, shaken.http2, (place, guard), &cancel, &self.shared, handle).await;
     }
 
     /// Waits for what is under way, then cuts what is left.
@@ -272,3 +288,29 @@ const EMPTIED_LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
 
 /// What was cut ends at once; this only waits for it to be seen.
 const CUT_MAX: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_that_lies_idle_keeps_no_room_for_its_handshake() {
+        let stop = CancellationToken::new();
+        let front = Front::new(Doors::new([]).unwrap(), Live::new(), Settings::default(), &stop);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let place = front.caps.admit(address.ip()).unwrap();
+        let handler = |_: Arc<Peer>, _: Request<Body>| async {
+            let room = [0_u8; 32 * 1024];
+            tokio::task::yield_now().await;
+            Response::new(Body::from(room.to_vec()))
+        };
+        let attending = front.attend(stream, address, place, Turns::new(), handler);
+        let size = size_of_val(&attending);
+        assert!(size <= IDLE_BYTES_MAX, "{size} bytes for each connection, however idle");
+    }
+
+    /// It was 23 KiB before the handshake had a box of its own.
+    const IDLE_BYTES_MAX: usize = 6 * 1024;
+}

@@ -61,7 +61,8 @@ pub(super) async fn serve<I, F, R>(
             let answer = if request.headers().len() > HEADERS_MAX {
                 None
             } else {
-                Some(handle(request.map(|body| Arriving::body(body, &shared.settings))))
+                // In a box: for what is not, hyper keeps room as long as the connection lives.
+                Some(Box::pin(handle(request.map(|body| Arriving::body(body, &shared.settings)))))
             };
             let meters = Arc::clone(&shared.meters);
             async move {
@@ -77,17 +78,17 @@ pub(super) async fn serve<I, F, R>(
         })
     };
     if http2 {
-        let connection = http2_builder().serve_connection(io, service);
+        let connection = Box::pin(http2_builder().serve_connection(io, service));
         drive(connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
     } else {
-        let connection = http1_builder().serve_connection(io, service).with_upgrades();
+        let connection = Box::pin(http1_builder().serve_connection(io, service).with_upgrades());
         drive(connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
     }
 }
 
 /// Lets a connection run, and ends it when it is told to or must be.
 async fn drive<C>(
-    connection: C,
+    mut connection: Pin<Box<C>>,
     finish: impl Fn(Pin<&mut C>),
     activity: &Activity,
     cancel: &CancellationToken,
@@ -95,7 +96,6 @@ async fn drive<C>(
 ) where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut connection = Box::pin(connection);
     let mut armed = Instant::now();
     let mut sleep = Box::pin(tokio::time::sleep_until(armed));
     let mut cut = Box::pin(cancel.cancelled());

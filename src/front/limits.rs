@@ -160,12 +160,12 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// As many connections as the limit of open files leaves room for: each may need a second
-/// descriptor towards the backend, and some stay for the store, the logs and the operator.
+/// As many connections as the limit of open files leaves room for: one that is busy needs a second
+/// descriptor towards the backend, most lie idle, and some stay for the store, the logs and the operator.
 fn connections_by_open_files(wanted: usize) -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    wanted.min((files.saturating_sub(FILES_KEPT) / 2).max(CONNECTIONS_LEAST))
+    wanted.min((files.saturating_sub(FILES_KEPT) / 3 * 2).max(CONNECTIONS_LEAST))
 }
 
 /// About 640 MB at 32 KiB each: more belongs on a second machine.

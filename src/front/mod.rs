@@ -17,6 +17,7 @@ pub mod peer;
 pub mod plain;
 mod stream;
 pub mod tls;
+mod turns;
 pub mod way;
 
 pub use accept::{Front, Handler};
