@@ -3,15 +3,20 @@
 //! Each check lies in `tidy/` with the proof that it can fail.
 #![allow(clippy::expect_used, reason = "a test may stop where it stands")]
 
+#[path = "tidy/attacks.rs"]
+mod attacks;
 #[path = "tidy/floors.rs"]
 mod floors;
 #[path = "tidy/manners.rs"]
 mod manners;
+#[path = "support/skipped.rs"]
+mod skipped;
 #[path = "tidy/source.rs"]
 mod source;
 
 use std::process::Command;
 
+use skipped::skipped;
 use source::{Source, package, read};
 
 #[test]
@@ -41,6 +46,12 @@ fn dependencies_say_why_they_are_here() {
 }
 
 #[test]
+fn each_attack_is_shown_by_a_test_that_exists() {
+    let table = std::fs::read_to_string(package().join("tests/ATTACKS.md")).expect("there is a table");
+    none(&attacks::faults(&table, &read(&["src", "tests"])));
+}
+
+#[test]
 fn no_key_is_committed() {
     let listed = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -48,7 +59,7 @@ fn no_key_is_committed() {
         .output();
     let listed = match listed {
         Ok(listed) if listed.status.success() => listed.stdout,
-        _ => return eprintln!("skipped: no git, so nobody knows which files are committed"),
+        _ => return skipped("no git here, so nobody knows which files are committed"),
     };
     let mut faults = Vec::new();
     let mut looked_at = 0;
@@ -64,18 +75,32 @@ fn no_key_is_committed() {
 
 #[test]
 fn one_cryptography_is_built_at_a_time() {
-    let by_default = tree(&[]);
-    for foreign in ["ring", "openssl", "openssl-sys", "native-tls"] {
-        assert_eq!(versions(&by_default, foreign), 0, "the default build holds {foreign}");
+    let default = [vec![], vec!["--features", "sled"]];
+    for features in default.iter().filter(|features| features.is_empty() || has_feature("sled")) {
+        let by_default = tree(features);
+        must_hold(&by_default, features, "aws-lc-rs", &["ring"]);
+        let with_ring =
+            tree(&[features.as_slice(), &["--no-default-features", "--features", "ring"]].concat());
+        must_hold(&with_ring, features, "ring", &["aws-lc-rs", "aws-lc-sys"]);
     }
-    assert_eq!(versions(&by_default, "aws-lc-rs"), 1);
-    assert_eq!(versions(&by_default, "hyper"), 1, "one hyper, not two");
+}
 
-    let with_ring = tree(&["--no-default-features", "--features", "ring"]);
-    for foreign in ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "native-tls"] {
-        assert_eq!(versions(&with_ring, foreign), 0, "the ring build holds {foreign}");
+/// The one cryptography and the one hyper, nothing of the other cryptography, nothing of OpenSSL, and nothing
+/// that only tests may use.
+fn must_hold(tree: &[String], features: &[&str], cryptography: &str, not: &[&str]) {
+    for one in [cryptography, "hyper", "rustls"] {
+        assert_eq!(versions(tree, one), 1, "{features:?}: one {one}, no more and no less");
     }
-    assert_eq!(versions(&with_ring, "ring"), 1);
+    for foreign in not.iter().chain(&["openssl", "openssl-sys", "native-tls", "p12", "passkey", "proptest"]) {
+        assert_eq!(versions(tree, foreign), 0, "{features:?}: the build with {cryptography} holds {foreign}");
+    }
+}
+
+fn has_feature(name: &str) -> bool {
+    let manifest = std::fs::read_to_string(package().join("Cargo.toml")).expect("there is a manifest");
+    let features = manifest.split("[features]").nth(1).unwrap_or_default();
+    let features = features.split("\n[").next().unwrap_or_default();
+    features.lines().any(|line| line.split('=').next().is_some_and(|key| key.trim() == name))
 }
 
 fn held(sources: &[Source], check: impl Fn(&Source) -> Vec<String>) {

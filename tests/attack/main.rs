@@ -14,8 +14,38 @@
 mod support;
 
 mod canaries;
+mod certificates;
+mod chains;
+mod codes;
+mod dates;
+mod desk;
+mod downgrade;
+mod expiry;
+mod forms;
+mod frames;
+mod framing;
+mod framing_http2;
+mod guesses;
+mod headers;
+mod hello;
+mod inside;
+mod limits;
+mod links;
+mod names;
+mod openssl;
+mod paths;
+mod phone;
+mod recorder;
+mod redirects;
+mod resumption;
+mod revoked;
 mod routes;
+mod sessions;
+mod squares;
 mod two;
+mod uniform;
+mod upgrade;
+mod variants;
 
 use support::desk::{anna, first_visit, sam};
 use support::gate::Gate;

@@ -22,6 +22,7 @@ use crate::support::program::Program;
 /// M-02. A route that is in no table is not answered (`web::routes`), and a route that is in a table
 /// and not in the golden file fails here.
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods, reason = "it asks whether the golden file is to be written anew")]
 async fn everybody_may_what_the_golden_table_says_and_nothing_more() {
     let gate = Gate::with(|plan: &mut Plan| plan.console = shipped::DEMO_CONSOLE).await;
     let support = sam(&gate).await;
@@ -240,5 +241,7 @@ fn program_identity(staff: &Browser, like: &crate::support::gate::Handed) -> cra
 const HEAD: &str = "# Who may what, route by route
 
 Written by `tests/attack/routes.rs` from what the running program answers; never by hand. **yes** lets through; **form**
-lets through and takes nothing without the page's own token; any other word is a refusal and its reason.
+lets through and takes nothing without the page's own token; *sent to* leads a browser on, here with a new session; any other
+word is a refusal and its reason. The desk has the demo's rules, which ask for no phone (`policies/demo-console.toml`); who may
+what by role is the same in `policies/console.toml` (`TABLE.md`).
 ";

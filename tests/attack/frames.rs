@@ -1,0 +1,179 @@
+//! HTTP/2 by hand: frames and header blocks as a test wants them, right or wrong (RFC 9113, RFC 7541 without
+//! Huffman and without a table). Reads of answers what the tests need, and no header but the status.
+
+use std::time::Duration;
+
+use crate::inside::Inside;
+use crate::support::raw::{Line, Raw};
+
+/// A field of a header block.
+pub(crate) type Field = (Vec<u8>, Vec<u8>);
+
+/// One connection.
+pub(crate) struct H2 {
+    line: Line,
+}
+
+/// What came back on one stream, or on the whole connection.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Of the first answer.
+    pub(crate) status: Option<u16>,
+    pub(crate) data: Vec<u8>,
+    /// Whether the answer's end came.
+    pub(crate) whole: bool,
+    /// Error of a reset of the stream.
+    pub(crate) reset: Option<u32>,
+    /// Error of a farewell.
+    pub(crate) goaway: Option<u32>,
+    /// Whether the connection ended.
+    pub(crate) closed: bool,
+}
+
+impl Heard {
+    /// Whether somebody said so in a way that HTTP/2 has for it.
+    pub(crate) fn refused(&self) -> bool {
+        self.reset.is_some() || self.goaway.is_some() || self.closed || self.status == Some(400)
+    }
+}
+
+impl H2 {
+    /// Says hello as a client of HTTP/2.
+    pub(crate) async fn open(raw: &Raw) -> Self {
+        let mut line = raw.open().await.unwrap();
+        let settings = frame(SETTINGS, 0, 0, &[]);
+        line.send(&[PREFACE, &settings].concat()).await;
+        Self { line }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.line.send(bytes).await;
+    }
+
+    /// Reads until this stream has its answer, is reset, or the connection is over.
+    pub(crate) async fn listen(&mut self, stream: u32, silence: Duration) -> Heard {
+        let mut heard = Heard::default();
+        loop {
+            while let Some((kind, flags, of, payload)) = self.take_frame() {
+                match kind {
+                    SETTINGS if flags & ACK == 0 => self.line.send(&frame(SETTINGS, ACK, 0, &[])).await,
+                    PING if flags & ACK == 0 => self.line.send(&frame(PING, ACK, 0, &payload)).await,
+                    GOAWAY => heard.goaway = payload.get(4..8).map(number),
+                    HEADERS if of == stream => heard.status = heard.status.or(status(&payload)),
+                    DATA if of == stream => heard.data.extend_from_slice(&payload),
+                    RST_STREAM if of == stream => heard.reset = payload.get(..4).map(number),
+                    _ => {}
+                }
+                heard.whole |= of == stream && matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0;
+            }
+            if heard.whole || heard.reset.is_some() || heard.goaway.is_some() {
+                return heard;
+            }
+            match tokio::time::timeout(silence, self.line.more()).await {
+                Ok(true) => {}
+                Ok(false) => return Heard { closed: true, ..heard },
+                Err(_) => return heard,
+            }
+        }
+    }
+
+    fn take_frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
+        let unread = &mut self.line.unread;
+        let head = unread.get(..9)?;
+        let length = number(&[0, head[0], head[1], head[2]]) as usize;
+        let (kind, flags, stream) = (head[3], head[4], number(&head[5..9]));
+        let payload = unread.get(9..9 + length)?.to_vec();
+        unread.drain(..9 + length);
+        Some((kind, flags, stream, payload))
+    }
+}
+
+/// A frame of any shape.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A whole header block in one frame.
+pub(crate) fn headers(stream: u32, fields: &[Field], end: bool) -> Vec<u8> {
+    frame(HEADERS, END_HEADERS | if end { END_STREAM } else { 0 }, stream, &block(fields))
+}
+
+pub(crate) fn data(stream: u32, bytes: &[u8], end: bool) -> Vec<u8> {
+    frame(DATA, if end { END_STREAM } else { 0 }, stream, bytes)
+}
+
+/// Fields as literals without indexing, not compressed (RFC 7541 6.2.2).
+pub(crate) fn block(fields: &[Field]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            length(text.len(), &mut block);
+            block.extend_from_slice(text);
+        }
+    }
+    block
+}
+
+/// An integer with a prefix of seven bits (RFC 7541 5.1).
+fn length(n: usize, block: &mut Vec<u8>) {
+    if n < 127 {
+        return block.push(n as u8);
+    }
+    block.push(127);
+    let mut rest = n - 127;
+    while rest >= 128 {
+        block.push((rest % 128 + 128) as u8);
+        rest /= 128;
+    }
+    block.push(rest as u8);
+}
+
+pub(crate) fn field(name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Field {
+    (name.as_ref().to_vec(), value.as_ref().to_vec())
+}
+
+impl Inside {
+    /// The head of a request, pseudo-headers first, with the client's cookie.
+    pub(crate) fn fields(&self, method: &str, path: &str) -> Vec<Field> {
+        vec![
+            field(":method", method),
+            field(":scheme", "https"),
+            field(":authority", &self.host),
+            field(":path", path),
+            field("cookie", &self.cookie),
+        ]
+    }
+}
+
+/// The status, where it is said by the static table (RFC 7541 A).
+fn status(block: &[u8]) -> Option<u16> {
+    // A table's new size may come first.
+    let first = block.iter().find(|byte| **byte & 0xe0 != 0x20)?;
+    match first {
+        0x88 => Some(200),
+        0x89 => Some(204),
+        0x8c => Some(400),
+        0x8d => Some(404),
+        0x8e => Some(500),
+        _ => Some(0),
+    }
+}
+
+fn number(bytes: &[u8]) -> u32 {
+    u32::from_be_bytes(bytes.try_into().unwrap())
+}
+
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const CONTINUATION: u8 = 9;
+pub(crate) const ACK: u8 = 1;
+pub(crate) const END_STREAM: u8 = 1;
+pub(crate) const END_HEADERS: u8 = 4;
+pub(crate) const PADDED: u8 = 8;
