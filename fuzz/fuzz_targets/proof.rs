@@ -1,0 +1,4 @@
+//! Fuzzes `properties/proof.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| portcullis_fuzz::run("proof", data));
