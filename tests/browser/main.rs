@@ -71,6 +71,7 @@ async fn a_client_comes_in_through_three_locks() {
 
     // "Not me": everything stops, everywhere.
     tablet.click("form[action='/.portcullis/sign-out'] button").await;
+    tablet.sees("You are signed out").await;
     tablet.open(&demo.url("bank", "/")).await;
     tablet.type_into("#password", walk::PASSWORD).await;
     tablet.press("Continue").await;
