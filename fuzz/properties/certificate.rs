@@ -28,10 +28,10 @@ pub(crate) fn holds(data: &[u8]) -> Heard {
     assert_eq!(format!("{with_more:?}"), format!("{presented:?}"));
     let bank = TenantId::parse("bank").expect("an id");
     let standing = HOUSE.judge.stand(&presented, &bank, Time(1_795_292_244_000));
-    assert!(matches!(standing, CertificateEvidence::Rejected(_)), "{standing:?}");
+    assert!(matches!(standing, CertificateEvidence::Rejected { .. }), "{standing:?}");
     match &presented {
         Presented::Nothing => panic!("something was shown"),
-        Presented::Worthless(reason) => {
+        Presented::Worthless { reason, .. } => {
             assert!(matches!(reason, Reason::ForeignIssuer | Reason::WrongPurpose), "{reason:?}");
             if *reason == Reason::WrongPurpose {
                 assert!(HOUSE.signed_it(&der), "only who holds what we signed is told more");
@@ -42,7 +42,10 @@ pub(crate) fn holds(data: &[u8]) -> Heard {
             assert!(HOUSE.signed_it(&der));
             assert_eq!(presented.fingerprint(), Some(&sha256(&der)));
             must_be_a_clients(&der);
-            assert!(matches!(standing, CertificateEvidence::Rejected(Reason::UnknownDevice)), "{standing:?}");
+            assert!(
+                matches!(standing, CertificateEvidence::Rejected { reason: Reason::UnknownDevice, .. }),
+                "{standing:?}"
+            );
             Heard::Accepted
         }
     }

@@ -23,7 +23,12 @@ pub enum Presented {
     /// No certificate.
     Nothing,
     /// A certificate that cannot count at any door, whatever the time.
-    Worthless(Reason),
+    Worthless {
+        /// Why.
+        reason: Reason,
+        /// SHA-256 over it.
+        fingerprint: Fingerprint,
+    },
     /// Signed by one of our issuing CAs as a client certificate with an identity.
     Ours(Arc<Leaf>),
 }
@@ -49,7 +54,7 @@ impl Presented {
     pub fn fingerprint(&self) -> Option<&Fingerprint> {
         match self {
             Self::Ours(leaf) => Some(&leaf.fingerprint),
-            Self::Nothing | Self::Worthless(_) => None,
+            Self::Nothing | Self::Worthless { .. } => None,
         }
     }
 }
@@ -70,7 +75,7 @@ impl Judge {
             None => Presented::Nothing,
             Some(leaf) => match read_leaf(leaf.as_ref(), &self.view.issuers()) {
                 Ok(leaf) => Presented::Ours(Arc::new(leaf)),
-                Err(reason) => Presented::Worthless(reason),
+                Err(reason) => Presented::Worthless { reason, fingerprint: crypto::sha256(leaf.as_ref()) },
             },
         }
     }
@@ -80,10 +85,12 @@ impl Judge {
     pub fn stand(&self, presented: &Presented, tenant: &TenantId, now: Time) -> CertificateEvidence {
         match presented {
             Presented::Nothing => CertificateEvidence::Absent,
-            Presented::Worthless(reason) => CertificateEvidence::Rejected(reason.clone()),
+            Presented::Worthless { reason, fingerprint } => {
+                CertificateEvidence::Rejected { reason: reason.clone(), fingerprint: *fingerprint }
+            }
             Presented::Ours(leaf) => match self.look_up(leaf, tenant, now) {
                 Ok(proved) => CertificateEvidence::Proved(proved),
-                Err(reason) => CertificateEvidence::Rejected(reason),
+                Err(reason) => CertificateEvidence::Rejected { reason, fingerprint: leaf.fingerprint },
             },
         }
     }

@@ -24,7 +24,12 @@ pub enum CertificateEvidence {
     /// The client showed none, or the door does not ask.
     Absent,
     /// It proved a key whose certificate does not count here, and why.
-    Rejected(Reason),
+    Rejected {
+        /// Why.
+        reason: Reason,
+        /// Of which certificate.
+        fingerprint: Fingerprint,
+    },
     /// A certificate of ours, in force, of a device and person we know, at the right door.
     Proved(ProvedCertificate),
 }
@@ -66,7 +71,7 @@ impl Evidence {
     pub const fn proved(&self) -> Option<&ProvedCertificate> {
         match &self.certificate {
             CertificateEvidence::Proved(proved) => Some(proved),
-            CertificateEvidence::Absent | CertificateEvidence::Rejected(_) => None,
+            CertificateEvidence::Absent | CertificateEvidence::Rejected { .. } => None,
         }
     }
 

@@ -73,11 +73,17 @@ impl Sessions {
             }
             // Never the certificate that the session was made with.
             CertificateEvidence::Absent
-            | CertificateEvidence::Rejected(
-                Reason::ForeignIssuer | Reason::WrongPurpose | Reason::WrongTenant,
-            ) => false,
-            // A certificate that ended or was switched off since: its own page says so.
-            CertificateEvidence::Rejected(_) => return Ok(None),
+            | CertificateEvidence::Rejected {
+                reason: Reason::ForeignIssuer | Reason::WrongPurpose | Reason::WrongTenant,
+                ..
+            } => false,
+            // Its own certificate, which ended or was switched off since: its page says so. Another's is a thief's.
+            CertificateEvidence::Rejected { fingerprint, .. } => {
+                if bool::from(fingerprint.ct_eq(&session.fingerprint)) {
+                    return Ok(None);
+                }
+                false
+            }
         };
         if bound {
             return Ok(Some(ProvedSession::new(session)));

@@ -81,7 +81,7 @@ impl Policy {
             Area::Open => Decision::Permit(Permit::open(evidence, ask.cancel)),
             Area::SignIn => match evidence.certificate() {
                 CertificateEvidence::Proved(_) => Decision::Permit(Permit::sign_in(evidence, ask.cancel)),
-                CertificateEvidence::Absent | CertificateEvidence::Rejected(_) => {
+                CertificateEvidence::Absent | CertificateEvidence::Rejected { .. } => {
                     without_certificate(evidence)
                 }
             },
@@ -133,7 +133,7 @@ fn facts<'a>(ask: &Ask<'a>, evidence: &'a Evidence, now: Time) -> Facts<'a> {
 
 fn without_certificate(evidence: &Evidence) -> Decision {
     Decision::Refuse(match evidence.certificate() {
-        CertificateEvidence::Rejected(reason) => reason.clone(),
+        CertificateEvidence::Rejected { reason, .. } => reason.clone(),
         CertificateEvidence::Absent | CertificateEvidence::Proved(_) => Reason::NoCertificate,
     })
 }
@@ -290,7 +290,8 @@ mod tests {
         for area in [Area::Guarded, Area::SignIn] {
             let none = evidence(CertificateEvidence::Absent, Some(session(Some(NOW), Some(NOW))));
             assert_eq!(refused(decide(&policy, area, "/x", &none)), Reason::NoCertificate);
-            let revoked = CertificateEvidence::Rejected(Reason::CertificateRevoked { on: NOW });
+            let reason = Reason::CertificateRevoked { on: NOW };
+            let revoked = CertificateEvidence::Rejected { reason, fingerprint: [5; 32] };
             let revoked = evidence(revoked, Some(session(Some(NOW), Some(NOW))));
             assert_eq!(
                 refused(decide(&policy, area, "/x", &revoked)),
