@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use portcullis::domain::certificate::{self, CertificateState, RevocationReason};
+
 use crate::support::PASSWORD;
 use crate::support::browser::{Browser, COOKIE, navigation, program as as_program};
 use crate::support::ca::OldCa;
@@ -78,10 +80,22 @@ async fn a_stolen_cookie_ends_the_session_wherever_it_is_shown() {
     // By a CA that calls itself ours.
     let identity = OldCa::like(&gate.issuers[0]).leaf(&laptop, |_| {}).0;
     let foreign = Handed { identity, ..laptop.clone() };
+    // Berta's second certificate is expired, her third revoked: refused, and not the session's own either.
+    let (identity, record) = gate.old_ca.leaf(&berta, |params| {
+        params.not_after = rcgen::date_time_ymd(2025, 1, 1);
+    });
+    gate.put(&record).await;
+    let expired = Handed { identity, ..berta.clone() };
+    let (identity, record) = gate.old_ca.leaf(&berta, |_| {});
+    let state = CertificateState::Revoked { reason: RevocationReason::KeyCompromise, at: gate.world.now() };
+    gate.put(&certificate::Certificate { state, ..record }).await;
+    let revoked = Handed { identity, ..berta.clone() };
     let (client, phone) = first_visit(&gate, &agent, &laptop).await;
     let program = Program::instead_of(gate).await;
 
-    let thieves: [(&str, &str, Option<&Handed>); 9] = [
+    let thieves: [(&str, &str, Option<&Handed>); 11] = [
+        ("another person's expired certificate", "bank", Some(&expired)),
+        ("another person's revoked certificate", "bank", Some(&revoked)),
         ("another person's certificate", "bank", Some(&berta)),
         ("another device of the same person", "bank", Some(&tablet)),
         ("no certificate", "bank", None),
