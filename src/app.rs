@@ -26,6 +26,7 @@ use crate::crypto::Pepper;
 use crate::domain::certificate::Issuer;
 use crate::domain::{Secret, TenantId};
 use crate::enrolment::first_visit::FirstVisits;
+use crate::enrolment::issuance::Issuance;
 use crate::front::accept::{self, Front, Running};
 use crate::front::door::{DoorError, Doors};
 use crate::front::house::{Counting, House};
@@ -209,7 +210,7 @@ pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> 
     Arc::new(Acts {
         ledger: Arc::clone(&core.ledger),
         view: Arc::clone(&core.view),
-        authority,
+        issuance: Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone())),
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         world: core.world.clone(),

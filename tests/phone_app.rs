@@ -85,7 +85,13 @@ fn the_app_reads_digits_and_says_the_time() {
 
 /// Questions with all that a name can hold.
 fn approvals() -> Vec<Approval> {
-    let purposes = [Purpose::SignIn, Purpose::NewDevice, Purpose::ResumeFirstVisit];
+    let purposes = [
+        Purpose::SignIn,
+        Purpose::NewDevice,
+        Purpose::ResumeFirstVisit,
+        Purpose::RenewCertificate,
+        Purpose::RenewExpired,
+    ];
     let names = ["Anna Muster", "Zoë \"Ö\" O'Neil\\n: x", "\u{202e}安娜 \u{1f469}\u{200d}\u{1f4bb}", ""];
     purposes
         .into_iter()

@@ -69,6 +69,7 @@ fn tenant() -> Arc<Tenant> {
         brand: Brand::default(),
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
+        certificates: Default::default(),
         created: Time(0),
     })
 }

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::console::command::Acts;
 use crate::crypto::Signer;
-use crate::domain::tenant::{Brand, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use crate::domain::{TenantId, Time};
 use crate::enrolment::pairing::Pairings;
 use crate::front::house::House;
@@ -101,6 +101,7 @@ fn nobody(core: &Core) -> Tenant {
         brand: Brand::default(),
         profile: SessionProfile::default(),
         identified_on_incoming_call: false,
+        certificates: CertificateTerms::default(),
         created: Time(0),
     }
 }

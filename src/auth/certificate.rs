@@ -115,7 +115,7 @@ impl Judge {
         if record.tenant != *tenant {
             return Err(Reason::WrongTenant);
         }
-        if record.state == CertificateState::Superseded {
+        if !record.state.counts(now) {
             return Err(Reason::CertificateSuperseded);
         }
         let device = self.view.device(tenant, &record.person, &record.device).ok_or(Reason::UnknownDevice)?;

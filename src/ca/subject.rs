@@ -132,7 +132,7 @@ pub(super) mod tests {
     use super::*;
     use crate::domain::device::DeviceState;
     use crate::domain::person::Standing;
-    use crate::domain::tenant::{Brand, SessionProfile};
+    use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile};
 
     pub(in crate::ca) fn records(person: &str, device: &str, tenant: &str) -> (Tenant, Person, Device) {
         let id = TenantId::parse("bank").unwrap();
@@ -145,6 +145,7 @@ pub(super) mod tests {
             brand: Brand::default(),
             profile: SessionProfile::Strict,
             identified_on_incoming_call: false,
+            certificates: CertificateTerms::default(),
             created: Time(0),
         };
         let person = Person {

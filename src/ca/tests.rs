@@ -47,6 +47,8 @@ impl House {
                 profile: profile.to_owned(),
             },
             evidence: "local:0".to_owned(),
+            by: "local:1000".to_owned(),
+            secret: None,
             expires: self.world.now().plus(Duration::from_secs(900)),
         };
         Stored { record, revision: 7 }

@@ -167,7 +167,7 @@ impl Console {
         let tone = match one.state {
             CertificateState::Active if now <= one.not_after => Tone::Good,
             CertificateState::Revoked { .. } => Tone::Bad,
-            CertificateState::Active | CertificateState::Superseded => Tone::Plain,
+            CertificateState::Active | CertificateState::Superseded { .. } => Tone::Plain,
         };
         let expired = one.state == CertificateState::Active && now > one.not_after;
         CertificateRow {

@@ -49,6 +49,10 @@ pub enum Purpose {
     NewDevice,
     /// Go on with a first visit that broke off after the phone was paired.
     ResumeFirstVisit,
+    /// Make another certificate for a device, in the settings.
+    RenewCertificate,
+    /// Make a new certificate for a device whose certificate has ended.
+    RenewExpired,
 }
 
 impl Purpose {
@@ -59,6 +63,8 @@ impl Purpose {
             Self::SignIn => "sign-in",
             Self::NewDevice => "new-device",
             Self::ResumeFirstVisit => "resume-first-visit",
+            Self::RenewCertificate => "renew-certificate",
+            Self::RenewExpired => "renew-expired",
         }
     }
 }

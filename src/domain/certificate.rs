@@ -71,7 +71,11 @@ pub enum CertificateState {
     /// It does.
     Active,
     /// A newer one took its place.
-    Superseded,
+    Superseded {
+        /// From when on it counts no more; in a tenant with a grace period that is later than the moment
+        /// the newer one first signed in.
+        at: Time,
+    },
     /// It was switched off.
     Revoked {
         /// Why, in the words of RFC 5280 5.3.1.
@@ -82,15 +86,35 @@ pub enum CertificateState {
 }
 
 impl CertificateState {
+    /// Whether it opens anything at `now`, its dates left aside.
+    #[must_use]
+    pub fn counts(&self, now: Time) -> bool {
+        match self {
+            Self::Active => true,
+            Self::Superseded { at } => now < *at,
+            Self::Revoked { .. } => false,
+        }
+    }
+
     /// As lists show it.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Active => "active",
-            Self::Superseded => "superseded",
+            Self::Superseded { .. } => "superseded",
             Self::Revoked { .. } => "revoked",
         }
     }
+}
+
+/// When a certificate last signed in with all that was asked of it: apart from the certificate, which only
+/// changes when its standing does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastUse {
+    /// Which certificate.
+    pub serial: Serial,
+    /// When.
+    pub at: Time,
 }
 
 /// Reason codes of RFC 5280 5.3.1 that we use.

@@ -13,8 +13,33 @@ pub struct Grant {
     pub allows: Allows,
     /// On what evidence: the operator's action, or the phone's signature.
     pub evidence: String,
+    /// Who had it made (an actor as in the audit trail).
+    pub by: String,
+    /// What must be shown to use it; `None` where it is used in the same breath as it is made.
+    pub secret: Option<GrantSecret>,
     /// After this it is void.
     pub expires: Time,
+}
+
+/// What opens a grant that waits to be used, and how often the wrong thing was shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantSecret {
+    /// By which way it is used: a grant for one opens no other.
+    pub way: GrantWay,
+    /// HMAC of the secret: the import password of a delivery, the one-time password of an EST client.
+    pub mac: [u8; 32],
+    /// Wrong secrets so far; the fifth ends the grant.
+    pub wrong: u8,
+}
+
+/// By which way a waiting grant is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GrantWay {
+    /// A one-time link on the public door, where the import password is typed.
+    Link,
+    /// `simpleenroll` of EST (RFC 7030 4.2), with the secret as the password.
+    Est,
 }
 
 /// What a grant allows.

@@ -24,8 +24,49 @@ pub struct Tenant {
     /// Whether the agent may identify the caller on the incoming call, instead of ringing
     /// the recorded number back.
     pub identified_on_incoming_call: bool,
+    /// How its certificates are delivered, renewed and retired.
+    #[serde(default)]
+    pub certificates: CertificateTerms,
     /// When the record was made.
     pub created: Time,
+}
+
+/// How the certificates of a tenant are delivered, renewed and retired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CertificateTerms {
+    /// How long an old certificate still counts after the newer one first signed in, in seconds.
+    pub supersede_grace_secs: u64,
+    /// For how many days after its end an unrevoked certificate still opens renewal, and nothing else.
+    pub expired_grace_days: u32,
+    /// Whether the desk releases a renewal that comes without a certificate. Where the rules ask for three
+    /// factors it does, whatever stands here.
+    pub expired_needs_release: bool,
+    /// How long a one-time link for a .p12 may be used, in seconds.
+    pub delivery_secs: u64,
+    /// Whether programs may enrol and renew by EST (RFC 7030).
+    pub est: bool,
+}
+
+impl CertificateTerms {
+    /// The longest that a delivery link may live.
+    pub const DELIVERY_SECS_MAX: u64 = 24 * 3600;
+    /// The longest that an old certificate may go on beside a newer one.
+    pub const SUPERSEDE_GRACE_SECS_MAX: u64 = 30 * 24 * 3600;
+    /// The longest that an ended certificate may open renewal.
+    pub const EXPIRED_GRACE_DAYS_MAX: u32 = 90;
+}
+
+impl Default for CertificateTerms {
+    fn default() -> Self {
+        Self {
+            supersede_grace_secs: 0,
+            expired_grace_days: 30,
+            expired_needs_release: true,
+            delivery_secs: 15 * 60,
+            est: false,
+        }
+    }
 }
 
 /// What a tenant's pages look like.

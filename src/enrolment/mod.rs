@@ -1,4 +1,6 @@
-//! How a device comes in for the first time: code, word, release, pairing. Knows no pages.
+//! How a device comes in: the first visit with code, word, release and pairing; certificates on a grant.
+//! Knows no pages.
 
 pub mod first_visit;
+pub mod issuance;
 pub mod pairing;

@@ -7,7 +7,7 @@ use crate::audit::Ledger;
 use crate::auth::certificate::Judge;
 use crate::auth::session::Sessions;
 use crate::console::Console;
-use crate::domain::certificate::{CertificateState, Fingerprint};
+use crate::domain::certificate::Fingerprint;
 use crate::domain::device::DeviceState;
 use crate::domain::session::TokenHash;
 use crate::domain::tenant::Tenant;
@@ -73,7 +73,7 @@ impl Standing for Counting {
             .view
             .device(&record.tenant, &record.person, &record.device)
             .is_none_or(|device| device.state == DeviceState::Retired);
-        record.state == CertificateState::Active && now <= record.not_after && !shut_out && !retired
+        record.state.counts(now) && now <= record.not_after && !shut_out && !retired
     }
 
     fn session_lives(&self, token: &TokenHash) -> bool {

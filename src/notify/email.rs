@@ -143,6 +143,11 @@ fn subject(notice: &Notice) -> String {
         About::PhonePaired { .. } => "A phone was paired",
         About::PasswordSet => "Your password was set",
         About::NotMe { .. } => "We stopped a sign-in",
+        About::CertificateRenewed { .. } => "A new certificate was made",
+        About::CertificateRevoked { .. } => "A certificate was switched off",
+        About::ExpiredAsked { .. } => "A new certificate is asked for",
+        About::CertificateEnds { days: 0, .. } => "Your certificate has ended",
+        About::CertificateEnds { .. } => "Your certificate ends soon",
         About::BreakGlass { .. } => "Break-glass was used",
     };
     format!("{}: {what}", notice.site)
@@ -158,6 +163,28 @@ fn body(notice: &Notice) -> String {
         About::NotMe { device, address } => format!(
             "Somebody answered \"not me\" to a sign-in on your device \"{device}\" from {address}. Nobody is \
              signed in now, and our support has been told."
+        ),
+        About::CertificateRenewed { device, until } => format!(
+            "A new certificate was made for your device \"{device}\", good until {}. The old one goes on until you \
+             have signed in with the new one.",
+            until.day()
+        ),
+        About::CertificateRevoked { device } => {
+            format!(
+                "The certificate of your device \"{device}\" was switched off. Nobody can come in with it any more."
+            )
+        }
+        About::ExpiredAsked { device, address } => format!(
+            "Somebody at {address} asks for a new certificate for your device \"{device}\", whose certificate has \
+             ended. Our support lets nobody in before they have spoken with you."
+        ),
+        About::CertificateEnds { device, until, days: 0 } => {
+            format!("The certificate of your device \"{device}\" ended on {}.", until.day())
+        }
+        About::CertificateEnds { device, until, days } => format!(
+            "The certificate of your device \"{device}\" ends on {}, in {days} day{}.",
+            until.day(),
+            if *days == 1 { "" } else { "s" }
         ),
         About::BreakGlass { reason } => {
             format!(

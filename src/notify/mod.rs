@@ -62,6 +62,34 @@ pub enum About {
         /// Where it came from.
         address: String,
     },
+    /// Another certificate was made for a device.
+    CertificateRenewed {
+        /// "laptop".
+        device: String,
+        /// Last day.
+        until: Time,
+    },
+    /// A device's certificate was switched off.
+    CertificateRevoked {
+        /// "laptop".
+        device: String,
+    },
+    /// Somebody whose certificate ended asks for a new one.
+    ExpiredAsked {
+        /// "laptop".
+        device: String,
+        /// Where it came from.
+        address: String,
+    },
+    /// A certificate ends soon, or has ended.
+    CertificateEnds {
+        /// "laptop".
+        device: String,
+        /// Last day.
+        until: Time,
+        /// Days left; 0 once it has ended.
+        days: u32,
+    },
     /// The machine's owner let a member of staff in past the usual rule.
     BreakGlass {
         /// As the one who did it wrote it.

@@ -2,13 +2,14 @@
 //! step on. Knows no page.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::audit::{Entry, Event, Ledger, Outcome, RecordError};
 use crate::auth::evidence::{ProvedCertificate, ProvedSession};
 use crate::auth::password::{NotSet, Password, Passwords, Unfit};
 use crate::auth::session::{Begun, Proof, Sessions};
 use crate::auth::throttle::{Subject, Throttles};
-use crate::domain::certificate::{Certificate, CertificateState};
+use crate::domain::certificate::{Certificate, CertificateState, LastUse};
 use crate::domain::device::{Device, DeviceState};
 use crate::domain::person::{Person, Standing};
 use crate::domain::session::Session;
@@ -121,10 +122,13 @@ impl Steps {
             self.sessions.step(who.session.token(), proofs, who.tenant).await.map_err(refused)?;
         writes.extend(step);
         if begun.session.password.is_some() && begun.session.phone.is_some() {
+            let now = self.world.now();
+            let grace = Duration::from_secs(who.tenant.certificates.supersede_grace_secs);
+            writes.push(table::put(&LastUse { serial: begun.session.serial.clone(), at: now }));
             writes.extend(self.activate(&begun.session).await?);
             for old in self.older_certificates(&begun.session).await? {
                 entry = entry.detail(format!("superseded {}", old.record.serial), old.record.not_after.day());
-                let state = CertificateState::Superseded;
+                let state = CertificateState::Superseded { at: now.plus(grace) };
                 writes.push(table::replace(&old, &Certificate { state, ..old.record.clone() }));
             }
         }

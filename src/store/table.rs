@@ -6,7 +6,7 @@
 mod typed;
 
 use crate::domain::approval::{Approval, Asked};
-use crate::domain::certificate::{Certificate, Issuer};
+use crate::domain::certificate::{Certificate, Issuer, LastUse};
 use crate::domain::device::Device;
 use crate::domain::enrolment::Enrolment;
 use crate::domain::grant::Grant;
@@ -16,7 +16,7 @@ use crate::domain::route::{Route, Rules};
 use crate::domain::session::Session;
 use crate::domain::tenant::Tenant;
 use crate::domain::throttle::Throttle;
-use crate::domain::{ApprovalId, DeviceId, PairingId, PersonId, PhoneId, TenantId, Time};
+use crate::domain::{ApprovalId, DeviceId, GrantId, PairingId, PersonId, PhoneId, TenantId, Time};
 
 pub use typed::*;
 
@@ -129,6 +129,18 @@ pub fn device(tenant: &TenantId, person: &PersonId, id: &DeviceId) -> Key {
 #[must_use]
 pub fn certificate(serial: &str) -> Key {
     Key::of(Certificate::TABLE, &[serial.as_bytes()])
+}
+
+/// Where it is kept when a certificate was last used.
+#[must_use]
+pub fn last_use(serial: &str) -> Key {
+    Key::of(LastUse::TABLE, &[serial.as_bytes()])
+}
+
+/// Where a grant lives.
+#[must_use]
+pub fn grant(id: &GrantId) -> Key {
+    Key::of(Grant::TABLE, &[id.as_str().as_bytes()])
 }
 
 /// Where a person's phones live.
@@ -252,6 +264,13 @@ impl Record for Certificate {
     }
 }
 
+impl Record for LastUse {
+    const TABLE: u8 = b'l';
+    fn key(&self) -> Key {
+        last_use(&self.serial)
+    }
+}
+
 impl Record for Phone {
     const TABLE: u8 = b'f';
     fn key(&self) -> Key {
@@ -290,7 +309,7 @@ impl Record for Enrolment {
 impl Record for Grant {
     const TABLE: u8 = b'g';
     fn key(&self) -> Key {
-        Key::of(Self::TABLE, &[self.id.as_str().as_bytes()])
+        grant(&self.id)
     }
     fn expires(&self) -> Option<Time> {
         Some(self.expires)

@@ -160,7 +160,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 pub(crate) mod tests {
     use super::*;
     use crate::domain::TenantId;
-    use crate::domain::tenant::{Brand, SessionProfile};
+    use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile};
 
     /// A tenant to show pages of.
     pub(crate) fn tenant() -> Tenant {
@@ -173,6 +173,7 @@ pub(crate) mod tests {
             brand: Brand { accent: Some("#14532d".to_owned()), monogram: "M".to_owned() },
             profile: SessionProfile::Strict,
             identified_on_incoming_call: false,
+            certificates: CertificateTerms::default(),
             created: Time::default(),
         }
     }

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 
 use portcullis::audit::{Event, Head, Numbered, Outcome};
 use portcullis::domain::approval::{Approval, ApprovalState, Purpose, Shown, Signed};
-use portcullis::domain::certificate::{Certificate, CertificateState, Issuer, IssuerKind, RevocationReason};
+use portcullis::domain::certificate::{
+    Certificate, CertificateState, Issuer, IssuerKind, LastUse, RevocationReason,
+};
 use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::enrolment::{Enrolment, EnrolmentState};
-use portcullis::domain::grant::{Allows, Grant};
+use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
 use portcullis::domain::person::{Person, Role, Standing};
 use portcullis::domain::phone::{Pairing, PairingState, Phone};
 use portcullis::domain::route::{Route, Rules};
 use portcullis::domain::session::Session;
-use portcullis::domain::tenant::{Brand, SessionProfile, Tenant};
+use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use portcullis::domain::throttle::{Guarded, Throttle};
 use portcullis::domain::{
     ApprovalId, DeviceId, GrantId, IssuerId, PairingId, PersonId, PhoneId, TenantId, Time,
@@ -30,6 +32,7 @@ pub(crate) fn tenant() -> Tenant {
         brand: Brand { accent: Some("#123456".into()), monogram: "BM".into() },
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
+        certificates: CertificateTerms::default(),
         created: NOW,
     }
 }
@@ -141,11 +144,17 @@ fn enrolment() -> Enrolment {
     }
 }
 
+fn last_use() -> LastUse {
+    LastUse { serial: "4f2a9c".into(), at: NOW }
+}
+
 fn grant() -> Grant {
     Grant {
         id: GrantId::parse("grant-1").unwrap(),
         allows: Allows::Issue { tenant: bank(), person: anna(), device: laptop(), profile: "device".into() },
         evidence: "local:1000".into(),
+        by: "local:1000".into(),
+        secret: Some(GrantSecret { way: GrantWay::Link, mac: [4; 32], wrong: 1 }),
         expires: later(),
     }
 }
@@ -278,6 +287,7 @@ fn later() -> Time {
 macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
+        $with!(last_use);
         $with!(session, throttle, route, rules, line, head);
     };
 }

@@ -14,7 +14,7 @@ use portcullis::domain::certificate::Issuer;
 use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::grant::{Allows, Grant};
 use portcullis::domain::person::{Person, Standing};
-use portcullis::domain::tenant::{Brand, SessionProfile, Tenant};
+use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use portcullis::domain::{DeviceId, GrantId, PersonId, Secret, TenantId};
 use portcullis::store::Stored;
 use portcullis::world::World;
@@ -77,6 +77,8 @@ impl Ca {
                 profile: "device".to_owned(),
             },
             evidence: "local:0".to_owned(),
+            by: "local:1000".to_owned(),
+            secret: None,
             expires: self.world.now().plus(Duration::from_secs(60)),
         };
         self.authority.issue(key, &Stored { record, revision: 1 }, &subject, "local:0", self.world.now())
@@ -116,6 +118,7 @@ fn records(world: &World) -> (Tenant, Person, Device) {
         brand: Brand::default(),
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
+        certificates: CertificateTerms::default(),
         created,
     };
     let person = Person {

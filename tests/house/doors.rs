@@ -31,7 +31,10 @@ async fn each_certificate_that_does_not_count_has_its_own_page() {
         at: gate.world.now(),
     };
     gate.put(&Certificate { state: ended, ..of(&revoked.serial).await }).await;
-    let superseded = Certificate { state: CertificateState::Superseded, ..of(&tablet.serial).await };
+    let superseded = Certificate {
+        state: CertificateState::Superseded { at: gate.world.now() },
+        ..of(&tablet.serial).await
+    };
     gate.put(&superseded).await;
     let unknown = gate.device("bank", "anna", "gone").await;
     gate.write(vec![table::delete(table::certificate(&unknown.serial))]).await;

@@ -18,6 +18,7 @@ use portcullis::domain::person::Role;
 use portcullis::domain::route::Route;
 use portcullis::domain::{DeviceId, PersonId, Secret, TenantId};
 use portcullis::enrolment::first_visit::FirstVisits;
+use portcullis::enrolment::issuance::Issuance;
 use portcullis::policy::shipped::{self, Shipped};
 use portcullis::store::{Record, Store, StoreError, Write, table};
 use portcullis::world::{Clock, Entropy, SystemEntropy, World};
@@ -345,9 +346,9 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
     let (dir, passphrase) = (config.data.join("ca"), Secret::new(PASSPHRASE));
     let authority = Authority::open(&dir, &passphrase, issuers, world.clone(), settings).unwrap();
     Arc::new(Acts {
+        issuance: Arc::new(Issuance::new(Arc::clone(&ledger), Some(Arc::new(authority)), world.clone())),
         ledger,
         view,
-        authority: Some(Arc::new(authority)),
         throttles,
         first_visits,
         world: world.clone(),

@@ -12,7 +12,7 @@ use portcullis::crypto::Signer;
 use portcullis::domain::Secret;
 use portcullis::domain::certificate::Issuer;
 use portcullis::domain::route::Rules;
-use portcullis::domain::tenant::{Brand, SessionProfile, Tenant};
+use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use portcullis::policy::shipped;
 use portcullis::store::{Write, table};
 use portcullis::world::{HeldClock, World};
@@ -106,6 +106,7 @@ pub(crate) async fn first_records(config: &Config, world: &World, issuers: &[Iss
             brand: Brand::default(),
             profile: SessionProfile::Strict,
             identified_on_incoming_call: false,
+            certificates: CertificateTerms::default(),
             created: world.now(),
         }));
         let (file, text) = match tenant {

@@ -154,6 +154,8 @@ async fn a_grant_is_used_once() {
                 profile: "device".to_owned(),
             },
             evidence: "local:0".to_owned(),
+            by: "local:1000".to_owned(),
+            secret: None,
             expires: rig.world.now().plus(Duration::from_secs(900)),
         };
         let entry = Entry::new("local:0", Event::HouseStarted);

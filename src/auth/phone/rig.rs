@@ -23,7 +23,7 @@ use crate::domain::approval::{Answer, Approval, Purpose, Shown};
 use crate::domain::person::{Person, Standing};
 use crate::domain::phone::Phone;
 use crate::domain::session::Session;
-use crate::domain::tenant::{Brand, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use crate::domain::{DeviceId, PersonId, PhoneId, TenantId, Time};
 use crate::store::redb::Redb;
 use crate::store::view::View;
@@ -336,6 +336,7 @@ fn bank(id: &TenantId) -> Tenant {
         brand: Brand { accent: Some("#14532d".to_owned()), monogram: "M".to_owned() },
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
+        certificates: CertificateTerms::default(),
         created: START,
     }
 }

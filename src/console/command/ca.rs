@@ -37,7 +37,7 @@ impl Acts {
         let mut shown = Vec::new();
         for issuer in issuers {
             let fault = chain::check(issuer, now).err().map(|fault| fault.to_string());
-            let key = self.authority.as_ref().is_some_and(|ca| ca.issuers().any(|own| own.id == issuer.id));
+            let key = self.issuance.authority().is_ok_and(|ca| ca.issuers().any(|own| own.id == issuer.id));
             let state = match &fault {
                 Some(fault) => fault.clone(),
                 None if issuer.issues => "issues".to_owned(),
@@ -59,7 +59,7 @@ impl Acts {
                 "fault": fault,
                 "sha256": fingerprint(&issuer.der),
                 "root_sha256": fingerprint(&issuer.root_der),
-                "crl_url": self.authority.as_ref().map(|ca| ca.crl_url(&issuer.id)),
+                "crl_url": self.issuance.authority().ok().map(|ca| ca.crl_url(&issuer.id)),
             }));
         }
         let none = "There is no CA yet: `portcullis init` makes them.";

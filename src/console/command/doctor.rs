@@ -152,15 +152,15 @@ impl Acts {
                 }
             })
             .collect();
-        checks.push(match &self.authority {
-            Some(authority) => Check::well(
+        checks.push(match self.issuance.authority() {
+            Ok(authority) => Check::well(
                 "CA keys",
                 format!(
                     "{} open; revocation lists are signed by them as they are needed",
                     authority.issuers().count()
                 ),
             ),
-            None => Check::heed(
+            Err(_) => Check::heed(
                 "CA keys",
                 "not open here, so nothing can be issued and no revocation list signed",
                 "give the passphrase: `[secrets] passphrase_file` or PORTCULLIS_PASSPHRASE",

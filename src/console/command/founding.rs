@@ -5,7 +5,7 @@ use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::certificate::Issuer;
 use crate::domain::route::Rules;
-use crate::domain::tenant::{Brand, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use crate::domain::{TenantId, Time};
 use crate::policy::shipped::Shipped;
 use crate::store::table::{self, Stored};
@@ -49,6 +49,7 @@ impl Acts {
             brand: Brand { accent: None, monogram: founding.organization.chars().take(1).collect() },
             profile: SessionProfile::Aal3,
             identified_on_incoming_call: false,
+            certificates: CertificateTerms::default(),
             created: now,
         };
         let mut writes =

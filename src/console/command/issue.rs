@@ -1,5 +1,7 @@
 //! Devices: issue, renew. Makes the .p12 and hands it back; keeps no key.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::device::certificate;
@@ -7,14 +9,14 @@ use super::output::Output;
 use super::person::id_from;
 use super::which::{WhichDevice, WhichPerson};
 use super::{Acts, CommandError, Kind};
-use crate::audit::{Entry, Event};
-use crate::ca::{Authority, Encoding, IssueError, NewKey, P12, Subject, import_password, p12};
+use crate::audit::Event;
+use crate::ca::{Authority, Encoding, P12, import_password};
+use crate::domain::DeviceId;
 use crate::domain::certificate::Certificate;
 use crate::domain::device::{Device, DeviceState};
-use crate::domain::grant::{Allows, Grant};
 use crate::domain::person::{Person, Role};
 use crate::domain::tenant::Tenant;
-use crate::domain::{DeviceId, GrantId};
+use crate::enrolment::issuance::{NotIssued, Order};
 use crate::store::Write;
 use crate::store::table::{self, Stored};
 
@@ -58,8 +60,15 @@ impl Acts {
             released_by: None,
             created: self.now(),
         };
-        let (issued, file) =
-            self.certify(actor, (&tenant, &person, &device), encoding, vec![table::create(&device)]).await?;
+        let order = Order {
+            tenant: &tenant,
+            person: &person,
+            device: &device,
+            by: actor,
+            whence: "",
+            event: Event::CertificateIssued,
+        };
+        let (issued, file) = self.certify(order, encoding, Err(table::create(&device))).await?;
         let mut output = handed_over(&person, &device, &issued, &file);
         output.lines.extend(next_steps(&person, &tenant, &self.site.port_suffix));
         Ok(output)
@@ -81,75 +90,61 @@ impl Acts {
                 format!("issue a new one: `portcullis device issue {} --name NAME`", which.person),
             ));
         }
-        let (person, unchanged) = (person.record, table::unchanged(&device));
-        let device = device.record;
-        let (issued, file) =
-            self.certify(actor, (&tenant, &person, &device), encoding, vec![unchanged]).await?;
-        let mut output = handed_over(&person, &device, &issued, &file);
+        let person = person.record;
+        let order = Order {
+            tenant: &tenant,
+            person: &person,
+            device: &device.record,
+            by: actor,
+            whence: "",
+            event: Event::CertificateRenewed,
+        };
+        let (issued, file) = self.certify(order, encoding, Ok(&device)).await?;
+        let mut output = handed_over(&person, &device.record, &issued, &file);
         output.lines.push("The certificate before it goes on until this one has signed in once.".to_owned());
         Ok(output)
     }
 
-    /// Grant, certificate and file. The file leaves only after the certificate is on record.
+    /// Grant, certificate and file. The file leaves only after the certificate is on record, and that only
+    /// while the device is as it was seen: one that is switched off meanwhile gets none.
     async fn certify(
         &self,
-        actor: &str,
-        (tenant, person, device): (&Tenant, &Person, &Device),
+        order: Order<'_>,
         encoding: Encoding,
-        mut writes: Vec<Write>,
+        device: Result<&Stored<Device>, Write>,
     ) -> Result<(Certificate, P12), CommandError> {
-        let authority = self.authority()?;
-        let subject = Subject::of(tenant, person, device)
-            .map_err(|error| CommandError::new(Kind::Usage, error.to_string(), "then repeat the command"))?;
-        let now = self.now();
-        let profile = if tenant.id.is_staff() { "staff" } else { "device" };
-        let grant = Grant {
-            id: GrantId::from_bits(self.world.bytes()),
-            allows: Allows::Issue {
-                tenant: tenant.id.clone(),
-                person: person.id.clone(),
-                device: device.id.clone(),
-                profile: profile.to_owned(),
-            },
-            evidence: format!("command by {actor}"),
-            expires: now.plus(GRANT_LIVES),
+        let (event, write) = match &device {
+            Ok(read) => (Event::GrantMade, table::unchanged(*read)),
+            Err(create) => (Event::DeviceCreated, create.clone()),
         };
-        writes.push(table::create(&grant));
-        let entry = |event| {
-            Entry::new(actor, event)
-                .tenant(&tenant.id)
-                .whom(format!("device:{}", device.id))
-                .detail("person", person.id.as_str())
-                .detail("name", &device.name)
+        let evidence = format!("command by {}", order.by);
+        let grant = self.issuance.open(&order, evidence, order.entry(event), vec![write]).await?;
+        let unchanged = match device {
+            Ok(read) => table::unchanged(read),
+            Err(_) => table::unchanged(&Stored { record: order.device.clone(), revision: grant.revision }),
         };
-        let revision = self.record(entry(Event::DeviceCreated), writes).await?;
-        let key = NewKey::make().map_err(IssueError::from)?;
-        let proven = key.prove().map_err(IssueError::from)?;
-        let granted = Stored { record: grant, revision };
-        let mut issued = authority.issue(proven, &granted, &subject, actor, now)?;
-        let writes = std::mem::take(&mut issued.writes);
-        let file = p12::wrap(key, &issued, encoding, &self.world).map_err(IssueError::from)?;
-        let entry = entry(Event::CertificateIssued)
-            .detail("serial", &issued.certificate.serial)
-            .detail("encoding", encoding.as_str());
-        self.record(entry, writes).await?;
-        Ok((issued.certificate, file))
+        Ok(self.issuance.p12(&order, &grant, encoding, None, vec![unchanged]).await?)
     }
 
-    fn authority(&self) -> Result<&Authority, CommandError> {
-        self.authority.as_deref().ok_or_else(|| {
-            CommandError::new(
-                Kind::Failed,
-                "the keys of the CA are not open here",
-                "give the passphrase (`[secrets] passphrase_file`, or PORTCULLIS_PASSPHRASE) and repeat the command",
-            )
-        })
+    pub(super) fn authority(&self) -> Result<&Arc<Authority>, CommandError> {
+        Ok(self.issuance.authority()?)
     }
 }
 
-impl From<IssueError> for CommandError {
-    fn from(error: IssueError) -> Self {
-        Self::new(Kind::Failed, error.to_string(), "run `portcullis doctor`")
+impl From<NotIssued> for CommandError {
+    fn from(error: NotIssued) -> Self {
+        match error {
+            NotIssued::NoAuthority => Self::new(
+                Kind::Failed,
+                error.to_string(),
+                "give the passphrase (`[secrets] passphrase_file`, or PORTCULLIS_PASSPHRASE) and repeat the command",
+            ),
+            NotIssued::Subject(error) => Self::new(Kind::Usage, error.to_string(), "then repeat the command"),
+            NotIssued::Record(error) => error.into(),
+            NotIssued::Ca(_) | NotIssued::BrokenOff => {
+                Self::new(Kind::Failed, error.to_string(), "run `portcullis doctor`")
+            }
+        }
     }
 }
 
@@ -189,6 +184,3 @@ fn next_steps(person: &Person, tenant: &Tenant, port: &str) -> Vec<String> {
     };
     vec![format!("Next: import the file in the browser, open {door} {who}.")]
 }
-
-/// The grant is used in the same breath; this is for a machine that is very slow.
-const GRANT_LIVES: std::time::Duration = std::time::Duration::from_secs(60);

@@ -14,6 +14,7 @@ pub mod person;
 pub mod policy;
 pub mod route;
 pub mod tenant;
+pub mod terms;
 pub mod which;
 
 use std::collections::BTreeSet;
@@ -23,9 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{Ledger, RecordError};
 use crate::auth::throttle::Throttles;
-use crate::ca::Authority;
 use crate::domain::Time;
 use crate::enrolment::first_visit::FirstVisits;
+use crate::enrolment::issuance::Issuance;
 use crate::store::table::{self, Key, Record, Stored};
 use crate::store::view::View;
 use crate::store::{Revision, StoreError, Write};
@@ -71,8 +72,8 @@ pub struct Acts {
     pub ledger: Arc<Ledger>,
     /// What the gate sees.
     pub view: Arc<View>,
-    /// The CA, on nodes that hold its keys and were given the passphrase.
-    pub authority: Option<Arc<Authority>>,
+    /// Issues, on nodes that hold the keys of the CA and were given the passphrase.
+    pub issuance: Arc<Issuance>,
     /// Wrong tries.
     pub throttles: Arc<Throttles>,
     /// First visits, for codes.

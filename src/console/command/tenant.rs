@@ -1,4 +1,4 @@
-//! Tenants: add, list. A tenant's rules and door are elsewhere.
+//! Tenants: add, list; their terms of certificates are in `terms`. A tenant's rules and door are elsewhere.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,7 +8,7 @@ use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
 use crate::domain::route::Route;
-use crate::domain::tenant::{Brand, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use crate::policy::shipped::PORTAL;
 use crate::store::table;
 
@@ -20,6 +20,14 @@ pub enum Command {
     Add(Box<Add>),
     /// Show all tenants
     List,
+    /// Change how a tenant's certificates are delivered, renewed and retired; show it
+    Certificates {
+        /// Which tenant
+        id: TenantId,
+        /// What to change.
+        #[command(flatten)]
+        terms: super::terms::Terms,
+    },
 }
 
 /// A new tenant.
@@ -62,6 +70,7 @@ impl Acts {
         match command {
             Command::Add(add) => self.add_tenant(actor, *add).await,
             Command::List => self.list_tenants().await,
+            Command::Certificates { id, terms } => self.set_terms(actor, &id, &terms).await,
         }
     }
 
@@ -78,6 +87,7 @@ impl Acts {
             brand: Brand { accent: add.accent, monogram },
             profile: add.session,
             identified_on_incoming_call: add.identified_on_incoming_call,
+            certificates: CertificateTerms::default(),
             created: self.now(),
         };
         let rules = super::founding::shipped(&tenant.id, PORTAL, actor, tenant.created);
@@ -202,6 +212,7 @@ fn shown(tenant: &Tenant) -> serde_json::Value {
         "telephone": tenant.telephone,
         "language": tenant.language,
         "session": tenant.profile,
+        "certificates": tenant.certificates,
         "identified_on_incoming_call": tenant.identified_on_incoming_call,
         "created": tenant.created.to_string(),
     })

@@ -190,11 +190,15 @@ function ask(phone, question) {
 function sentence({ purpose, site, device }) {
   if (purpose === "new-device") return `Are you adding a new device, ${device}, to ${site}, now?`;
   if (purpose === "resume-first-visit") return `Are you going on with your first visit to ${site} on ${device}, now?`;
+  if (purpose === "renew-certificate") return `Are you making a new certificate for ${device} at ${site}, now?`;
+  if (purpose === "renew-expired") return `Are you asking for a new certificate for ${device} at ${site}, now?`;
   return `Are you signing in to ${site} on ${device}, now?`;
 }
 
 const LOUD = {
   "new-device": "A new device is being added. From then on it can ask to come in as you. Approve only if you sit in front of it.",
+  "renew-certificate": "A new certificate is being made. Whoever has it can ask to come in as you. Approve only if you asked for it.",
+  "renew-expired": "A certificate that ended is being replaced. Approve only if you asked for it and spoke with our support.",
   "resume-first-visit": "A first visit broke off and is being taken up again. Approve only if you sit in front of that device.",
 };
 
