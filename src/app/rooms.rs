@@ -19,6 +19,7 @@ use crate::policy::Policy;
 use crate::portal::Portal;
 use crate::proxy::{self, Proxy};
 use crate::public::Public;
+use crate::sign_in::questions::Questions;
 use crate::sign_in::{self, SignIn};
 
 pub(super) fn house(
@@ -45,6 +46,7 @@ pub(super) fn house(
         Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()))?;
     let proxy = Proxy::new(world.clone(), signer, proxy::Settings::default());
     let jwks = proxy.jwks();
+    let questions = Arc::new(Questions::new(Arc::clone(&approvals), Arc::clone(&view), phone_origin));
     let sign_in = SignIn::new(sign_in::Parts {
         ledger: Arc::clone(&ledger),
         view: Arc::clone(&view),
@@ -55,8 +57,7 @@ pub(super) fn house(
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         pairings: Arc::clone(&pairings),
-        approvals: Arc::clone(&approvals),
-        phone_origin,
+        questions: Arc::clone(&questions),
     });
     let phone = PhoneRoom::new(
         Arc::clone(&ledger),

@@ -33,6 +33,11 @@ impl<V: Clone> OnScreen<V> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.get(session).filter(|(until, _)| *until > now).map(|(_, value)| value.clone())
     }
+
+    /// A session shows nothing any more.
+    pub fn forget(&self, session: &TokenHash) {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
+    }
 }
 
 #[cfg(test)]
@@ -46,5 +51,7 @@ mod tests {
         assert_eq!(screens.get(&[1; 32], Time(9)), Some("482913"));
         assert_eq!(screens.get(&[1; 32], Time(10)), None);
         assert_eq!(screens.get(&[2; 32], Time(9)), None);
+        screens.forget(&[1; 32]);
+        assert_eq!(screens.get(&[1; 32], Time(9)), None);
     }
 }

@@ -2,6 +2,7 @@
 //! next is said by what policy finds missing; here stands only how it is taken.
 
 mod pages;
+pub mod questions;
 mod room;
 mod stage;
 mod steps;

@@ -1,17 +1,16 @@
 //! The pages of the room, each from how things stand now.
 
 use axum::body::Body;
-use futures_util::StreamExt as _;
 use http::{HeaderMap, Response, StatusCode};
 
-use super::room::{Answer, Asked, HOME, Here, SignIn, action, with_cookie};
+use super::questions::{Question, Turn, Waiting, Way};
+use super::room::{Answer, HOME, Here, SignIn, action, with_cookie};
 use super::steps::{Walker, refused};
 use crate::audit::{Entry, Event};
 use crate::auth::evidence::ProvedCertificate;
 use crate::auth::password::LENGTH_MIN;
-use crate::auth::phone::approvals::{self, AskError, Asking};
 use crate::auth::session::{self, Begun, Proof};
-use crate::domain::approval::{Purpose, Shown};
+use crate::domain::approval::Purpose;
 use crate::domain::enrolment::EndedWhy;
 use crate::domain::{PairingId, Reason, Secret, Time};
 use crate::enrolment::first_visit::{Screen, actor};
@@ -20,7 +19,6 @@ use crate::store::table;
 use crate::web::Visit;
 use crate::web::page::{Head, Step, see_other};
 use crate::web::pages::{Page as _, sign_in as pages};
-use crate::web::sse::{self, Happening};
 
 impl SignIn {
     pub(super) async fn call_page(&self, here: &Here<'_>) -> Answer {
@@ -118,7 +116,7 @@ impl SignIn {
                     csrf,
                     square,
                     link: link.expose().to_owned(),
-                    phone_host: self.phone_host().to_owned(),
+                    phone_host: self.parts.questions.phone_host().to_owned(),
                     left_secs: until.since(now).as_secs(),
                     total_secs: PAIRING_SECS,
                     renew_action: action("square"),
@@ -193,97 +191,24 @@ impl SignIn {
 
     /// Waits for the phone, or takes up its answer.
     pub(super) async fn phone_page(&self, here: &Here<'_>, purpose: Purpose) -> Answer {
-        let token = here.session.token();
-        let Some(asked) = self.digits.get(token, here.visit.now) else {
-            let asked = self.ask_phone(here, purpose).await?;
-            return Ok(self.waiting_page(here, purpose, &asked, ASKED_SECS));
-        };
-        let (tenant, person) = (here.certificate.tenant(), here.certificate.person_id());
-        let standing = self.parts.approvals.state(tenant, person, &asked.id).await;
-        let unanswered = |why| {
-            let again_action = action("phone");
-            let page = Head::of(here.visit);
-            pages::Unanswered { page, csrf: self.csrf(here), why, again_action }.response(StatusCode::OK)
-        };
-        Ok(match standing.map_err(|_| Reason::Internal)? {
-            approvals::Standing::Waiting { until } => {
-                self.waiting_page(here, purpose, &asked, until.since(here.visit.now).as_secs())
-            }
-            approvals::Standing::Approved => return self.take_up(here, &asked).await,
-            approvals::Standing::Denied => {
-                pages::NotMe { page: Head::of(here.visit) }.response(StatusCode::OK)
-            }
-            approvals::Standing::WrongDigits => unanswered(pages::UnansweredWhy::WrongDigits),
-            approvals::Standing::Superseded => unanswered(pages::UnansweredWhy::Superseded),
-            approvals::Standing::Expired => unanswered(pages::UnansweredWhy::Expired),
-        })
-    }
-
-    fn waiting_page(
-        &self,
-        here: &Here<'_>,
-        purpose: Purpose,
-        asked: &Asked,
-        left_secs: u64,
-    ) -> Response<Body> {
-        let phones = self.parts.view.phones(here.certificate.tenant(), here.certificate.person_id());
-        pages::Wait {
-            page: Head::of(here.visit),
-            csrf: self.csrf(here),
-            digits: asked.digits.expose().to_owned(),
-            phones: phones.iter().map(|phone| phone.name.clone()).collect(),
-            new_device: purpose == Purpose::NewDevice,
-            device: here.certificate.device().name.clone(),
-            phone_host: self.phone_host().to_owned(),
-            left_secs,
-            total_secs: ASKED_SECS,
-            again_after_secs: AGAIN_AFTER_SECS.saturating_sub(here.visit.now.since(asked.asked).as_secs()),
-            again_action: action("phone"),
-            cancel_action: action("cancel"),
-            events: action("events"),
+        let csrf = self.csrf(here);
+        match self.parts.questions.turn(&waiting(here, &csrf), purpose).await? {
+            Turn::Show(page) => Ok(page),
+            Turn::Approved(question) => self.take_up(here, &question).await,
         }
-        .response(StatusCode::OK)
     }
 
-    pub(super) async fn ask_phone(&self, here: &Here<'_>, purpose: Purpose) -> Result<Asked, Reason> {
-        let (visit, certificate) = (here.visit, here.certificate);
-        let asking = Asking {
-            tenant: certificate.tenant().clone(),
-            person: certificate.person_id().clone(),
-            device: certificate.device_id().clone(),
-            fingerprint: *certificate.fingerprint(),
-            session: *here.session.token(),
-            purpose,
-            shown: Shown {
-                site: visit.tenant.name.clone(),
-                host: visit.host.clone(),
-                person: certificate.person().name.clone(),
-                device: certificate.device().name.clone(),
-                browser: visit.browser.clone(),
-                address: visit.address.to_string(),
-            },
-            from: visit.address,
-        };
-        let (approval, digits) = self.parts.approvals.ask(asking).await.map_err(|error| match error {
-            AskError::TooMany { until } => Reason::TooMany { until },
-            AskError::Busy => Reason::Busy,
-            AskError::Store(_) => Reason::Internal,
-        })?;
-        let asked = Asked { id: approval.id, digits, asked: approval.created };
-        // Kept past its end, so that the page can say how it ended.
-        let until = approval.expires.plus(std::time::Duration::from_secs(ENDED_SHOWN_SECS));
-        self.digits.put(here.session.token(), visit.now, until, asked.clone());
-        Ok(asked)
+    pub(super) async fn ask_phone(&self, here: &Here<'_>, purpose: Purpose) -> Result<(), Reason> {
+        let csrf = self.csrf(here);
+        self.parts.questions.ask(&waiting(here, &csrf), purpose).await.map(drop)
     }
 
-    async fn take_up(&self, here: &Here<'_>, asked: &Asked) -> Answer {
-        let session = here.session.session();
-        let approved =
-            self.parts.approvals.approved(session, &asked.id).await.map_err(|_| Reason::Internal)?;
+    async fn take_up(&self, here: &Here<'_>, question: &Question) -> Answer {
+        let approved = self.parts.questions.taken(here.session.session(), question).await?;
         let Some(approved) = approved else { return Ok(see_other(HOME)) };
         let entry = self
             .entry(here.certificate, Event::SessionStepped, here.visit)
-            .detail("approval", asked.id.as_str());
+            .detail("approval", question.id.as_str());
         let walker = self.walker(here);
         let begun = self.steps.advance(&walker, &[Proof::Phone], entry, vec![approved.unchanged]).await?;
         Ok(with_cookie(see_other(HOME), &begun))
@@ -298,35 +223,21 @@ impl SignIn {
     ) -> Result<Option<Response<Body>>, Reason> {
         let cookies = headers.get_all(http::header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let Some(token) = session::read_cookie(cookies) else { return Ok(None) };
-        let Some(asked) = self.digits.get(&token, visit.now) else { return Ok(None) };
-        let (tenant, person) = (certificate.tenant(), certificate.person_id());
-        let standing = self.parts.approvals.state(tenant, person, &asked.id).await;
-        let denied = matches!(standing.map_err(|_| Reason::Internal)?, approvals::Standing::Denied);
-        let page = || pages::NotMe { page: Head::of(visit) }.response(StatusCode::OK);
         // The cookie stays: the page may be loaded twice, and says the same both times.
-        Ok(denied.then(page))
+        self.parts.questions.denied(certificate, &token, visit).await
     }
 
     /// Tells the page to load itself again when anything it waits for changed.
     pub(super) fn events(&self, here: &Here<'_>) -> Response<Body> {
         let (tenant, person) = (here.certificate.tenant(), here.certificate.person_id());
-        let watched = [
+        let watched = vec![
             table::enrolments_of_device(tenant, person, here.certificate.device_id()),
             table::approvals(tenant, person),
             table::phones(tenant, person),
             table::session(here.session.token()),
+            table::all::<crate::domain::phone::Pairing>(),
         ];
-        let pairings = table::all::<crate::domain::phone::Pairing>();
-        let changes = sse::touched(self.parts.view.subscribe());
-        let moved = changes.filter_map(move |touched| {
-            let hit = match touched {
-                Some(key) => watched.iter().any(|prefix| key.is_under(prefix)) || key.is_under(&pairings),
-                // Told too late to know what it missed: look again.
-                None => true,
-            };
-            std::future::ready(hit.then_some(Happening::Moved))
-        });
-        sse::stream(moved, here.cancel.clone())
+        self.parts.questions.events(watched, here.cancel)
     }
 
     pub(super) async fn begin(
@@ -360,10 +271,11 @@ impl SignIn {
     pub(super) fn csrf(&self, here: &Here<'_>) -> String {
         self.parts.sessions.csrf(here.session.token())
     }
+}
 
-    fn phone_host(&self) -> &str {
-        self.parts.phone_origin.trim_start_matches("https://")
-    }
+fn waiting<'a>(here: &'a Here<'_>, csrf: &'a str) -> Waiting<'a> {
+    let way = Way { again: AGAIN, cancel: CANCEL, events: EVENTS };
+    Waiting { visit: here.visit, certificate: here.certificate, token: here.session.token(), csrf, way }
 }
 
 fn username(certificate: &ProvedCertificate) -> String {
@@ -384,11 +296,6 @@ const CODE_SECS: u64 = 600;
 /// As `enrolment::pairing` has it.
 const PAIRING_SECS: u64 = 300;
 
-/// As `auth::phone::approvals` has it by default.
-const ASKED_SECS: u64 = 120;
-
-/// A question may be sent again after this.
-const AGAIN_AFTER_SECS: u64 = 30;
-
-/// How an answered question ended is still told this long after.
-const ENDED_SHOWN_SECS: u64 = 600;
+const AGAIN: &str = "/.portcullis/sign-in/phone";
+const CANCEL: &str = "/.portcullis/sign-in/cancel";
+const EVENTS: &str = "/.portcullis/sign-in/events";

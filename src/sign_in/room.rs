@@ -7,18 +7,18 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use tokio_util::sync::CancellationToken;
 
+use super::questions::Questions;
 use super::stage::{self, Stage};
 use super::steps::{Steps, refused};
 use crate::audit::{Event, Ledger};
 use crate::auth::evidence::{Evidence, ProvedCertificate, ProvedSession};
 use crate::auth::on_screen::OnScreen;
 use crate::auth::password::Passwords;
-use crate::auth::phone::Approvals;
 use crate::auth::session::{Begun, Sessions};
 use crate::auth::throttle::Throttles;
 use crate::domain::enrolment::EnrolmentState;
 use crate::domain::session::Session;
-use crate::domain::{ApprovalId, PairingId, Reason, Secret, Time};
+use crate::domain::{PairingId, Reason, Secret};
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::pairing::Pairings;
 use crate::policy::permit::Area;
@@ -51,16 +51,13 @@ pub struct Parts {
     /// Pairings.
     pub pairings: Arc<Pairings>,
     /// Questions to the phone.
-    pub approvals: Arc<Approvals>,
-    /// `https://phone.example.com`, with the port where the world sees one.
-    pub phone_origin: String,
+    pub questions: Arc<Questions>,
 }
 
 /// The room of the sign-in pages.
 pub struct SignIn {
     pub(super) parts: Parts,
     pub(super) steps: Steps,
-    pub(super) digits: OnScreen<Asked>,
     pub(super) links: OnScreen<(PairingId, Secret)>,
 }
 
@@ -87,14 +84,6 @@ pub(super) struct Here<'a> {
     pub(super) cancel: &'a CancellationToken,
 }
 
-/// A question to the phone, with the digits that stand on the screen.
-#[derive(Clone)]
-pub(super) struct Asked {
-    pub(super) id: ApprovalId,
-    pub(super) digits: Secret,
-    pub(super) asked: Time,
-}
-
 pub(super) type Answer = Result<Response<Body>, Reason>;
 
 impl SignIn {
@@ -108,7 +97,7 @@ impl SignIn {
             throttles: Arc::clone(&parts.throttles),
             world: parts.world.clone(),
         };
-        Self { parts, steps, digits: OnScreen::default(), links: OnScreen::default() }
+        Self { parts, steps, links: OnScreen::default() }
     }
 
     /// Something is missing for what was asked: a browser is led to the room, remembering where it
@@ -123,6 +112,11 @@ impl SignIn {
         }
         let return_to = Some(visit.again.clone());
         let Some(session) = evidence.session() else {
+            if visit.again.starts_with(SETTINGS)
+                && let Some(page) = self.after_not_me(certificate, visit, headers).await?
+            {
+                return Ok(page);
+            }
             let begun = self.begin(certificate, return_to, visit).await?;
             return Ok(with_cookie(see_other(HOME), &begun));
         };
@@ -232,10 +226,7 @@ impl SignIn {
                 Ok(see_other(HOME))
             }
             "cancel" => {
-                if let Some(asked) = self.digits.get(token, self.parts.world.now()) {
-                    let session = here.session.session();
-                    self.parts.approvals.withdraw(session, &asked.id).await.map_err(|_| Reason::Internal)?;
-                }
+                self.parts.questions.withdraw(here.session.session(), self.parts.world.now()).await?;
                 self.parts
                     .sessions
                     .end(here.session.session(), "given up", &address)
@@ -297,6 +288,9 @@ impl SignIn {
 
 /// The room's first page; the others lie below it.
 pub(super) const HOME: &str = "/.portcullis/sign-in/";
+
+/// Where pages wait for the phone, too, and may find their session ended by "not me".
+const SETTINGS: &str = "/.portcullis/settings/";
 
 const WRONG_PASSWORD: &str = "That was not your password. Please try again; after five tries in a row only our support can open it again.";
 

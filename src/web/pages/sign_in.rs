@@ -199,8 +199,8 @@ pub struct Wait {
     pub digits: String,
     /// Names of the phones asked.
     pub phones: Vec<String>,
-    /// Whether the phone says that a new device is being added.
-    pub new_device: bool,
+    /// What the phone is asked about.
+    pub about: Matter,
     /// "laptop".
     pub device: String,
     /// Host of the phone app: "phone.example.com".
@@ -231,8 +231,31 @@ pub struct Unanswered {
     pub csrf: String,
     /// Why.
     pub why: UnansweredWhy,
+    /// What the phone was asked about.
+    pub about: Matter,
     /// Where a new question is asked for.
     pub again_action: String,
+}
+
+/// What a phone is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matter {
+    /// Somebody signs in.
+    SignIn,
+    /// Somebody signs in on a device that has never been in.
+    NewDevice,
+    /// Another certificate is to be made.
+    Renewal,
+}
+
+impl Matter {
+    /// What has not happened where the phone did not approve.
+    const fn nothing(self) -> &'static str {
+        match self {
+            Self::SignIn | Self::NewDevice => "Nobody is signed in.",
+            Self::Renewal => "No certificate was made.",
+        }
+    }
 }
 
 /// Why there was no right answer.
@@ -373,15 +396,17 @@ impl Unanswered {
         }
     }
 
-    const fn text(&self) -> &'static str {
+    const fn before(&self) -> &'static str {
         match self.why {
-            UnansweredWhy::Expired => {
-                "Nobody is signed in. Take your phone in your hand, open the app, and ask it again."
-            }
-            UnansweredWhy::WrongDigits => {
-                "It was typed wrongly three times, so we stopped. Nobody is signed in. You can ask again with a new number."
-            }
-            UnansweredWhy::Superseded => "Nobody is signed in here. You can ask again with a new number.",
+            UnansweredWhy::Expired | UnansweredWhy::Superseded => "",
+            UnansweredWhy::WrongDigits => "It was typed wrongly three times, so we stopped.",
+        }
+    }
+
+    const fn after(&self) -> &'static str {
+        match self.why {
+            UnansweredWhy::Expired => "Take your phone in your hand, open the app, and ask it again.",
+            UnansweredWhy::WrongDigits | UnansweredWhy::Superseded => "You can ask again with a new number.",
         }
     }
 }

@@ -4,8 +4,8 @@ use super::{html, text};
 use crate::web::Head;
 use crate::web::page::Step;
 use crate::web::pages::sign_in::{
-    Code, CodeNews, Ended, EndedWhy, NotMe, Pair, Password, SetPassword, SignedOut, TwoWords, Unanswered,
-    UnansweredWhy, Wait, Word, qr,
+    Code, CodeNews, Ended, EndedWhy, Matter, NotMe, Pair, Password, SetPassword, SignedOut, TwoWords,
+    Unanswered, UnansweredWhy, Wait, Word, qr,
 };
 use crate::web::visit::tests::visit;
 
@@ -107,13 +107,15 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
         };
         show(name, html(password));
     }
-    for (name, new_device) in [("wait", false), ("wait-new-device", true)] {
+    for (name, about) in
+        [("wait", Matter::SignIn), ("wait-new-device", Matter::NewDevice), ("wait-renewal", Matter::Renewal)]
+    {
         let wait = Wait {
             page: head(),
             csrf: text("token"),
             digits: text("204775"),
             phones: vec![text("Anna’s phone")],
-            new_device,
+            about,
             device: text("tablet"),
             phone_host: text("phone.localhost:8443"),
             left_secs: 104,
@@ -133,7 +135,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
         let again_action = text("/.portcullis/sign-in/phone/again");
         show(
             &format!("unanswered-{name}"),
-            html(Unanswered { page: head(), csrf: text("token"), why, again_action }),
+            html(Unanswered { page: head(), csrf: text("token"), why, about: Matter::SignIn, again_action }),
         );
     }
     show("not-me", html(NotMe { page: head() }));

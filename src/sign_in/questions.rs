@@ -1,0 +1,251 @@
+//! Questions to a person's phones as a page waits for them: asked, shown with their digits, and how they
+//! ended. Signing in and the settings share it. Knows not what an answer opens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use http::{Response, StatusCode};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::evidence::ProvedCertificate;
+use crate::auth::on_screen::OnScreen;
+use crate::auth::phone::Approvals;
+use crate::auth::phone::approvals::{self, Approved, AskError, Asking};
+use crate::domain::approval::{Purpose, Shown};
+use crate::domain::session::{Session, TokenHash};
+use crate::domain::{ApprovalId, Reason, Secret, Time};
+use crate::store::Key;
+use crate::store::view::View;
+use crate::web::Visit;
+use crate::web::page::Head;
+use crate::web::pages::{Page as _, sign_in as pages};
+use crate::web::sse::{self, Happening};
+
+/// Asks phones and shows how it stands. One for the whole house, so that a session has one question at most.
+pub struct Questions {
+    approvals: Arc<Approvals>,
+    view: Arc<View>,
+    phone_origin: String,
+    shown: OnScreen<Question>,
+}
+
+/// A question to the phone, with the digits that stand on the screen.
+#[derive(Clone)]
+pub struct Question {
+    /// Which.
+    pub id: ApprovalId,
+    /// What it is for: it opens nothing else.
+    pub purpose: Purpose,
+    digits: Secret,
+    asked: Time,
+}
+
+/// Whose page waits.
+#[derive(Clone, Copy)]
+pub struct Waiting<'a> {
+    /// The request.
+    pub visit: &'a Visit,
+    /// The device that asks.
+    pub certificate: &'a ProvedCertificate,
+    /// The browser session that waits.
+    pub token: &'a TokenHash,
+    /// Token of the page's forms.
+    pub csrf: &'a str,
+    /// Where the page's forms go and its events come from.
+    pub way: Way<'a>,
+}
+
+/// Where a waiting page's forms go and its events come from.
+#[derive(Clone, Copy)]
+pub struct Way<'a> {
+    /// A new question.
+    pub again: &'a str,
+    /// Given up.
+    pub cancel: &'a str,
+    /// The stream that tells the page to load itself again.
+    pub events: &'a str,
+}
+
+/// What the page of a question has come to.
+pub enum Turn {
+    /// This is to be shown.
+    Show(Response<Body>),
+    /// The phone approved: take it up.
+    Approved(Question),
+}
+
+impl Questions {
+    /// `phone_origin` is `https://phone.example.com`, with the port where the world sees one.
+    #[must_use]
+    pub fn new(approvals: Arc<Approvals>, view: Arc<View>, phone_origin: String) -> Self {
+        Self { approvals, view, phone_origin, shown: OnScreen::default() }
+    }
+
+    /// Whether anybody could answer.
+    #[must_use]
+    pub fn has_phone(&self, of: &ProvedCertificate) -> bool {
+        !self.view.phones(of.tenant(), of.person_id()).is_empty()
+    }
+
+    /// Host of the phone app.
+    pub(super) fn phone_host(&self) -> &str {
+        self.phone_origin.trim_start_matches("https://")
+    }
+
+    /// Waits for the phone, or says how it ended. Where nothing of this purpose was asked, it is asked now.
+    ///
+    /// # Errors
+    /// [`Reason::TooMany`], and the store's.
+    pub async fn turn(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Turn, Reason> {
+        let now = who.visit.now;
+        let Some(question) = self.shown.get(who.token, now).filter(|shown| shown.purpose == purpose) else {
+            let question = self.ask(who, purpose).await?;
+            return Ok(Turn::Show(self.waiting_page(who, &question, ASKED_SECS)));
+        };
+        let (tenant, person) = (who.certificate.tenant(), who.certificate.person_id());
+        let standing = self.approvals.state(tenant, person, &question.id).await;
+        let unanswered = |why| {
+            let (page, csrf) = (Head::of(who.visit), who.csrf.to_owned());
+            let (about, again_action) = (matter(purpose), who.way.again.to_owned());
+            pages::Unanswered { page, csrf, why, about, again_action }.response(StatusCode::OK)
+        };
+        Ok(Turn::Show(match standing.map_err(|_| Reason::Internal)? {
+            approvals::Standing::Waiting { until } => {
+                self.waiting_page(who, &question, until.since(now).as_secs())
+            }
+            approvals::Standing::Approved => return Ok(Turn::Approved(question)),
+            approvals::Standing::Denied => not_me(who.visit),
+            approvals::Standing::WrongDigits => unanswered(pages::UnansweredWhy::WrongDigits),
+            approvals::Standing::Superseded => unanswered(pages::UnansweredWhy::Superseded),
+            approvals::Standing::Expired => unanswered(pages::UnansweredWhy::Expired),
+        }))
+    }
+
+    /// Asks the phone, in place of what was asked before.
+    ///
+    /// # Errors
+    /// [`Reason::TooMany`], and the store's.
+    pub async fn ask(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Question, Reason> {
+        let (visit, certificate) = (who.visit, who.certificate);
+        let asking = Asking {
+            tenant: certificate.tenant().clone(),
+            person: certificate.person_id().clone(),
+            device: certificate.device_id().clone(),
+            fingerprint: *certificate.fingerprint(),
+            session: *who.token,
+            purpose,
+            shown: Shown {
+                site: visit.tenant.name.clone(),
+                host: visit.host.clone(),
+                person: certificate.person().name.clone(),
+                device: certificate.device().name.clone(),
+                browser: visit.browser.clone(),
+                address: visit.address.to_string(),
+            },
+            from: visit.address,
+        };
+        let (approval, digits) = self.approvals.ask(asking).await.map_err(|error| match error {
+            AskError::TooMany { until } => Reason::TooMany { until },
+            AskError::Busy => Reason::Busy,
+            AskError::Store(_) => Reason::Internal,
+        })?;
+        let question = Question { id: approval.id, purpose, digits, asked: approval.created };
+        // Kept past its end, so that the page can say how it ended.
+        let until = approval.expires.plus(Duration::from_secs(ENDED_SHOWN_SECS));
+        self.shown.put(who.token, visit.now, until, question.clone());
+        Ok(question)
+    }
+
+    /// The approval, for what it was asked for and nothing else. It must go into a commit that also ends this
+    /// session's token: then nobody takes it up again.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn taken(&self, session: &Session, question: &Question) -> Result<Option<Approved>, Reason> {
+        let approved = self.approvals.approved(session, &question.id).await;
+        let approved = approved.map_err(|_| Reason::Internal)?;
+        Ok(approved.filter(|approved| approved.purpose == question.purpose))
+    }
+
+    /// The desktop gave up: the phone need not answer any more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn withdraw(&self, session: &Session, now: Time) -> Result<(), Reason> {
+        let Some(question) = self.shown.get(&session.token, now) else { return Ok(()) };
+        self.shown.forget(&session.token);
+        self.approvals.withdraw(session, &question.id).await.map_err(|_| Reason::Internal)
+    }
+
+    /// The page after "not me", where that ended the session of this token.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn denied(
+        &self,
+        certificate: &ProvedCertificate,
+        token: &TokenHash,
+        visit: &Visit,
+    ) -> Result<Option<Response<Body>>, Reason> {
+        let Some(question) = self.shown.get(token, visit.now) else { return Ok(None) };
+        let standing =
+            self.approvals.state(certificate.tenant(), certificate.person_id(), &question.id).await;
+        let denied = matches!(standing.map_err(|_| Reason::Internal)?, approvals::Standing::Denied);
+        Ok(denied.then(|| not_me(visit)))
+    }
+
+    /// Tells a page to load itself again when anything under `watched` changed.
+    pub fn events(&self, watched: Vec<Key>, cancel: &CancellationToken) -> Response<Body> {
+        let changes = sse::touched(self.view.subscribe());
+        let moved = changes.filter_map(move |touched| {
+            // Told too late to know what it missed: look again.
+            let hit = touched.is_none_or(|key| watched.iter().any(|prefix| key.is_under(prefix)));
+            std::future::ready(hit.then_some(Happening::Moved))
+        });
+        sse::stream(moved, cancel.clone())
+    }
+
+    fn waiting_page(&self, who: &Waiting<'_>, question: &Question, left_secs: u64) -> Response<Body> {
+        let phones = self.view.phones(who.certificate.tenant(), who.certificate.person_id());
+        let since = who.visit.now.since(question.asked).as_secs();
+        pages::Wait {
+            page: Head::of(who.visit),
+            csrf: who.csrf.to_owned(),
+            digits: question.digits.expose().to_owned(),
+            phones: phones.iter().map(|phone| phone.name.clone()).collect(),
+            about: matter(question.purpose),
+            device: who.certificate.device().name.clone(),
+            phone_host: self.phone_host().to_owned(),
+            left_secs,
+            total_secs: ASKED_SECS,
+            again_after_secs: AGAIN_AFTER_SECS.saturating_sub(since),
+            again_action: who.way.again.to_owned(),
+            cancel_action: who.way.cancel.to_owned(),
+            events: who.way.events.to_owned(),
+        }
+        .response(StatusCode::OK)
+    }
+}
+
+const fn matter(purpose: Purpose) -> pages::Matter {
+    match purpose {
+        Purpose::SignIn | Purpose::ResumeFirstVisit => pages::Matter::SignIn,
+        Purpose::NewDevice => pages::Matter::NewDevice,
+        Purpose::RenewCertificate | Purpose::RenewExpired => pages::Matter::Renewal,
+    }
+}
+
+fn not_me(visit: &Visit) -> Response<Body> {
+    pages::NotMe { page: Head::of(visit) }.response(StatusCode::OK)
+}
+
+/// As `auth::phone::approvals` has it by default.
+const ASKED_SECS: u64 = 120;
+
+/// A question may be sent again after this.
+const AGAIN_AFTER_SECS: u64 = 30;
+
+/// How an answered question ended is still told this long after.
+const ENDED_SHOWN_SECS: u64 = 600;
