@@ -18,7 +18,7 @@ use crate::phone::PhoneRoom;
 use crate::policy::Policy;
 use crate::portal::Portal;
 use crate::proxy::{self, Proxy};
-use crate::public::Public;
+use crate::public::{self, Public};
 use crate::sign_in::questions::Questions;
 use crate::sign_in::{self, SignIn};
 
@@ -72,7 +72,7 @@ pub(super) fn house(
         judge: Judge::new(Arc::clone(&view)),
         portal: Portal::new(Arc::clone(&core.sessions), &jwks),
         sessions: Arc::clone(&core.sessions),
-        public: Public::new(Arc::clone(&view)),
+        public: Public::new(public::Parts { view: Arc::clone(&view) }),
         nobody: Arc::new(nobody(core)),
         world,
         view,

@@ -1,11 +1,12 @@
-//! The door that asks for nothing: for now it says whose gate this is and where to go. Registration,
-//! recovery and delivery come here.
+//! The door that asks for nothing: it says whose gate this is and where to go, and opens what a person may
+//! do without a certificate. Each of these has a file of its own and a first segment of the path.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 
+use crate::domain::Reason;
 use crate::policy::Permit;
 use crate::store::view::View;
 use crate::web::page::Head;
@@ -15,30 +16,45 @@ use crate::web::{Visit, refusal};
 
 /// The room.
 pub struct Public {
-    view: Arc<View>,
+    parts: Parts,
+}
+
+/// What the room stands on.
+pub struct Parts {
+    /// What is in memory.
+    pub view: Arc<View>,
 }
 
 /// Every route of the room.
 pub const ROUTES: Routes = &[("GET", "/")];
 
+type Answer = Result<Response<Body>, Reason>;
+
 impl Public {
-    /// Over the view.
+    /// Over its parts.
     #[must_use]
-    pub const fn new(view: Arc<View>) -> Self {
-        Self { view }
+    pub const fn new(parts: Parts) -> Self {
+        Self { parts }
     }
 
     /// Serves the room's own paths.
     pub async fn serve(&self, _permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
-        match routes::listed(ROUTES, request.method().as_str(), request.uri().path()) {
-            Ok(_) => self.start(&visit),
-            Err(reason) => refusal::respond(&reason, &visit),
+        let answer = self.answer(&visit, request).await;
+        answer.unwrap_or_else(|reason| refusal::respond(&reason, &visit))
+    }
+
+    async fn answer(&self, visit: &Visit, request: Request<Body>) -> Answer {
+        let path = request.uri().path();
+        let method = routes::listed(ROUTES, request.method().as_str(), path)?;
+        match (method, path.split('/').nth(1).unwrap_or_default()) {
+            ("GET", "") => Ok(self.start(visit)),
+            _ => Err(Reason::NotFound),
         }
     }
 
     fn start(&self, visit: &Visit) -> Response<Body> {
         let port = visit.host.split_once(':').map(|(_, port)| format!(":{port}")).unwrap_or_default();
-        let tenants = self.view.tenants().into_iter().filter(|tenant| !tenant.id.is_staff());
+        let tenants = self.parts.view.tenants().into_iter().filter(|tenant| !tenant.id.is_staff());
         let doors = tenants.filter_map(|tenant| {
             Some((tenant.name.clone(), format!("https://{}{port}/", tenant.hosts.first()?)))
         });
