@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{demo, device, init, policy};
+use super::{certificate, demo, device, init, policy};
 use crate::console::command::{audit, ca, code, person, route, tenant};
 
 /// A gate with three locks in front of a private web application
@@ -48,6 +48,11 @@ pub(super) enum Act {
     Device {
         #[command(subcommand)]
         command: device::Device,
+    },
+    /// Certificates, whosever they are: list, show, export
+    Certificate {
+        #[command(subcommand)]
+        command: certificate::Certificate,
     },
     /// The certificate authorities: show
     Ca {

@@ -2,6 +2,7 @@
 //! itself, prints. What a command does is in `console::command`.
 
 mod arguments;
+mod certificate;
 pub mod demo;
 mod device;
 mod doctor;
@@ -80,6 +81,7 @@ async fn act(arguments: Arguments, environment: &Environment, printer: Printer) 
         Act::Serve => return serve::run(&reach()?.config, environment, printer).await,
         Act::Doctor => return doctor::run(file.as_deref(), environment, printer).await,
         Act::Device { command } => return device::run(command, &reach()?, printer).await,
+        Act::Certificate { command } => return certificate::run(command, &reach()?, printer).await,
         Act::Policy { command } => return policy::run(command, reach, printer).await,
         Act::Tenant { command } => Command::Tenant(command),
         Act::Route { command } => Command::Route(command),

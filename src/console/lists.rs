@@ -1,23 +1,15 @@
-//! The desk's lists: certificates, tenants, the audit trail.
+//! The desk's lists: tenants, the audit trail.
 
 use axum::body::Body;
 use http::{Response, StatusCode};
 
 use super::{Answer, Console, Here};
 use crate::audit::{self, Outcome};
-use crate::domain::Reason;
-use crate::web::pages::desk::{Audit, AuditRow, Certificates, Mark, TenantRow, Tenants, Tone};
+use crate::domain::{Reason, Time};
+use crate::web::pages::desk::{Audit, AuditRow, Mark, TenantRow, Tenants, Tone};
 use crate::web::pages::{Moment, Page as _};
 
 impl Console {
-    pub(super) async fn certificates(&self, here: &Here<'_>) -> Answer {
-        let all = self.certificates_of(|_| true).await?;
-        let total = all.len();
-        let certificates = all.iter().take(ROWS_MAX).map(|one| self.certificate_row(here, one)).collect();
-        Ok(Certificates { desk: self.desk(here, "/certificates/"), certificates, total }
-            .response(StatusCode::OK))
-    }
-
     pub(super) fn tenants(&self, here: &Here<'_>) -> Response<Body> {
         let view = &self.acts.view;
         let tenants = view.tenants();
@@ -51,23 +43,7 @@ impl Console {
         } else {
             None
         };
-        let entries = entries.into_iter().map(|numbered| {
-            let entry = &numbered;
-            let (text, tone) = match &entry.outcome {
-                Outcome::Done => ("done".to_owned(), Tone::Plain),
-                Outcome::Refused(why) => (why.clone(), Tone::Bad),
-            };
-            AuditRow {
-                number: format!("{}/{}", numbered.node, numbered.sequence),
-                when: Moment::new(entry.when, here.visit.now),
-                who: entry.who.clone(),
-                what: entry.what.as_str().to_owned(),
-                whom: entry.whom.clone().unwrap_or_default(),
-                whence: entry.whence.clone().unwrap_or_default(),
-                outcome: Mark { text, tone },
-                detail: entry.details.iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>().join(", "),
-            }
-        });
+        let entries = entries.iter().map(|line| audit_row(line, here.visit.now));
         Ok(Audit {
             desk: self.desk(here, "/audit/"),
             entries: entries.collect(),
@@ -76,6 +52,24 @@ impl Console {
             older: String::new(),
         }
         .response(StatusCode::OK))
+    }
+}
+
+/// A line of the trail as the desk shows it.
+pub(super) fn audit_row(line: &audit::Numbered, now: Time) -> AuditRow {
+    let (text, tone) = match &line.outcome {
+        Outcome::Done => ("done".to_owned(), Tone::Plain),
+        Outcome::Refused(why) => (why.clone(), Tone::Bad),
+    };
+    AuditRow {
+        number: format!("{}/{}", line.node, line.sequence),
+        when: Moment::new(line.when, now),
+        who: line.who.clone(),
+        what: line.what.as_str().to_owned(),
+        whom: line.whom.clone().unwrap_or_default(),
+        whence: line.whence.clone().unwrap_or_default(),
+        outcome: Mark { text, tone },
+        detail: line.details.iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod command;
 
+mod certificates;
 mod codes;
 mod doings;
 mod lists;
@@ -56,6 +57,7 @@ pub const ROUTES: Routes = &[
     ("GET", "/devices/*/*/*/revoke"),
     ("POST", "/devices/*/*/*/revoke"),
     ("GET", "/certificates/"),
+    ("GET", "/certificates/*"),
     ("GET", "/tenants/"),
     ("GET", "/audit/"),
     ("GET", "/audit/verify"),
@@ -129,7 +131,11 @@ impl Console {
                 ["devices", tenant, person, device, "revoke"] => {
                     self.ask_revoke(&here, (tenant, person, device), "")
                 }
-                ["certificates"] => self.certificates(&here).await,
+                ["certificates"] => self.certificates(&here, &query),
+                ["certificates", name] if name.starts_with("export.") => {
+                    self.export(&here, name, &query).await
+                }
+                ["certificates", serial] => self.certificate(&here, serial).await,
                 ["tenants"] => Ok(self.tenants(&here)),
                 ["audit"] => self.audit(&here, false).await,
                 ["audit", "verify"] => self.audit(&here, true).await,

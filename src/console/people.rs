@@ -1,7 +1,6 @@
 //! People: found by a search, and everything about one that the desk may see. No hash, no key, no code.
 
 use http::StatusCode;
-use percent_encoding::percent_decode_str;
 
 use super::codes::ids;
 use super::{Answer, Console, Here};
@@ -12,6 +11,7 @@ use crate::domain::person::{Person, Role, Standing};
 use crate::domain::session::Session;
 use crate::domain::{PersonId, Reason, TenantId};
 use crate::store::table;
+use crate::web::form;
 use crate::web::page::telephone_link;
 use crate::web::pages::desk::{
     CertificateRow, DeviceRow, Doing, Mark, People, Person as PersonPage, PersonRow, PhoneRow, SessionRow,
@@ -21,7 +21,7 @@ use crate::web::pages::{Moment, Page as _};
 
 impl Console {
     pub(super) fn people(&self, here: &Here<'_>, query: &str) -> Answer {
-        let wanted = search_text(query);
+        let wanted: String = form::query(query, "q").chars().take(100).collect();
         let needle = wanted.to_lowercase();
         let view = &self.acts.view;
         let mut people: Vec<PersonRow> = view
@@ -182,6 +182,7 @@ impl Console {
             from: Moment::new(one.not_before, now),
             until: Moment::new(one.not_after, now),
             href: format!("/people/{}/{}", one.tenant, one.person),
+            detail: format!("/certificates/{}", one.serial),
             doings: vec![],
         }
     }
@@ -246,12 +247,6 @@ fn matches(person: &Person, needle: &str) -> bool {
         || person.id.as_str().contains(needle)
         || person.emails.iter().any(|email| email.to_lowercase().contains(needle))
         || (digits.len() >= 4 && telephone.contains(&digits))
-}
-
-fn search_text(query: &str) -> String {
-    let value = query.split('&').find_map(|pair| pair.strip_prefix("q=")).unwrap_or_default();
-    let spaced = value.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8_lossy().trim().chars().take(100).collect()
 }
 
 const ROWS_MAX: usize = 500;

@@ -63,6 +63,10 @@ impl Records {
         self.certificates.pin().get(serial).cloned()
     }
 
+    pub(super) fn certificates(&self) -> Vec<Arc<Certificate>> {
+        self.certificates.pin().values().cloned().collect()
+    }
+
     pub(super) fn certificates_of(&self, tenant: &TenantId, device: &DeviceId) -> Vec<Arc<Certificate>> {
         let certificates = self.certificates.pin();
         let of_device = |one: &&Arc<Certificate>| one.tenant == *tenant && one.device == *device;

@@ -114,6 +114,12 @@ impl View {
         self.shared.records.certificate(serial)
     }
 
+    /// Every certificate ever issued, in no order.
+    #[must_use]
+    pub fn certificates(&self) -> Vec<Arc<Certificate>> {
+        self.shared.records.certificates()
+    }
+
     /// Every certificate of a device.
     #[must_use]
     pub fn certificates_of(&self, tenant: &TenantId, device: &DeviceId) -> Vec<Arc<Certificate>> {

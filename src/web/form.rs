@@ -108,6 +108,14 @@ pub async fn read(request: Request<Body>, visit: &Visit, csrf: &str) -> Result<F
     Ok(form)
 }
 
+/// The value of `name` in a query, as a browser writes a form's; empty where it is absent or no UTF-8.
+#[must_use]
+pub fn query(query: &str, name: &str) -> String {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    let value = pairs.find(|(key, _)| *key == name).and_then(|(_, value)| decode(value.as_bytes()).ok());
+    value.unwrap_or_default().trim().to_owned()
+}
+
 /// Whether the browser says that the request comes from this very origin. Every browser that
 /// can hold our cookie sends `Origin` with a POST, and most `Sec-Fetch-Site`; where both are
 /// absent it is no page of ours.

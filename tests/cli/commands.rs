@@ -16,6 +16,7 @@ use portcullis::store::table;
 use portcullis::world::World;
 
 use crate::gate::Gate;
+use crate::history::history;
 
 #[test]
 fn every_command_without_a_server() {
@@ -35,6 +36,7 @@ fn walk(mut gate: Gate, beside: bool) {
     tenants(&gate);
     people(&gate);
     devices(&gate);
+    history(&gate);
     authorities(&gate);
     codes(&gate);
     rules(&gate);

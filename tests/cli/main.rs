@@ -7,6 +7,7 @@ mod commands;
 mod demo;
 mod engines;
 mod gate;
+mod history;
 mod mistakes;
 #[path = "../support/ports.rs"]
 mod ports;

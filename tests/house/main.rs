@@ -16,6 +16,7 @@ mod attacks;
 mod doors;
 mod engines;
 mod first_visit;
+mod history;
 mod identity;
 mod policy;
 mod proxy;

@@ -4,15 +4,18 @@
 
 pub mod audit;
 pub mod ca;
+pub mod certificate;
 pub mod code;
 pub mod device;
 pub mod doctor;
 pub mod founding;
+pub mod history;
 mod issue;
 pub mod output;
 pub mod person;
 pub mod policy;
 pub mod route;
+pub mod search;
 pub mod tenant;
 pub mod terms;
 pub mod which;
@@ -46,6 +49,8 @@ pub enum Command {
     Person(person::Command),
     /// Devices and their certificates.
     Device(device::Command),
+    /// Certificates, whosever they are.
+    Certificate(certificate::Command),
     /// The certificate authorities.
     Ca(ca::Command),
     /// Six-digit codes.
@@ -117,6 +122,7 @@ impl Acts {
             Command::Route(command) => self.route(actor, command).await,
             Command::Person(command) => self.person(actor, command).await,
             Command::Device(command) => self.device(actor, command).await,
+            Command::Certificate(command) => self.certificate(actor, command).await,
             Command::Ca(command) => self.ca(command),
             Command::Code(command) => self.code(actor, command).await,
             Command::Policy(command) => self.policy(actor, command).await,

@@ -1,10 +1,12 @@
 //! The pages of the desk. Each form posts to the `action` it is given, with the desk's `csrf`
 //! as its hidden field; a row's `href` leads to the page of what the row is about.
 
+mod certificates;
 mod lists;
 mod people;
 
-pub use lists::{Audit, AuditRow, CertificateRow, Certificates, TenantRow, Tenants};
+pub use certificates::{CertificateDetail, CertificateRow, Certificates};
+pub use lists::{Audit, AuditRow, TenantRow, Tenants};
 pub use people::{DeviceRow, IssueDevice, Issued, People, Person, PersonRow, PhoneRow, SessionRow};
 
 use askama::Template;

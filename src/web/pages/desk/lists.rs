@@ -1,44 +1,9 @@
-//! The desk's long lists: certificates, tenants, the audit trail.
+//! The desk's long lists: tenants, the audit trail.
 
 use askama::Template;
 
-use super::{Desk, Doing, Mark};
+use super::{Desk, Mark};
 use crate::web::pages::Moment;
-
-/// A certificate in a list.
-#[derive(Clone, Debug)]
-pub struct CertificateRow {
-    /// Serial number in hexadecimal.
-    pub serial: String,
-    /// "Anna Muster".
-    pub person: String,
-    /// "laptop".
-    pub device: String,
-    /// "bank".
-    pub tenant: String,
-    /// How it stands.
-    pub state: Mark,
-    /// From when.
-    pub from: Moment,
-    /// Until when.
-    pub until: Moment,
-    /// The person's page.
-    pub href: String,
-    /// What may be done with it.
-    pub doings: Vec<Doing>,
-}
-
-/// All certificates.
-#[derive(Template)]
-#[template(path = "desk/certificates.html")]
-pub struct Certificates {
-    /// Around it.
-    pub desk: Desk,
-    /// Rows.
-    pub certificates: Vec<CertificateRow>,
-    /// How many there are in all, where the list is cut.
-    pub total: usize,
-}
 
 /// All tenants.
 #[derive(Template)]

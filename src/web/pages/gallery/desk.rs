@@ -3,9 +3,9 @@
 use super::{html, text};
 use crate::domain::Time;
 use crate::web::pages::desk::{
-    Audit, AuditRow, CertificateRow, Certificates, CodeResult, Confirm, Desk, DeviceRow, Doing, Home,
-    IssueDevice, Issued, Mark, Outcome, People, Person, PersonRow, PhoneRow, Place, SessionRow, TenantRow,
-    Tenants, Tone, Waiting,
+    Audit, AuditRow, CertificateDetail, CertificateRow, Certificates, CodeResult, Confirm, Desk, DeviceRow,
+    Doing, Home, IssueDevice, Issued, Mark, Outcome, People, Person, PersonRow, PhoneRow, Place, SessionRow,
+    TenantRow, Tenants, Tone, Waiting,
 };
 use crate::web::pages::{Moment, spoken};
 use crate::web::visit::tests::visit;
@@ -75,6 +75,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         from: ago(86_400 * 3),
         until: ago(-86_400 * 727),
         href: text("/people/bank/anna"),
+        detail: text("/certificates/5f3a90c1"),
         doings: vec![doing("Revoke", true)],
     };
     let people = |query: &str, names: &[&str]| People {
@@ -218,13 +219,50 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
             .map(|n| certificate(&format!("Person {n}"), "laptop", mark("active", Tone::Good)))
             .collect::<Vec<_>>()
     };
+    let place = |label: &str| Place { label: text(label), href: text("/x"), here: false };
+    let certificates = |count, total, query: &str| Certificates {
+        desk: desk("Certificates"),
+        query: text(query),
+        states: vec![(text(""), text("any"), true), (text("ends-soon"), text("ends within 60 days"), false)],
+        narrowed: !query.is_empty(),
+        search_action: text("/certificates/"),
+        certificates: rows(count),
+        total,
+        onward: if count < total { vec![place("Those before"), place("Those after")] } else { vec![] },
+        exports: if total > 0 { vec![place("Take these away as CSV"), place("as JSON")] } else { vec![] },
+    };
+    show("desk-certificates", html(certificates(30, 812, "")));
+    show("desk-certificates-none", html(certificates(0, 0, "")));
+    show("desk-certificates-not-found", html(certificates(0, 0, "zacharias")));
+    let line = |n: i64, what: &str| AuditRow {
+        number: format!("one/{n}"),
+        when: ago(n * 4000),
+        who: text("local:1000"),
+        what: text(what),
+        whom: text("device:laptop"),
+        whence: text(""),
+        outcome: mark("done", Tone::Plain),
+        detail: text("serial: 4f2a9c, way: p12"),
+    };
     show(
-        "desk-certificates",
-        html(Certificates { desk: desk("Certificates"), certificates: rows(30), total: 812 }),
-    );
-    show(
-        "desk-certificates-none",
-        html(Certificates { desk: desk("Certificates"), certificates: rows(0), total: 0 }),
+        "desk-certificate",
+        html(CertificateDetail {
+            desk: desk("Certificates"),
+            row: certificate("Anna Muster", "laptop", mark("revoked", Tone::Bad)),
+            sha256: [text("4F2A9C4F2A9C4F2A9C4F2A9C4F2A9C4F"), text("2A9C4F2A9C4F2A9C4F2A9C4F2A9C4F2A")],
+            issuer: text("devices"),
+            profile: text("device"),
+            issued_by: text("local:1000"),
+            last_used: Some(ago(86_400)),
+            steps: vec![
+                (ago(86_400 * 300), text("issued by local:1000, from devices")),
+                (ago(86_400), text("signed in last")),
+                (ago(4000), text("revoked: key-compromise")),
+            ],
+            others: vec![certificate("Anna Muster", "laptop", mark("superseded", Tone::Plain))],
+            trail: vec![line(12, "certificate.issued"), line(47, "certificate.revoked")],
+            back: text("/certificates/"),
+        }),
     );
     let tenant = TenantRow {
         id: text("bank"),

@@ -1,0 +1,43 @@
+//! Certificates, whosever they are: found, shown, exported. What is done to a device's own is in `device`.
+
+use serde::{Deserialize, Serialize};
+
+use super::history::Format;
+use super::output::Output;
+use super::search::Search;
+use super::{Acts, CommandError};
+
+/// What to do with certificates.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// Find certificates.
+    List {
+        /// Which.
+        search: Search,
+        /// At most so many.
+        most: usize,
+    },
+    /// Show one and its history.
+    Show {
+        /// The beginning of its serial number or fingerprint.
+        number: String,
+    },
+    /// Take the issue history away as a file.
+    Export {
+        /// Which.
+        search: Search,
+        /// How it is written.
+        format: Format,
+    },
+}
+
+impl Acts {
+    pub(super) async fn certificate(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        match command {
+            Command::List { search, most } => Ok(self.list_certificates(&search, most)),
+            Command::Show { number } => self.show_certificate(&number).await,
+            Command::Export { search, format } => self.export_certificates(actor, &search, format).await,
+        }
+    }
+}
