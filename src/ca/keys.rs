@@ -16,6 +16,14 @@ pub struct ProvenKey {
     pub(super) curve: Curve,
 }
 
+impl ProvenKey {
+    /// The public key as it stands in the certificate: the point, uncompressed (SEC 1 2.3.3).
+    #[must_use]
+    pub fn point(&self) -> &[u8] {
+        self.public.der_bytes()
+    }
+}
+
 /// A private key made here for a device or a door: wiped when dropped, never stored, and not to
 /// be copied. It leaves in a .p12 (or, for a door, as PEM) and in nothing else.
 pub struct NewKey {

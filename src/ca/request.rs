@@ -3,9 +3,11 @@
 //! and profiles, never from it.
 
 use rcgen::SubjectPublicKeyInfo;
+use x509_parser::asn1_rs::Tag;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384};
 use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey;
 
 use super::keys::ProvenKey;
 use super::profile::Curve;
@@ -26,6 +28,7 @@ impl ProvenKey {
         }
         let spki = &request.certification_request_info.subject_pki;
         let curve = curve(spki)?;
+        signed_well(&request.signature_algorithm.algorithm.to_id_string())?;
         request.verify_signature().map_err(|_| BadRequest::NotProved)?;
         let public = SubjectPublicKeyInfo::from_der(spki.raw).map_err(|_| BadRequest::Unreadable)?;
         Ok(Self { public, curve })
@@ -43,13 +46,19 @@ pub enum BadRequest {
     Unreadable,
     /// Another kind of key, or another curve.
     #[error(
-        "the request holds {0}, and only P-256 and P-384 keys are certified: make one with \
-         `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256`"
+        "the request holds {0}, and only P-256 and P-384 keys are certified: make a request with \
+         `openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -subj /CN=x -out request.pem`"
     )]
-    WeakKey(&'static str),
+    WeakKey(String),
+    /// A signature that others can forge, or of a kind that no key we certify makes.
+    #[error(
+        "the request is signed with {0}, which proves nothing: sign it again with ECDSA and SHA-256 \
+         (`openssl req -new -sha256 -key key.pem -subj /CN=x -out request.pem`)"
+    )]
+    WeakSignature(String),
     /// The signature does not verify.
     #[error(
-        "the request is not signed by its own key (or with SHA-1), so possession is not proved: \
+        "the request is not signed by its own key, so possession is not proved: \
          make it again with the key it holds"
     )]
     NotProved,
@@ -67,20 +76,63 @@ fn unwrapped(request: &[u8]) -> Result<Vec<u8>, BadRequest> {
 }
 
 fn curve(spki: &x509_parser::x509::SubjectPublicKeyInfo<'_>) -> Result<Curve, BadRequest> {
-    if spki.algorithm.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY {
-        return Err(BadRequest::WeakKey("a key that is not of an elliptic curve in ECDSA"));
+    let kind = spki.algorithm.algorithm.clone();
+    if kind != OID_KEY_TYPE_EC_PUBLIC_KEY {
+        return Err(BadRequest::WeakKey(other_kind(&kind.to_id_string(), spki)));
     }
-    let named = spki.algorithm.parameters.as_ref().and_then(|parameters| parameters.as_oid().ok());
+    // `as_oid` alone would take any tag.
+    let parameters = spki.algorithm.parameters.as_ref().filter(|one| one.tag() == Tag::Oid);
+    let named = parameters.and_then(|parameters| parameters.as_oid().ok());
     let (curve, length) = match named {
         Some(oid) if oid == OID_EC_P256 => (Curve::P256, 65),
         Some(oid) if oid == OID_NIST_EC_P384 => (Curve::P384, 97),
-        _ => return Err(BadRequest::WeakKey("a key on another curve")),
+        Some(oid) => return Err(BadRequest::WeakKey(other_curve(&oid.to_id_string()))),
+        None => return Err(BadRequest::WeakKey("a key on a curve that it spells out itself".to_owned())),
     };
     let point = &spki.subject_public_key;
     if point.unused_bits != 0 || point.data.len() != length || point.data.first() != Some(&UNCOMPRESSED) {
-        return Err(BadRequest::WeakKey("a key that is not an uncompressed point"));
+        return Err(BadRequest::WeakKey("a key that is not an uncompressed point".to_owned()));
     }
     Ok(curve)
+}
+
+fn other_kind(oid: &str, spki: &x509_parser::x509::SubjectPublicKeyInfo<'_>) -> String {
+    match (oid, spki.parsed()) {
+        ("1.2.840.113549.1.1.1", Ok(PublicKey::RSA(key))) => format!("an RSA key of {} bits", key.key_size()),
+        ("1.2.840.113549.1.1.1" | "1.2.840.113549.1.1.10", _) => "an RSA key".to_owned(),
+        ("1.2.840.10040.4.1", _) => "a DSA key".to_owned(),
+        ("1.3.101.112", _) => "an Ed25519 key".to_owned(),
+        ("1.3.101.113", _) => "an Ed448 key".to_owned(),
+        _ => format!("a key of another kind ({})", shortened(oid)),
+    }
+}
+
+fn other_curve(oid: &str) -> String {
+    let name = match oid {
+        "1.2.840.10045.3.1.1" => "P-192",
+        "1.3.132.0.33" => "P-224",
+        "1.3.132.0.35" => "P-521",
+        "1.3.132.0.10" => "secp256k1",
+        _ => return format!("a key on another curve ({})", shortened(oid)),
+    };
+    format!("a {name} key")
+}
+
+/// ECDSA over SHA-2 (RFC 5758 3.2): collisions of SHA-1 and MD5 can be made.
+fn signed_well(oid: &str) -> Result<(), BadRequest> {
+    let with = match oid {
+        "1.2.840.10045.4.3.2" | "1.2.840.10045.4.3.3" => return Ok(()),
+        "1.2.840.10045.4.1" => "SHA-1".to_owned(),
+        "1.2.840.10045.4.3.1" => "SHA-224".to_owned(),
+        "1.2.840.10045.4.3.4" => "SHA-512".to_owned(),
+        _ => format!("another algorithm ({}) than its key's", shortened(oid)),
+    };
+    Err(BadRequest::WeakSignature(with))
+}
+
+/// An object identifier may be as long as the request.
+fn shortened(oid: &str) -> String {
+    oid.chars().take(40).collect()
 }
 
 /// A request with a P-384 key and a dozen extensions stays below 2 KiB.

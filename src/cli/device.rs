@@ -1,5 +1,6 @@
-//! `portcullis device`: writes the .p12 where the command was typed.
+//! `portcullis device`: writes the .p12, or the chain for a request, where the command was typed.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
@@ -7,12 +8,13 @@ use super::print::{Printer, write_file};
 use super::reach::Reach;
 use crate::ca::Encoding;
 use crate::console::command::which::{WhichDevice, WhichPerson};
-use crate::console::command::{Command, device};
+use crate::console::command::{Command, device, request};
 use crate::domain::certificate::RevocationReason;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Device {
-    /// Record a device and issue its certificate: writes a .p12, shows its import password once
+    /// Record a device and issue its certificate: writes a .p12, shows its import password once. With --csr it
+    /// certifies a key made elsewhere and writes the chain
     Issue {
         /// Whose: TENANT/PERSON
         person: WhichPerson,
@@ -51,21 +53,32 @@ pub(super) enum Device {
 #[derive(clap::Args)]
 pub(super) struct File {
     /// modern (AES-256) or compatible (3DES, for iPhone, iPad, Mac and older Windows)
-    #[arg(long, default_value = "modern", value_parser = encoding)]
+    #[arg(long, default_value = "modern", value_parser = encoding, conflicts_with = "csr")]
     encoding: Encoding,
-    /// File to write; PERSON-DEVICE.p12 in this folder where you give none
+    /// A certificate request (PKCS #10, PEM or DER) with a P-256 or P-384 key; its subject is not read
+    #[arg(long, value_name = "FILE")]
+    csr: Option<PathBuf>,
+    /// File to write; PERSON-DEVICE.p12 (or .pem) in this folder where you give none
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> Result<bool, Failure> {
     let (command, out) = match device {
-        Device::Issue { person, name, file: File { encoding, out } } => {
-            (device::Command::Issue { person, name, encoding }, out)
-        }
-        Device::Renew { device, file: File { encoding, out } } => {
-            (device::Command::Renew { device, encoding }, out)
-        }
+        Device::Issue { person, name, file: File { encoding, csr, out } } => match csr {
+            None => (device::Command::Issue { person, name, encoding }, out),
+            Some(csr) => {
+                let request = request_in(&csr)?;
+                (device::Command::Request(request::Command::Issue { person, name, request }), out)
+            }
+        },
+        Device::Renew { device, file: File { encoding, csr, out } } => match csr {
+            None => (device::Command::Renew { device, encoding }, out),
+            Some(csr) => {
+                let request = request_in(&csr)?;
+                (device::Command::Request(request::Command::Renew { device, request }), out)
+            }
+        },
         Device::List { of } => (device::Command::List { of }, None),
         Device::Revoke { device, reason, yes } => (device::Command::Revoke { device, reason, yes }, None),
     };
@@ -76,7 +89,10 @@ pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> 
             out.display()
         )));
     }
-    if matches!(command, device::Command::Issue { .. } | device::Command::Renew { .. }) {
+    if matches!(
+        command,
+        device::Command::Issue { .. } | device::Command::Renew { .. } | device::Command::Request(_)
+    ) {
         place_for(out.as_deref())?;
     }
     let mut output = reach.run(Command::Device(command)).await?;
@@ -88,7 +104,7 @@ pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> 
     printer.output(&output)
 }
 
-/// Whether the .p12 can be written, asked before a certificate is issued whose only copy it would be.
+/// Whether the file can be written, asked before a certificate is issued whose only copy it would be.
 fn place_for(out: Option<&Path>) -> Result<(), Failure> {
     let folder = out.and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
@@ -100,12 +116,32 @@ fn place_for(out: Option<&Path>) -> Result<(), Failure> {
     })
 }
 
+/// The request in a file, no longer than any is.
+fn request_in(file: &Path) -> Result<request::Request, Failure> {
+    let unread = |why: &dyn std::fmt::Display| {
+        Failure::Usage(format!(
+            "--csr {} could not be read ({why}): name the file of a request",
+            file.display()
+        ))
+    };
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(|why| unread(&why))?;
+    opened.take(REQUEST_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|why| unread(&why))?;
+    if bytes.len() as u64 > REQUEST_BYTES_MAX {
+        return Err(unread(&"it is longer than 16 KiB"));
+    }
+    Ok(request::Request::new(bytes))
+}
+
+/// As `ca::request` takes it.
+const REQUEST_BYTES_MAX: u64 = 16 * 1024;
+
 /// `anna-laptop.p12`, or `anna-laptop-2.p12` where that exists: once a certificate is issued, its
 /// only copy must not fail to be written for want of a name.
 fn free_name(name: &str) -> Option<PathBuf> {
-    let stem = name.strip_suffix(".p12").unwrap_or(name);
+    let (stem, kind) = name.rsplit_once('.').unwrap_or((name, "p12"));
     std::iter::once(PathBuf::from(name))
-        .chain((2..1000).map(|number| PathBuf::from(format!("{stem}-{number}.p12"))))
+        .chain((2..1000).map(|number| PathBuf::from(format!("{stem}-{number}.{kind}"))))
         .find(|path| !path.exists())
 }
 

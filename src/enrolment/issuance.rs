@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
 use crate::ca::{Authority, CaError, Encoding, IssueError, Issued, NewKey, P12, ProvenKey, Subject, p12};
-use crate::domain::certificate::Certificate;
+use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::device::Device;
 use crate::domain::grant::{Allows, Grant, GrantSecret};
 use crate::domain::person::Person;
@@ -52,6 +52,9 @@ pub enum NotIssued {
     /// A name that no certificate can hold.
     #[error(transparent)]
     Subject(#[from] crate::ca::BadSubject),
+    /// The key is one of a certificate that was revoked, or of another device.
+    #[error("the key of the request stands already in a certificate that was revoked or is another device's")]
+    KeyKnown,
     /// Somebody else was faster, or the store failed.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -156,7 +159,8 @@ impl Issuance {
         Ok((certificate, file))
     }
 
-    /// Certifies a key whose possession was proved: `way` says by what (`csr`, `est`).
+    /// Certifies a key whose possession was proved: `way` says by what (`csr`, `est`). A key that others have
+    /// held, or that fell with a certificate, gets no other.
     ///
     /// # Errors
     /// [`NotIssued`].
@@ -169,9 +173,23 @@ impl Issuance {
         also: Vec<Write>,
     ) -> Result<Issued, NotIssued> {
         let subject = Subject::of(order.tenant, order.person, order.device)?;
+        self.unknown_elsewhere(&key, order.device)?;
         let issued = self.authority()?.issue(key, grant, &subject, order.by, self.world.now())?;
         let entry = issued_entry(order, &issued.certificate).detail("way", way);
         self.put_on_record(issued, entry, also).await
+    }
+
+    /// Whether a key may be certified for a device.
+    ///
+    /// # Errors
+    /// [`NotIssued::KeyKnown`].
+    pub fn unknown_elsewhere(&self, key: &ProvenKey, device: &Device) -> Result<(), NotIssued> {
+        let known = self.ledger.view().certificate_where(|one| {
+            let fallen = matches!(one.state, CertificateState::Revoked { .. });
+            let others = one.device != device.id || one.tenant != device.tenant;
+            (fallen || others) && holds(&one.der, key.point())
+        });
+        if known.is_some() { Err(NotIssued::KeyKnown) } else { Ok(()) }
     }
 
     async fn put_on_record(
@@ -208,6 +226,11 @@ impl From<CaError> for NotIssued {
 
 fn issued_entry(order: &Order<'_>, certificate: &Certificate) -> Entry {
     order.entry(order.event).detail("serial", &certificate.serial)
+}
+
+/// Whether a public key's point stands in a certificate: 65 bytes and more come together nowhere else.
+fn holds(der: &[u8], point: &[u8]) -> bool {
+    der.windows(point.len()).any(|window| window.first() == point.first() && window == point)
 }
 
 /// For a machine that is very slow.

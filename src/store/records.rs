@@ -73,6 +73,10 @@ impl Records {
         certificates.values().filter(of_device).cloned().collect()
     }
 
+    pub(super) fn certificate_where(&self, fits: impl Fn(&Certificate) -> bool) -> Option<Arc<Certificate>> {
+        self.certificates.pin().values().find(|one| fits(one)).cloned()
+    }
+
     pub(super) fn session(&self, token: &TokenHash) -> Option<Arc<Session>> {
         self.sessions.pin().get(token).cloned()
     }

@@ -126,6 +126,12 @@ impl View {
         self.shared.records.certificates_of(tenant, device)
     }
 
+    /// A certificate of which something holds, whosever it is: looks at each.
+    #[must_use]
+    pub fn certificate_where(&self, fits: impl Fn(&Certificate) -> bool) -> Option<Arc<Certificate>> {
+        self.shared.records.certificate_where(fits)
+    }
+
     /// A session, while it has not reached its absolute end.
     #[must_use]
     pub fn session(&self, token: &TokenHash) -> Option<Arc<Session>> {

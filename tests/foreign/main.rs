@@ -15,6 +15,8 @@ mod support;
 mod backend;
 mod chains;
 mod openssl;
+mod outside;
 mod p12;
+mod requests;
 mod rig;
 mod strangers;

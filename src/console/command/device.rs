@@ -36,6 +36,8 @@ pub enum Command {
         #[serde(with = "encoding")]
         encoding: Encoding,
     },
+    /// Certify keys that were made elsewhere.
+    Request(super::request::Command),
     /// Show devices.
     List {
         /// Of a tenant, or of one person of it.
@@ -54,7 +56,7 @@ pub enum Command {
 
 impl Command {
     pub(super) const fn signs(&self) -> bool {
-        matches!(self, Self::Issue { .. } | Self::Renew { .. })
+        matches!(self, Self::Issue { .. } | Self::Renew { .. } | Self::Request(_))
     }
 }
 
@@ -63,6 +65,7 @@ impl Acts {
         match command {
             Command::Issue { person, name, encoding } => self.issue(actor, &person, &name, encoding).await,
             Command::Renew { device, encoding } => self.renew(actor, &device, encoding).await,
+            Command::Request(command) => self.request(actor, command).await,
             Command::List { of } => self.list_devices(&of).await,
             Command::Revoke { device, reason, yes } => self.revoke(actor, &device, reason, yes).await,
         }

@@ -28,6 +28,49 @@ impl Acts {
         name: &str,
         encoding: Encoding,
     ) -> Result<Output, CommandError> {
+        let (tenant, person, device) = self.new_device(actor, which, name).await?;
+        let order = Order {
+            tenant: &tenant,
+            person: &person,
+            device: &device,
+            by: actor,
+            whence: "",
+            event: Event::CertificateIssued,
+        };
+        let (issued, file) = self.certify(order, encoding, Err(table::create(&device))).await?;
+        let mut output = handed_over(&person, &device, &issued, &file);
+        output.lines.extend(next_steps(&person, &tenant, &self.site.port_suffix));
+        Ok(output)
+    }
+
+    pub(super) async fn renew(
+        &self,
+        actor: &str,
+        which: &WhichDevice,
+        encoding: Encoding,
+    ) -> Result<Output, CommandError> {
+        let (tenant, person, device) = self.renewable(which).await?;
+        let order = Order {
+            tenant: &tenant,
+            person: &person,
+            device: &device.record,
+            by: actor,
+            whence: "",
+            event: Event::CertificateRenewed,
+        };
+        let (issued, file) = self.certify(order, encoding, Ok(&device)).await?;
+        let mut output = handed_over(&person, &device.record, &issued, &file);
+        output.lines.push("The certificate before it goes on until this one has signed in once.".to_owned());
+        Ok(output)
+    }
+
+    /// A device as it will be recorded, where this person may have another of this name.
+    pub(super) async fn new_device(
+        &self,
+        actor: &str,
+        which: &WhichPerson,
+        name: &str,
+    ) -> Result<(Tenant, Person, Device), CommandError> {
         self.authority()?;
         let tenant = self.find_tenant(&which.tenant).await?.record;
         let person = self.find_person(which).await?.record;
@@ -60,26 +103,14 @@ impl Acts {
             released_by: None,
             created: self.now(),
         };
-        let order = Order {
-            tenant: &tenant,
-            person: &person,
-            device: &device,
-            by: actor,
-            whence: "",
-            event: Event::CertificateIssued,
-        };
-        let (issued, file) = self.certify(order, encoding, Err(table::create(&device))).await?;
-        let mut output = handed_over(&person, &device, &issued, &file);
-        output.lines.extend(next_steps(&person, &tenant, &self.site.port_suffix));
-        Ok(output)
+        Ok((tenant, person, device))
     }
 
-    pub(super) async fn renew(
+    /// A device that may have another certificate, and whose it is.
+    pub(super) async fn renewable(
         &self,
-        actor: &str,
         which: &WhichDevice,
-        encoding: Encoding,
-    ) -> Result<Output, CommandError> {
+    ) -> Result<(Tenant, Person, Stored<Device>), CommandError> {
         self.authority()?;
         let (person, device) = self.find_device(which).await?;
         let tenant = self.find_tenant(&which.person.tenant).await?.record;
@@ -90,19 +121,7 @@ impl Acts {
                 format!("issue a new one: `portcullis device issue {} --name NAME`", which.person),
             ));
         }
-        let person = person.record;
-        let order = Order {
-            tenant: &tenant,
-            person: &person,
-            device: &device.record,
-            by: actor,
-            whence: "",
-            event: Event::CertificateRenewed,
-        };
-        let (issued, file) = self.certify(order, encoding, Ok(&device)).await?;
-        let mut output = handed_over(&person, &device.record, &issued, &file);
-        output.lines.push("The certificate before it goes on until this one has signed in once.".to_owned());
-        Ok(output)
+        Ok((tenant, person.record, device))
     }
 
     /// Grant, certificate and file. The file leaves only after the certificate is on record, and that only
@@ -140,6 +159,11 @@ impl From<NotIssued> for CommandError {
                 "give the passphrase (`[secrets] passphrase_file`, or PORTCULLIS_PASSPHRASE) and repeat the command",
             ),
             NotIssued::Subject(error) => Self::new(Kind::Usage, error.to_string(), "then repeat the command"),
+            NotIssued::KeyKnown => Self::new(
+                Kind::Refused,
+                error.to_string(),
+                "have a new key made on the device, and a request with it",
+            ),
             NotIssued::Record(error) => error.into(),
             NotIssued::Ca(_) | NotIssued::BrokenOff => {
                 Self::new(Kind::Failed, error.to_string(), "run `portcullis doctor`")
@@ -174,7 +198,7 @@ fn handed_over(person: &Person, device: &Device, issued: &Certificate, file: &P1
     Output::new(json, lines).with_file(name, &file.bytes)
 }
 
-fn next_steps(person: &Person, tenant: &Tenant, port: &str) -> Vec<String> {
+pub(super) fn next_steps(person: &Person, tenant: &Tenant, port: &str) -> Vec<String> {
     let door =
         tenant.hosts.first().map_or_else(|| "its door".to_owned(), |host| format!("https://{host}{port}/"));
     let who = if tenant.id.is_staff() && person.roles.contains(&Role::Owner) {

@@ -14,6 +14,7 @@ mod issue;
 pub mod output;
 pub mod person;
 pub mod policy;
+pub mod request;
 pub mod route;
 pub mod search;
 pub mod tenant;
