@@ -4,6 +4,8 @@
 mod doors;
 mod follow;
 mod ground;
+mod mail;
+mod remind;
 mod rooms;
 
 use std::collections::BTreeSet;
@@ -11,7 +13,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Entry, Event, Ledger};
@@ -19,12 +20,12 @@ use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
 use crate::ca::{self, Authority, CaError, CrlShelf};
-use crate::config::{Config, Engine, Environment, Limits, Mail, SecretError, secrets};
+use crate::config::{Config, Engine, Environment, Limits, SecretError};
 use crate::console::command::{Acts, Site};
 use crate::control;
 use crate::crypto::Pepper;
+use crate::domain::TenantId;
 use crate::domain::certificate::Issuer;
-use crate::domain::{Secret, TenantId};
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
 use crate::front::accept::{self, Front, Running};
@@ -33,7 +34,7 @@ use crate::front::house::{Counting, House};
 use crate::front::live::Live;
 use crate::front::peer::Peer;
 use crate::front::{Settings, ops, plain, way};
-use crate::notify::email::{self, Mailer};
+use crate::notify::email;
 use crate::policy::Policy;
 use crate::store::redb::Redb;
 #[cfg(feature = "sled")]
@@ -283,12 +284,7 @@ pub async fn start(
         Arc::new(counting),
         background.clone(),
     ));
-    if let Some(mail) = &config.mail {
-        let settings =
-            email::Settings { url: mail_url(mail)?, ca_file: mail.ca_file.clone(), from: mail.from.clone() };
-        let mailer = Mailer::new(&settings, Arc::clone(&core.ledger), core.world.clone())?;
-        tokio::spawn(mailer.run(background.clone()));
-    }
+    mail::send(config, &core, &background)?;
     let control = control::Listener::bind(&config.control_socket()).await?;
     tokio::spawn(control::serve(control, acts, background.clone()));
 
@@ -370,26 +366,6 @@ fn limits(limits: &Limits) -> Settings {
     }
 }
 
-/// The address of the mail server with its password, which stands in a file apart.
-fn mail_url(mail: &Mail) -> Result<Secret, AppError> {
-    let password = mail.password_file.as_deref().map(secrets::from_file).transpose()?;
-    Ok(smtp_url(&mail.smtp, password.as_ref().map(|password| &password.secret)))
-}
-
-/// `smtp://` means STARTTLS, and nothing without it: a server, or whoever stands before it, that does not
-/// offer it gets no message.
-fn smtp_url(address: &str, password: Option<&Secret>) -> Secret {
-    let mut url = address.to_owned();
-    if let Some(password) = password {
-        let password = utf8_percent_encode(password.expose(), NON_ALPHANUMERIC).to_string();
-        url = url.replacen('@', &format!(":{password}@"), 1);
-    }
-    if url.starts_with("smtp://") {
-        url.push_str("?tls=required");
-    }
-    Secret::new(url)
-}
-
 fn local(listener: Option<&std::net::TcpListener>) -> Option<SocketAddr> {
     listener.and_then(|listener| listener.local_addr().ok())
 }
@@ -400,18 +376,4 @@ const NODE: &str = "one";
 #[cfg(test)]
 mod tests {
     mod single_use;
-
-    use super::*;
-
-    #[test]
-    fn mail_never_leaves_in_clear() {
-        let url = |address, password: Option<&str>| {
-            smtp_url(address, password.map(Secret::new).as_ref()).expose().to_owned()
-        };
-        assert_eq!(url("smtp://mail.example.com:587", None), "smtp://mail.example.com:587?tls=required");
-        assert_eq!(
-            url("smtps://gate@mail.example.com", Some("p@:/")),
-            "smtps://gate:p%40%3A%2F@mail.example.com"
-        );
-    }
 }

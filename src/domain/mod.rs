@@ -12,6 +12,7 @@ pub mod id;
 pub mod person;
 pub mod phone;
 pub mod reason;
+pub mod reminder;
 pub mod route;
 pub mod secret;
 pub mod session;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{About, Notice};
 use crate::audit::{Entry, Event, Ledger};
+use crate::domain::Time;
 use crate::store::table::{self, Stored};
 use crate::world::World;
 
@@ -131,14 +132,14 @@ fn host(url: &str) -> &str {
     rest.split_once(':').map_or(rest, |(host, _)| host)
 }
 
-fn later(read: &Stored<Notice>, now: crate::domain::Time) -> Notice {
+fn later(read: &Stored<Notice>, now: Time) -> Notice {
     let failures = read.record.failures + 1;
     let wait = FIRST_RETRY * 2u32.pow(failures.min(8));
     Notice { failures, due: now.plus(wait), ..read.record.clone() }
 }
 
 fn subject(notice: &Notice) -> String {
-    let what = match notice.about {
+    let what = match &notice.about {
         About::DeviceReleased { .. } => "A device was let in",
         About::PhonePaired { .. } => "A phone was paired",
         About::PasswordSet => "Your password was set",
@@ -146,7 +147,7 @@ fn subject(notice: &Notice) -> String {
         About::CertificateRenewed { .. } => "A new certificate was made",
         About::CertificateRevoked { .. } => "A certificate was switched off",
         About::ExpiredAsked { .. } => "A new certificate is asked for",
-        About::CertificateEnds { days: 0, .. } => "Your certificate has ended",
+        About::CertificateEnds { until, .. } if *until < notice.happened => "Your certificate has ended",
         About::CertificateEnds { .. } => "Your certificate ends soon",
         About::BreakGlass { .. } => "Break-glass was used",
     };
@@ -178,14 +179,7 @@ fn body(notice: &Notice) -> String {
             "Somebody at {address} asks for a new certificate for your device \"{device}\", whose certificate has \
              ended. Our support lets nobody in before they have spoken with you."
         ),
-        About::CertificateEnds { device, until, days: 0 } => {
-            format!("The certificate of your device \"{device}\" ended on {}.", until.day())
-        }
-        About::CertificateEnds { device, until, days } => format!(
-            "The certificate of your device \"{device}\" ends on {}, in {days} day{}.",
-            until.day(),
-            if *days == 1 { "" } else { "s" }
-        ),
+        About::CertificateEnds { device, until, days } => return reminder(notice, device, *until, *days),
         About::BreakGlass { reason } => {
             format!(
                 "On the machine itself, a member of staff was let in past the usual rule. Reason given: {reason}"
@@ -199,6 +193,28 @@ fn body(notice: &Notice) -> String {
         notice.happened.minute(),
         notice.telephone,
         notice.site,
+    )
+}
+
+/// A reminder asks for something, and tells of nothing that somebody else may have done. No link: whoever follows
+/// links from mails follows a thief's.
+fn reminder(notice: &Notice, device: &str, until: Time, days: u32) -> String {
+    let (last, name, site, telephone) = (until.day(), &notice.name, &notice.site, &notice.telephone);
+    let (what, next) = if until < notice.happened {
+        let next = "Open our site as usual: the page that says it saw no certificate leads on to a new one. Or call us";
+        (format!("ended on {last}, and this device cannot come in any more"), next)
+    } else {
+        let when = match days {
+            0 => "today".to_owned(),
+            1 => "tomorrow".to_owned(),
+            days => format!("in {days} days"),
+        };
+        let next = "On that device, sign in as usual and choose Settings, Security, Certificate to make a new one. Or call us";
+        (format!("ends on {last} (UTC), {when}"), next)
+    };
+    format!(
+        "Hello {name},\n\nThe certificate of your device \"{device}\" {what}. A certificate is the file that proves that \
+         the device is yours.\n\n{next}: {telephone}\n\n{site}\n"
     )
 }
 

@@ -87,7 +87,7 @@ pub enum About {
         device: String,
         /// Last day.
         until: Time,
-        /// Days left; 0 once it has ended.
+        /// Days left by the calendar; 0 on the last day, and once it has ended.
         days: u32,
     },
     /// The machine's owner let a member of staff in past the usual rule.

@@ -12,6 +12,7 @@ use crate::domain::enrolment::Enrolment;
 use crate::domain::grant::Grant;
 use crate::domain::person::Person;
 use crate::domain::phone::{Pairing, Phone};
+use crate::domain::reminder::Reminder;
 use crate::domain::route::{Route, Rules};
 use crate::domain::session::Session;
 use crate::domain::tenant::Tenant;
@@ -268,6 +269,16 @@ impl Record for LastUse {
     const TABLE: u8 = b'l';
     fn key(&self) -> Key {
         last_use(&self.serial)
+    }
+}
+
+impl Record for Reminder {
+    const TABLE: u8 = b'm';
+    fn key(&self) -> Key {
+        Key::of(Self::TABLE, &[self.serial.as_bytes(), self.stage.to_string().as_bytes()])
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.until)
     }
 }
 

@@ -12,6 +12,7 @@ use portcullis::domain::enrolment::{Enrolment, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
 use portcullis::domain::person::{Person, Role, Standing};
 use portcullis::domain::phone::{Pairing, PairingState, Phone};
+use portcullis::domain::reminder::Reminder;
 use portcullis::domain::route::{Route, Rules};
 use portcullis::domain::session::Session;
 use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
@@ -146,6 +147,10 @@ fn enrolment() -> Enrolment {
 
 fn last_use() -> LastUse {
     LastUse { serial: "4f2a9c".into(), at: NOW }
+}
+
+fn reminder() -> Reminder {
+    Reminder { serial: "4f2a9c".into(), stage: 14, queued: NOW, until: later() }
 }
 
 fn grant() -> Grant {
@@ -287,7 +292,7 @@ fn later() -> Time {
 macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
-        $with!(last_use);
+        $with!(last_use, reminder);
         $with!(session, throttle, route, rules, line, head);
     };
 }

@@ -1,0 +1,58 @@
+//! The mail server as the operator wrote it, and what is sent through it. Knows no message.
+
+use std::sync::Arc;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio_util::sync::CancellationToken;
+
+use super::{AppError, Core, remind};
+use crate::config::{Config, Mail, secrets};
+use crate::domain::Secret;
+use crate::notify::email::{Mailer, Settings};
+
+/// Sends what is queued, and queues reminders, until `shutdown`; where there is a mail server.
+pub(super) fn send(config: &Config, core: &Core, shutdown: &CancellationToken) -> Result<(), AppError> {
+    let Some(mail) = &config.mail else { return Ok(()) };
+    let settings = Settings { url: mail_url(mail)?, ca_file: mail.ca_file.clone(), from: mail.from.clone() };
+    let mailer = Mailer::new(&settings, Arc::clone(&core.ledger), core.world.clone())?;
+    tokio::spawn(mailer.run(shutdown.clone()));
+    remind::remind(core, shutdown);
+    Ok(())
+}
+
+/// The address of the mail server with its password, which stands in a file apart.
+fn mail_url(mail: &Mail) -> Result<Secret, AppError> {
+    let password = mail.password_file.as_deref().map(secrets::from_file).transpose()?;
+    Ok(smtp_url(&mail.smtp, password.as_ref().map(|password| &password.secret)))
+}
+
+/// `smtp://` means STARTTLS, and nothing without it: a server, or whoever stands before it, that does not
+/// offer it gets no message.
+fn smtp_url(address: &str, password: Option<&Secret>) -> Secret {
+    let mut url = address.to_owned();
+    if let Some(password) = password {
+        let password = utf8_percent_encode(password.expose(), NON_ALPHANUMERIC).to_string();
+        url = url.replacen('@', &format!(":{password}@"), 1);
+    }
+    if url.starts_with("smtp://") {
+        url.push_str("?tls=required");
+    }
+    Secret::new(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mail_never_leaves_in_clear() {
+        let url = |address, password: Option<&str>| {
+            smtp_url(address, password.map(Secret::new).as_ref()).expose().to_owned()
+        };
+        assert_eq!(url("smtp://mail.example.com:587", None), "smtp://mail.example.com:587?tls=required");
+        assert_eq!(
+            url("smtps://gate@mail.example.com", Some("p@:/")),
+            "smtps://gate:p%40%3A%2F@mail.example.com"
+        );
+    }
+}
