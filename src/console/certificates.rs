@@ -50,12 +50,10 @@ impl Console {
         let history = history.ok_or(Reason::NotFound)?;
         let now = here.visit.now;
         let of = &history.found.certificate;
-        let sha256 = fingerprint(of).to_ascii_uppercase();
-        let (first, second) = sha256.split_at(sha256.len() / 2);
         Ok(CertificateDetail {
             desk: self.desk(here, "/certificates/"),
             row: self.certificate_row(here, of),
-            sha256: [first.to_owned(), second.to_owned()],
+            sha256: in_fours(&fingerprint(of)),
             issuer: of.issuer.to_string(),
             profile: of.profile.clone(),
             issued_by: of.issued_by.clone(),
@@ -94,6 +92,12 @@ impl Console {
         }
         Ok(response)
     }
+}
+
+/// Groups that an eye can follow from one screen to another.
+fn in_fours(hex: &str) -> String {
+    let groups = hex.as_bytes().chunks(4).map(String::from_utf8_lossy);
+    groups.collect::<Vec<_>>().join(" ")
 }
 
 fn asked(query: &str) -> Search {

@@ -64,8 +64,8 @@ pub struct CertificateDetail {
     pub desk: Desk,
     /// It, as a row.
     pub row: CertificateRow,
-    /// SHA-256, as browsers show it, a line for each half.
-    pub sha256: [String; 2],
+    /// SHA-256, in groups of four.
+    pub sha256: String,
     /// "devices".
     pub issuer: String,
     /// "device".

@@ -249,7 +249,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         html(CertificateDetail {
             desk: desk("Certificates"),
             row: certificate("Anna Muster", "laptop", mark("revoked", Tone::Bad)),
-            sha256: [text("4F2A9C4F2A9C4F2A9C4F2A9C4F2A9C4F"), text("2A9C4F2A9C4F2A9C4F2A9C4F2A9C4F2A")],
+            sha256: ["4f2a"; 16].join(" "),
             issuer: text("devices"),
             profile: text("device"),
             issued_by: text("local:1000"),
