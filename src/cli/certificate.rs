@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::failure::Failure;
 use super::print::{Printer, write_file};
 use super::reach::Reach;
+use super::revoke::Revoke;
 use crate::console::command::history::Format;
 use crate::console::command::search::Search;
 use crate::console::command::{Command, certificate};
@@ -35,6 +36,8 @@ pub(super) enum Certificate {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Switch certificates off for good: one, all of a device, of a person, of a tenant
+    Revoke(Revoke),
 }
 
 pub(super) async fn run(
@@ -45,6 +48,7 @@ pub(super) async fn run(
     let (command, out) = match certificate {
         Certificate::List { search, most } => (certificate::Command::List { search, most }, None),
         Certificate::Show { number } => (certificate::Command::Show { number }, None),
+        Certificate::Revoke(revoke) => (certificate::Command::Revoke(revoke.command()), None),
         Certificate::Export { search, format, out } => (certificate::Command::Export { search, format }, out),
     };
     if let Some(out) = out.as_ref().filter(|out| out.exists()) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use super::print::{Printer, write_file};
 use super::reach::Reach;
+use super::revoke::reason;
 use crate::ca::Encoding;
 use crate::console::command::which::{WhichDevice, WhichPerson};
 use crate::console::command::{Command, device, request};
@@ -147,11 +148,4 @@ fn free_name(name: &str) -> Option<PathBuf> {
 
 pub(super) fn encoding(text: &str) -> Result<Encoding, String> {
     Encoding::parse(text).ok_or_else(|| "write modern or compatible".to_owned())
-}
-
-fn reason(text: &str) -> Result<RevocationReason, String> {
-    RevocationReason::parse(text).ok_or_else(|| {
-        let all: Vec<_> = RevocationReason::ALL.iter().map(|reason| reason.as_str()).collect();
-        format!("write one of {}", all.join(", "))
-    })
 }

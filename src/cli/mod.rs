@@ -12,6 +12,7 @@ mod init;
 mod policy;
 mod print;
 mod reach;
+mod revoke;
 mod serve;
 mod shield;
 

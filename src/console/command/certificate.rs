@@ -1,9 +1,10 @@
-//! Certificates, whosever they are: found, shown, exported. What is done to a device's own is in `device`.
+//! Certificates, whosever they are: found, shown, exported, switched off.
 
 use serde::{Deserialize, Serialize};
 
 use super::history::Format;
 use super::output::Output;
+use super::revoke::Revoke;
 use super::search::Search;
 use super::{Acts, CommandError};
 
@@ -30,6 +31,8 @@ pub enum Command {
         /// How it is written.
         format: Format,
     },
+    /// Switch certificates off for good.
+    Revoke(Revoke),
 }
 
 impl Acts {
@@ -38,6 +41,7 @@ impl Acts {
             Command::List { search, most } => Ok(self.list_certificates(&search, most)),
             Command::Show { number } => self.show_certificate(&number).await,
             Command::Export { search, format } => self.export_certificates(actor, &search, format).await,
+            Command::Revoke(revoke) => self.revoke(actor, &revoke).await,
         }
     }
 }

@@ -1,17 +1,16 @@
-//! Devices: list, revoke. Issuing and renewing are in `issue`.
+//! Devices: list. Issuing and renewing are in `issue`, switching off in `revoke`.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::output::{Output, columns};
-use super::person::count;
+use super::revoke::{Revoke, Which};
 use super::which::{WhichDevice, WhichPerson};
-use super::{Acts, CommandError, Kind, confirmed};
-use crate::audit::{Entry, Event};
+use super::{Acts, CommandError, Kind};
 use crate::ca::Encoding;
 use crate::domain::TenantId;
-use crate::domain::certificate::{Certificate, CertificateState, RevocationReason};
-use crate::domain::device::{Device, DeviceState};
+use crate::domain::certificate::{Certificate, RevocationReason};
+use crate::domain::device::Device;
 use crate::store::table::{self, Key, Record as _, Stored};
 
 /// What to do with devices.
@@ -67,7 +66,10 @@ impl Acts {
             Command::Renew { device, encoding } => self.renew(actor, &device, encoding).await,
             Command::Request(command) => self.request(actor, command).await,
             Command::List { of } => self.list_devices(&of).await,
-            Command::Revoke { device, reason, yes } => self.revoke(actor, &device, reason, yes).await,
+            Command::Revoke { device, reason, yes } => {
+                let revoke = Revoke { which: Which::Device(device), reason, dry_run: false, yes };
+                self.revoke_once(actor, &revoke).await
+            }
         }
     }
 
@@ -123,75 +125,6 @@ impl Acts {
         let none = format!("`{of}` has no device yet: `portcullis device issue TENANT/PERSON --name laptop`");
         let lines = columns(["person", "device", "state", "certificate", "id"], &rows, &none);
         Ok(Output::new(json!({ "devices": shown }), lines))
-    }
-
-    async fn revoke(
-        &self,
-        actor: &str,
-        which: &WhichDevice,
-        reason: RevocationReason,
-        yes: bool,
-    ) -> Result<Output, CommandError> {
-        let (person, device) = self.find_device(which).await?;
-        let live: Vec<Stored<Certificate>> = self
-            .read_all::<Certificate>(&table::all::<Certificate>())
-            .await?
-            .into_iter()
-            .filter(|read| {
-                read.record.tenant == device.record.tenant && read.record.device == device.record.id
-            })
-            .filter(|read| !matches!(read.record.state, CertificateState::Revoked { .. }))
-            .collect();
-        if live.is_empty() && device.record.state == DeviceState::Retired {
-            return Err(CommandError::new(
-                Kind::Refused,
-                format!("`{which}` is switched off already"),
-                "nothing is to be done",
-            ));
-        }
-        let sessions: Vec<_> = self
-            .sessions_of(&which.person)
-            .await?
-            .into_iter()
-            .filter(|read| read.record.device == device.record.id)
-            .collect();
-        confirmed(
-            yes,
-            &format!(
-                "{} of {} would be switched off for good: {} and {} of it end at once",
-                device.record.name,
-                person.record.name,
-                count(live.len(), "certificate"),
-                count(sessions.len(), "session"),
-            ),
-        )?;
-        let at = self.now();
-        let mut writes =
-            vec![table::replace(&device, &Device { state: DeviceState::Retired, ..device.record.clone() })];
-        writes.extend(live.iter().map(|read| {
-            let state = CertificateState::Revoked { reason, at };
-            table::replace(read, &Certificate { state, ..read.record.clone() })
-        }));
-        // Present: a session that takes a step at this moment makes us look again.
-        writes.extend(sessions.iter().map(|read| table::delete_present(table::session(&read.record.token))));
-        let serials: Vec<&str> = live.iter().map(|read| read.record.serial.as_str()).collect();
-        let entry = Entry::new(actor, Event::CertificateRevoked)
-            .tenant(&device.record.tenant)
-            .whom(format!("device:{}", device.record.id))
-            .detail("reason", reason.as_str())
-            .detail("serials", serials.join(" "));
-        self.record(entry, writes).await?;
-        let lines = vec![
-            format!(
-                "{} of {} is switched off: {} revoked, {} ended.",
-                device.record.name,
-                person.record.name,
-                count(live.len(), "certificate"),
-                count(sessions.len(), "session"),
-            ),
-            format!("For a new one: `portcullis device issue {} --name NAME`", which.person),
-        ];
-        Ok(Output::new(json!({ "revoked": serials, "sessions_ended": sessions.len() }), lines))
     }
 }
 

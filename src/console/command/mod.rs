@@ -15,6 +15,7 @@ pub mod output;
 pub mod person;
 pub mod policy;
 pub mod request;
+pub mod revoke;
 pub mod route;
 pub mod search;
 pub mod tenant;
