@@ -3,6 +3,7 @@
 
 mod doors;
 mod follow;
+mod follow_cas;
 mod ground;
 mod mail;
 mod remind;
@@ -19,7 +20,7 @@ use crate::audit::{Entry, Event, Ledger};
 use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaError, CrlShelf};
+use crate::ca::{self, Authority, CaError, CrlShelf, KeyFolder};
 use crate::config::{Config, Engine, Environment, Limits, SecretError};
 use crate::console::command::{Acts, Site};
 use crate::control;
@@ -212,6 +213,7 @@ pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> 
         ledger: Arc::clone(&core.ledger),
         view: Arc::clone(&core.view),
         issuance: Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone())),
+        keys: Arc::new(KeyFolder::at(config.data.join("ca"))),
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         world: core.world.clone(),
@@ -269,13 +271,17 @@ pub async fn start(
     let (house, jwks) =
         rooms::house(config, &core, Arc::clone(&policy), Arc::clone(&live), Arc::clone(&acts))?;
     let house = Arc::new(house);
-    let doors = Doors::new(doors::doors(config, &core, &authority)?)?;
+    let doors = doors::doors(config, &core, &authority)?;
+    let followed = doors.clone();
+    let doors = Doors::new(doors)?;
     let front = Front::new(doors, Arc::clone(&live), limits(&config.limits), stop);
 
     let background = CancellationToken::new();
     follow::follow_store(&core.view, stop, &background);
     follow::follow_rules(&core.view, &policy, &background);
     follow::follow_lists(&shelf, &authority, &core, &background);
+    follow_cas::follow_hints(&core.view, followed, &background);
+    follow_cas::follow_server_ca(config, &authority, &core, &background);
     let counting = Counting { view: Arc::clone(&core.view), world: core.world.clone() };
     let touched = core.view.subscribe();
     tokio::spawn(Arc::clone(&live).follow(

@@ -13,33 +13,53 @@ use crate::domain::{TenantId, Time};
 use crate::front::door::{DoorKind, DoorPlan};
 use crate::front::plain;
 use crate::front::tls::CertificateFiles;
+use crate::store::view::View;
 
 pub(super) fn doors(
     config: &Config,
     core: &Core,
     authority: &Authority,
 ) -> Result<Vec<Arc<crate::front::Door>>, AppError> {
-    let hints = |kind| -> Vec<Vec<u8>> {
-        let issuers = core.view.issuers();
-        issuers.iter().filter(|issuer| issuer.kind == kind).map(|issuer| issuer.der.clone()).collect()
-    };
     let ports = vec![config.listen.tls.port(), config.listen.public_port];
     let mut plans = vec![
-        (DoorKind::Console, Some(TenantId::staff()), &config.console, hints(IssuerKind::Staff)),
-        (DoorKind::Phone, None, &config.phone, vec![]),
+        (DoorKind::Console, Some(TenantId::staff()), &config.console),
+        (DoorKind::Phone, None, &config.phone),
     ];
-    plans.extend(config.public.as_ref().map(|door| (DoorKind::Public, None, door, vec![])));
-    plans.extend(config.portals.iter().map(|portal| {
-        (DoorKind::Portal, Some(portal.tenant.clone()), &portal.door, hints(IssuerKind::Devices))
-    }));
+    plans.extend(config.public.as_ref().map(|door| (DoorKind::Public, None, door)));
+    plans.extend(
+        config.portals.iter().map(|portal| (DoorKind::Portal, Some(portal.tenant.clone()), &portal.door)),
+    );
     plans
         .into_iter()
-        .map(|(kind, tenant, door, client_cas)| {
+        .map(|(kind, tenant, door)| {
+            let client_cas = hints(&core.view, kind);
             let files = door_files(config, door, authority, core.world.now())?;
             let (hosts, ports) = (vec![door.host.clone()], ports.clone());
             Ok(crate::front::Door::open(DoorPlan { kind, tenant, hosts, ports, files, client_cas })?)
         })
         .collect()
+}
+
+/// CAs that a door asks for certificates of: those that issue, and those whose certificates still count.
+/// Browsers offer no other certificate than theirs.
+pub(super) fn hints(view: &View, door: DoorKind) -> Vec<Vec<u8>> {
+    let kind = match door {
+        DoorKind::Console => IssuerKind::Staff,
+        DoorKind::Portal => IssuerKind::Devices,
+        DoorKind::Phone | DoorKind::Public => return vec![],
+    };
+    let issuers = view.issuers();
+    issuers.iter().filter(|issuer| issuer.kind == kind).map(|issuer| issuer.der.clone()).collect()
+}
+
+/// Makes the certificates of the doors that use the built-in CA anew; the doors take them up by themselves.
+pub(super) fn issue_again(config: &Config, authority: &Authority, now: Time) -> Result<(), AppError> {
+    for door in config.doors() {
+        if matches!(door.certificate, DoorCertificate::Internal) {
+            door_files(config, door, authority, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// The files of a door's certificate; from the built-in server CA they are made anew at each start.

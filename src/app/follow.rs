@@ -70,10 +70,12 @@ pub(super) fn follow_lists(
     let (shelf, authority, stop) = (Arc::clone(shelf), Arc::clone(authority), stop.clone());
     let (ledger, world) = (Arc::clone(&core.ledger), core.world.clone());
     let mut touched = core.view.subscribe();
+    let mut changes = authority.changes();
     tokio::spawn(async move {
         loop {
             let due = tokio::select! {
                 () = stop.cancelled() => return,
+                changed = changes.changed() => changed.is_ok(),
                 () = tokio::time::sleep(LISTS_LOOKED_AT_EVERY) => true,
                 heard = touched.recv() => match heard {
                     Ok(touched) => touched.key.table() == Certificate::TABLE,

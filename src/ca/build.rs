@@ -9,7 +9,7 @@ use rcgen::{
 };
 use x509_parser::time::ASN1Time;
 
-use super::profile::{ExtendedKeyUsage, KeyUsage, Profile};
+use super::profile::{ExtendedKeyUsage, KeyUsage, NameKind, Profile};
 use super::{CaError, serial};
 use crate::domain::Time;
 use crate::world::World;
@@ -83,6 +83,31 @@ pub(super) fn constraints(names: &[String]) -> Result<Option<NameConstraints>, C
     Ok(Some(NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded }))
 }
 
+/// Shuts whole kinds of names out, so that a stolen key of a client CA makes no certificate that a
+/// program takes for a host's or a mailbox's.
+///
+/// Two locks where one alone does not hold everywhere: an empty excluded subtree is every name to
+/// most, and no name to Java; a permitted subtree that no name lies in shuts the rest out for all (RFC
+/// 5280 4.2.1.10). URIs stay free: most programs cannot compare them, and refuse what they cannot.
+pub(super) fn without(kinds: &[NameKind]) -> Option<NameConstraints> {
+    let (mut permitted_subtrees, mut excluded_subtrees) = (Vec::new(), Vec::new());
+    for kind in kinds {
+        match kind {
+            NameKind::Dns => {
+                permitted_subtrees.push(GeneralSubtree::DnsName(NO_HOST.to_owned()));
+                excluded_subtrees.push(GeneralSubtree::DnsName(String::new()));
+            }
+            NameKind::Ip => {
+                excluded_subtrees.push(GeneralSubtree::IpAddress(CidrSubnet::V4([0; 4], [0; 4])));
+                excluded_subtrees.push(GeneralSubtree::IpAddress(CidrSubnet::V6([0; 16], [0; 16])));
+            }
+            // An empty excluded one is refused as no mailbox by some.
+            NameKind::Email => permitted_subtrees.push(GeneralSubtree::Rfc822Name(NO_HOST.to_owned())),
+        }
+    }
+    (!kinds.is_empty()).then_some(NameConstraints { permitted_subtrees, excluded_subtrees })
+}
+
 /// Writes the bounds, in whole seconds.
 pub(super) fn set_validity(
     params: &mut CertificateParams,
@@ -132,6 +157,9 @@ const fn extended_key_usage(usage: ExtendedKeyUsage) -> ExtendedKeyUsagePurpose 
         ExtendedKeyUsage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
     }
 }
+
+/// Nobody can own a name below `invalid` (RFC 6761 6.4).
+pub(super) const NO_HOST: &str = "nobody.invalid";
 
 /// RFC 1035 2.3.4.
 const HOST_BYTES_MAX: usize = 253;

@@ -77,7 +77,7 @@ impl CrlShelf {
                 Some(kept) if kept.revoked == revoked && !kept.crl.is_half_old(now) => kept.clone(),
                 last => {
                     let number = next_number(last.map(|kept| kept.crl.number), now);
-                    let crl = sign(issuing, authority.crl_profile(), &revoked, number, now)?;
+                    let crl = sign(&issuing, authority.crl_profile(), &revoked, number, now)?;
                     signed += 1;
                     Kept { crl: Arc::new(crl), revoked }
                 }
@@ -126,7 +126,7 @@ fn sign(
         revoked_certs,
         key_identifier_method: KeyIdMethod::PreSpecified(issuing.key_id.clone()),
     };
-    let der = params.signed_by(&issuing.signer)?.der().to_vec();
+    let der = params.signed_by(&*issuing.signer)?.der().to_vec();
     Ok(Crl { der, this_update, next_update, number, entries: revoked.len() })
 }
 

@@ -62,6 +62,21 @@ pub enum CaError {
         /// Why.
         source: ChainFault,
     },
+    /// A root that cannot sign.
+    #[error("the root cannot be used: {0}")]
+    Root(#[source] ChainFault),
+    /// The root was taken away, as it should be.
+    #[error(
+        "the root's key is not on this machine ({path}): write a request with `portcullis ca rotate {kind} --request \
+         FILE`, have it signed where the root is with `portcullis ca sign-intermediate`, and take the certificate up \
+         with `portcullis ca rotate {kind} --certificate FILE`", kind = .kind.as_str(), path = .path.display()
+    )]
+    RootNotHere {
+        /// What was to be signed.
+        kind: IssuerKind,
+        /// Where its key was looked for.
+        path: PathBuf,
+    },
     /// A profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),

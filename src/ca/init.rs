@@ -5,12 +5,13 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use rcgen::CertificateParams;
+use rcgen::NameConstraints;
 
+use super::folder::{CLIENT_ROOT, SERVER_ROOT};
 use super::keys::{CaKey, NewKey};
 use super::profile::Profiles;
 use super::sealed::{Cost, Sealer};
-use super::{CaError, build, chain, key_name};
+use super::{CaError, build, chain, issuing, key_name};
 use crate::domain::certificate::{Issuer, IssuerKind};
 use crate::domain::{IssuerId, Secret};
 use crate::world::World;
@@ -47,10 +48,10 @@ pub(super) fn init_at(
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(CaError::file("made", dir))?;
     let mut maker =
         Maker { dir, sealer, profiles, organization: names.organization.trim(), world, written: Vec::new() };
-    let made = maker.tree("client", "root", &[IssuerKind::Devices, IssuerKind::Staff], &|_| {}).and_then(
+    let shut = build::without(maker.profiles.root.clients_exclude());
+    let made = maker.tree("client", CLIENT_ROOT, &[IssuerKind::Devices, IssuerKind::Staff], shut).and_then(
         |mut issuers| {
-            let constrain = |params: &mut CertificateParams| params.name_constraints.clone_from(&constraints);
-            issuers.extend(maker.tree("server", "server-root", &[IssuerKind::Server], &constrain)?);
+            issuers.extend(maker.tree("server", SERVER_ROOT, &[IssuerKind::Server], constraints)?);
             Ok(issuers)
         },
     );
@@ -70,30 +71,28 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// A root and the issuing CAs below it; `adjust` is applied to each.
+    /// A root and the issuing CAs below it, which it holds to `constraints`.
     fn tree(
         &mut self,
         what: &str,
         root_name: &str,
         kinds: &[IssuerKind],
-        adjust: &dyn Fn(&mut CertificateParams),
+        constraints: Option<NameConstraints>,
     ) -> Result<Vec<Issuer>, CaError> {
         let now = self.world.now();
         let mut params = build::params(&self.profiles.root, self.profiles.root.validity(now)?, self.world)?;
-        params.distinguished_name = self.name(&format!("{what} root"));
-        adjust(&mut params);
+        params.distinguished_name =
+            build::name(format!("{} {what} root", self.organization), self.organization);
+        params.name_constraints = constraints;
         let root_key = self.key(root_name)?;
         let root_der = params.self_signed(&root_key)?.der().to_vec();
         let root = rcgen::Issuer::from_ca_cert_der(&root_der.as_slice().into(), root_key)?;
         let mut issuers = Vec::new();
         for kind in kinds {
-            let mut params =
-                build::params(&self.profiles.issuing, self.profiles.issuing.validity(now)?, self.world)?;
-            params.distinguished_name = self.name(&format!("{} CA", kind.as_str()));
-            adjust(&mut params);
-            let id = first_id(*kind)?;
+            let id = issuing::id(*kind, 1)?;
             let key = self.key(&key_name(&id))?;
-            let der = params.signed_by(&key, &root)?.der().to_vec();
+            let by = (root_der.as_slice(), &root);
+            let der = issuing::signed(&self.profiles, (*kind, 1), &key, by, self.world)?;
             let not_after = chain::validity(&read(&der, &id)?).1;
             let issuer = Issuer { id, kind: *kind, der, root_der: root_der.clone(), not_after, issues: true };
             chain::check(&issuer, now)
@@ -101,10 +100,6 @@ impl Maker<'_> {
             issuers.push(issuer);
         }
         Ok(issuers)
-    }
-
-    fn name(&self, what: &str) -> rcgen::DistinguishedName {
-        build::name(format!("{} {what}", self.organization), self.organization)
     }
 
     /// A new key, sealed before it signs anything.
@@ -125,11 +120,6 @@ impl Maker<'_> {
 
 fn read<'a>(der: &'a [u8], id: &IssuerId) -> Result<x509_parser::certificate::X509Certificate<'a>, CaError> {
     chain::read(der).map_err(|source| CaError::Chain { issuer: id.clone(), source })
-}
-
-/// The first issuer of a kind is named by it; those that follow in a rotation get a number.
-fn first_id(kind: IssuerKind) -> Result<IssuerId, CaError> {
-    IssuerId::parse(kind.as_str()).map_err(|_| CaError::NoIssuer(kind))
 }
 
 #[cfg(test)]

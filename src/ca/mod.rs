@@ -13,19 +13,24 @@ pub mod serial;
 
 mod build;
 mod error;
+mod folder;
 mod init;
+mod issuing;
 mod keys;
 mod request;
+mod rotate;
 mod sealed;
 mod subject;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rcgen::{CrlDistributionPoint, PublicKeyData as _, SanType};
+use arc_swap::ArcSwap;
+use rcgen::{CrlDistributionPoint, SanType};
+use tokio::sync::watch;
 
-use crate::crypto;
-use crate::domain::certificate::{Certificate, CertificateState, Identity, Issuer, IssuerKind};
+use crate::domain::certificate::{Certificate, Identity, Issuer, IssuerKind};
 use crate::domain::grant::{Allows, Grant};
 use crate::domain::{IssuerId, Secret, Time};
 use crate::store::Write;
@@ -34,20 +39,24 @@ use crate::world::World;
 
 pub use crl::{Crl, CrlShelf};
 pub use error::CaError;
+pub use folder::KeyFolder;
 pub use init::{CaNames, init};
 pub use keys::{NewKey, ProvenKey};
 pub use p12::{Encoding, P12};
 pub use request::BadRequest;
+pub use rotate::Rotated;
 pub use subject::{BadSubject, Subject};
 
-use keys::CaKey;
+use issuing::Issuing;
 use profile::{Profile, Profiles};
 use sealed::Opener;
 
-/// The CAs of this node with their keys; on desk nodes alone.
+/// The CAs of this node with their keys; on desk nodes alone. New ones are taken up while it works.
 pub struct Authority {
     profiles: Profiles,
-    issuing: BTreeMap<IssuerId, Issuing>,
+    issuing: ArcSwap<BTreeMap<IssuerId, Arc<Issuing>>>,
+    turn: Mutex<()>,
+    changes: watch::Sender<u64>,
     crl_url_base: String,
     world: World,
 }
@@ -103,10 +112,31 @@ impl Authority {
             if !issuer.issues && !sealed::path(dir, &key_name(&issuer.id)).exists() {
                 continue;
             }
-            issuing.insert(issuer.id.clone(), Issuing::open(dir, &mut opener, issuer)?);
+            issuing.insert(issuer.id.clone(), Arc::new(Issuing::open(dir, &mut opener, issuer)?));
         }
         let crl_url_base = url_base(&settings.crl_url_base)?;
-        Ok(Self { profiles: Profiles::shipped()?, issuing, crl_url_base, world })
+        let (issuing, turn) = (ArcSwap::from_pointee(issuing), Mutex::new(()));
+        let changes = watch::Sender::new(0);
+        Ok(Self { profiles: Profiles::shipped()?, issuing, turn, changes, crl_url_base, world })
+    }
+
+    /// Takes up a new issuing CA: what is issued from now on comes from it. Those of its kind that issued
+    /// before it sign their revocation lists on. Call it once the change is in the store.
+    pub fn take_up(&self, rotated: Rotated) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut issuing: BTreeMap<IssuerId, Arc<Issuing>> = (**self.issuing.load()).clone();
+        for before in issuing.values_mut().filter(|one| one.issuer.kind == rotated.issuing.issuer.kind) {
+            *before = Arc::new(before.resting());
+        }
+        issuing.insert(rotated.issuing.issuer.id.clone(), Arc::new(rotated.issuing));
+        self.issuing.store(Arc::new(issuing));
+        self.changes.send_modify(|times| *times += 1);
+    }
+
+    /// Tells when other CAs are here than before.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Issues a certificate for a device: what the grant allows, to whom it allows it, and no more.
@@ -140,7 +170,7 @@ impl Authority {
                 let uris = vec![self.crl_url(&issuing.issuer.id)];
                 params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
             }
-            params.signed_by(&key.public, &issuing.signer).map_err(CaError::from)?.der().to_vec()
+            params.signed_by(&key.public, &*issuing.signer).map_err(CaError::from)?.der().to_vec()
         };
         let certificate = issuing.record(leaf, profile, subject, by)?;
         let writes = vec![table::create(&certificate), table::consume(grant)];
@@ -162,7 +192,7 @@ impl Authority {
         // The names that count are above; this one is for people, and has 64 characters at most.
         params.distinguished_name.push(rcgen::DnType::CommonName, first.chars().take(64).collect::<String>());
         let key = NewKey::make()?;
-        let leaf = params.signed_by(&key.prove()?.public, &issuing.signer)?.der().to_vec();
+        let leaf = params.signed_by(&key.prove()?.public, &*issuing.signer)?.der().to_vec();
         let not_after = chain::validity(&issuing.read(&leaf)?).1;
         let chain_pem = format!("{}{}", pem_of(&leaf), pem_of(&issuing.issuer.der));
         let key_pem = Secret::new(pem::encode(&pem::Pem::new("PRIVATE KEY", key.pkcs8().to_vec())));
@@ -182,12 +212,12 @@ impl Authority {
     }
 
     /// The issuers whose keys are here.
-    pub fn issuers(&self) -> impl Iterator<Item = &Issuer> {
-        self.issuing.values().map(|issuing| &issuing.issuer)
+    pub fn issuers(&self) -> impl Iterator<Item = Issuer> {
+        self.issuing().into_iter().map(|issuing| issuing.issuer.clone())
     }
 
-    fn issuing(&self) -> impl Iterator<Item = &Issuing> {
-        self.issuing.values()
+    fn issuing(&self) -> Vec<Arc<Issuing>> {
+        self.issuing.load().values().cloned().collect()
     }
 
     const fn crl_profile(&self) -> &Profile {
@@ -212,11 +242,11 @@ impl Authority {
         Ok(found)
     }
 
-    fn issuing_for(&self, profile: &Profile, now: Time) -> Result<&Issuing, CaError> {
+    fn issuing_for(&self, profile: &Profile, now: Time) -> Result<Arc<Issuing>, CaError> {
         let kind = profile.signed_by().unwrap_or(IssuerKind::Server);
         let issuing = self
-            .issuing
-            .values()
+            .issuing()
+            .into_iter()
             .filter(|issuing| issuing.issuer.kind == kind && issuing.issuer.issues)
             .max_by_key(|issuing| issuing.issuer.not_after)
             .ok_or(CaError::NoIssuer(kind))?;
@@ -225,68 +255,6 @@ impl Authority {
             return Err(CaError::IssuerNotInForce { issuer, until });
         }
         Ok(issuing)
-    }
-}
-
-/// An issuer with its key.
-struct Issuing {
-    issuer: Issuer,
-    signer: rcgen::Issuer<'static, CaKey>,
-    key_id: Vec<u8>,
-    not_before: Time,
-}
-
-impl Issuing {
-    fn open(dir: &Path, opener: &mut Opener<'_>, issuer: &Issuer) -> Result<Self, CaError> {
-        let fault = |source| CaError::Chain { issuer: issuer.id.clone(), source };
-        chain::check_form(issuer).map_err(fault)?;
-        let name = key_name(&issuer.id);
-        let key = CaKey::from_pkcs8(&opener.open(dir, &name)?)?;
-        let certificate = chain::read(&issuer.der).map_err(fault)?;
-        if certificate.public_key().subject_public_key.data.as_ref() != key.der_bytes() {
-            return Err(CaError::OtherKey { path: sealed::path(dir, &name), issuer: issuer.id.clone() });
-        }
-        let key_id = chain::subject_key_id(&certificate).ok_or_else(|| fault(chain::ChainFault::NotACa))?;
-        let not_before = chain::validity(&certificate).0;
-        let signer = rcgen::Issuer::from_ca_cert_der(&issuer.der.as_slice().into(), key)?;
-        Ok(Self { issuer: issuer.clone(), signer, key_id, not_before })
-    }
-
-    /// Bounds that do not outlive the CA's own.
-    fn within(&self, (not_before, not_after): (Time, Time)) -> (Time, Time) {
-        (not_before.max(self.not_before), not_after.min(self.issuer.not_after))
-    }
-
-    fn read<'a>(&self, der: &'a [u8]) -> Result<x509_parser::certificate::X509Certificate<'a>, CaError> {
-        chain::read(der).map_err(|source| CaError::Chain { issuer: self.issuer.id.clone(), source })
-    }
-
-    /// The record of a certificate just signed, with serial and dates as they stand in it.
-    fn record(
-        &self,
-        der: Vec<u8>,
-        profile: &Profile,
-        subject: &Subject,
-        by: &str,
-    ) -> Result<Certificate, CaError> {
-        let (serial, (not_before, not_after)) = {
-            let read = self.read(&der)?;
-            (serial::text(read.raw_serial()), chain::validity(&read))
-        };
-        Ok(Certificate {
-            serial,
-            tenant: subject.tenant.clone(),
-            person: subject.person.clone(),
-            device: subject.device.clone(),
-            issuer: self.issuer.id.clone(),
-            profile: profile.name().to_owned(),
-            fingerprint: crypto::sha256(&der),
-            der,
-            not_before,
-            not_after,
-            state: CertificateState::Active,
-            issued_by: by.to_owned(),
-        })
     }
 }
 

@@ -100,6 +100,12 @@ impl Profile {
         self.written.names
     }
 
+    /// Kinds of names that a CA for clients, and what it signs, must not hold.
+    #[must_use]
+    pub fn clients_exclude(&self) -> &[NameKind] {
+        &self.written.clients_exclude
+    }
+
     /// Whether the certificate says where its revocation list is.
     #[must_use]
     pub const fn has_crl_url(&self) -> bool {
@@ -168,6 +174,7 @@ impl Profile {
                 (*signed_by == SignedBy::Root) == self.written.crl_valid.is_some(),
                 "`crl-valid` belongs to issuing CAs, and each has one",
             ),
+            (ca || self.written.clients_exclude.is_empty(), "`clients-exclude` constrains CAs, and no other"),
             (!self.written.keys.is_empty(), "`keys` names none"),
             (self.written.lifetime.is_positive(), "`lifetime` is not positive"),
             (!self.written.backdated.is_negative(), "`backdated` is negative"),
@@ -220,6 +227,18 @@ pub enum Names {
     IdentityUri,
     /// Names of a door.
     Dns,
+}
+
+/// A kind of name that a CA may shut out (RFC 5280 4.2.1.10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NameKind {
+    /// Host names.
+    Dns,
+    /// Addresses.
+    Ip,
+    /// Mailboxes.
+    Email,
 }
 
 /// A curve whose keys may be certified.
@@ -278,6 +297,8 @@ struct Written {
     names: Names,
     crl_url: bool,
     crl_valid: Option<Span>,
+    #[serde(default)]
+    clients_exclude: Vec<NameKind>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -326,6 +347,7 @@ mod tests {
             ("\"devices\"", "\"root\"", "path-length"),
             ("[\"P-256\", \"P-384\"]", "[\"P-192\"]", "P-192"),
             ("[\"P-256\", \"P-384\"]", "[]", "keys"),
+            ("crl-url = true", "crl-url = true\nclients-exclude = [\"dns\"]", "clients-exclude"),
         ] {
             assert!(DEVICE.contains(from), "{from}");
             let error = Profile::read("device", &DEVICE.replace(from, to)).unwrap_err().to_string();

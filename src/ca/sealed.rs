@@ -3,6 +3,7 @@
 //! key (Argon2id and its salt), and nonce, ciphertext and tag of AES-256-GCM in base64. The first
 //! two lines and the issuer's name are bound to the third.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -36,20 +37,24 @@ impl Sealer {
 
     /// Writes a new file; refuses where there is one.
     pub(super) fn seal(&self, dir: &Path, name: &str, key: &[u8], world: &World) -> Result<PathBuf, CaError> {
+        let path = path(dir, name);
+        write_new(&path, self.text(name, key, world)?.as_bytes())?;
+        Ok(path)
+    }
+
+    /// What a file holds that seals the key of `name`.
+    pub(super) fn text(&self, name: &str, key: &[u8], world: &World) -> Result<String, CaError> {
         let header = self.header.line();
         let sealed = crypto::seal(&self.key, world.bytes(), &label(&header, name), key)
             .map_err(|_| CaError::Crypto("sealed a key"))?;
-        let path = path(dir, name);
-        let text = format!("{FORMAT}\n{header}\n{}\n", BASE64.encode(&sealed));
-        write_new(&path, text.as_bytes())?;
-        Ok(path)
+        Ok(format!("{FORMAT}\n{header}\n{}\n", BASE64.encode(&sealed)))
     }
 }
 
 /// Opens keys sealed under one passphrase; Argon2 runs once for keys made together.
 pub(super) struct Opener<'a> {
     passphrase: &'a Secret,
-    derived: Option<(String, Zeroizing<[u8; 32]>)>,
+    derived: BTreeMap<String, Zeroizing<[u8; 32]>>,
 }
 
 impl<'a> Opener<'a> {
@@ -58,39 +63,69 @@ impl<'a> Opener<'a> {
         if passphrase.expose().trim().is_empty() {
             return Err(CaError::NoPassphrase);
         }
-        Ok(Self { passphrase, derived: None })
+        Ok(Self { passphrase, derived: BTreeMap::new() })
     }
 
     /// Opens the key of `name`.
     pub(super) fn open(&mut self, dir: &Path, name: &str) -> Result<Zeroizing<Vec<u8>>, CaError> {
         let path = path(dir, name);
         let text = fs::read_to_string(&path).map_err(CaError::file("read", &path))?;
-        let broken = |why| CaError::KeyFile { path: path.clone(), why };
-        let mut lines = text.lines();
-        let (Some(FORMAT), Some(header), Some(sealed), None) =
-            (lines.next(), lines.next(), lines.next(), lines.next())
-        else {
-            return Err(broken("it is not a sealed key of this release"));
-        };
-        let parsed = Header::parse(header).ok_or_else(|| broken("its second line cannot be read"))?;
-        let sealed = BASE64.decode(sealed.as_bytes()).map_err(|_| broken("its third line is not base64"))?;
-        let key = self.derive(header, &parsed)?;
-        crypto::open(key, &label(header, name), &sealed).map_err(|_| CaError::WrongPassphrase(path.clone()))
+        self.open_text(&text, name, &path)
     }
 
-    fn derive(&mut self, line: &str, header: &Header) -> Result<&[u8; 32], CaError> {
-        let known = self.derived.take().filter(|(of, _)| of == line);
-        let derived = match known {
-            Some(derived) => derived,
-            None => {
-                let key = header
-                    .derive(self.passphrase)
-                    .ok_or(CaError::Crypto("derived a key from the passphrase"))?;
-                (line.to_owned(), key)
-            }
-        };
-        Ok(&self.derived.insert(derived).1)
+    /// Opens the key of `name` from what its file holds, which came from `path`.
+    pub(super) fn open_text(
+        &mut self,
+        text: &str,
+        name: &str,
+        path: &Path,
+    ) -> Result<Zeroizing<Vec<u8>>, CaError> {
+        let (header, sealed) = parts(text, path)?;
+        let key = self.derive(header, path)?;
+        crypto::open(key, &label(header, name), &sealed)
+            .map_err(|_| CaError::WrongPassphrase(path.to_owned()))
     }
+
+    /// Seals under the same passphrase, salt and cost as the key of `name`, which must open.
+    pub(super) fn sealer_like(&mut self, dir: &Path, name: &str) -> Result<Sealer, CaError> {
+        let path = path(dir, name);
+        let text = fs::read_to_string(&path).map_err(CaError::file("read", &path))?;
+        self.open_text(&text, name, &path)?;
+        let (line, _) = parts(&text, &path)?;
+        let key = self.derive(line, &path)?.clone();
+        let header = Header::parse(line).ok_or_else(|| unreadable_header(&path))?;
+        Ok(Sealer { header, key })
+    }
+
+    fn derive(&mut self, line: &str, path: &Path) -> Result<&Zeroizing<[u8; 32]>, CaError> {
+        if !self.derived.contains_key(line) {
+            let header = Header::parse(line).ok_or_else(|| unreadable_header(path))?;
+            let key =
+                header.derive(self.passphrase).ok_or(CaError::Crypto("derived a key from the passphrase"))?;
+            self.derived.insert(line.to_owned(), key);
+        }
+        self.derived.get(line).ok_or(CaError::Crypto("derived a key from the passphrase"))
+    }
+}
+
+/// Second and third line of a sealed key.
+fn parts<'t>(text: &'t str, path: &Path) -> Result<(&'t str, Vec<u8>), CaError> {
+    let broken = |why| CaError::KeyFile { path: path.to_owned(), why };
+    let mut lines = text.lines();
+    let (Some(FORMAT), Some(header), Some(sealed), None) =
+        (lines.next(), lines.next(), lines.next(), lines.next())
+    else {
+        return Err(broken("it is not a sealed key of this release"));
+    };
+    if Header::parse(header).is_none() {
+        return Err(unreadable_header(path));
+    }
+    let sealed = BASE64.decode(sealed.as_bytes()).map_err(|_| broken("its third line is not base64"))?;
+    Ok((header, sealed))
+}
+
+fn unreadable_header(path: &Path) -> CaError {
+    CaError::KeyFile { path: path.to_owned(), why: "its second line cannot be read" }
 }
 
 /// What a guess of the passphrase costs.
@@ -152,7 +187,7 @@ fn label(header: &str, name: &str) -> Vec<u8> {
     format!("{FORMAT}\n{header}\n{name}").into_bytes()
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CaError> {
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), CaError> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
         |error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => CaError::AlreadyThere(path.to_owned()),

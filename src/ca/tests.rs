@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::{DistributionPointName, GeneralName, ParsedExtension};
+use x509_parser::extensions::{DistributionPointName, GeneralName, GeneralSubtree, ParsedExtension};
 
 use super::sealed::Cost;
 use super::subject::tests::subject;
 use super::*;
+use crate::crypto;
+use crate::domain::certificate::CertificateState;
 use crate::domain::{DeviceId, GrantId, PersonId, TenantId};
 use crate::store::{Action, Condition};
 use crate::world::{HeldClock, SystemEntropy};
@@ -268,6 +270,11 @@ fn a_request_chooses_its_key_and_nothing_else() {
     assert!(leaf.subject().to_string().starts_with("CN=Anna Muster"));
 }
 
+fn nobody() -> Vec<GeneralSubtree<'static>> {
+    let names = [GeneralName::DNSName("nobody.invalid"), GeneralName::RFC822Name("nobody.invalid")];
+    names.map(|base| GeneralSubtree { base }).to_vec()
+}
+
 #[test]
 fn cas_are_what_their_profiles_say() {
     let house = House::new();
@@ -281,11 +288,17 @@ fn cas_are_what_their_profiles_say() {
             let usage = ca.key_usage().unwrap().unwrap().value;
             assert!(usage.key_cert_sign() && usage.crl_sign() && !usage.digital_signature());
             assert!(ca.extended_key_usage().unwrap().is_none());
-            let limited = ca.name_constraints().unwrap();
-            assert_eq!(
-                limited.as_ref().is_some_and(|found| found.critical),
-                issuer.kind == IssuerKind::Server
-            );
+            let limited = ca.name_constraints().unwrap().unwrap();
+            assert!(limited.critical, "{}", issuer.id);
+            if issuer.kind != IssuerKind::Server {
+                assert_eq!(*limited.value.permitted_subtrees.as_ref().unwrap(), nobody());
+                let shut = limited.value.excluded_subtrees.as_ref().unwrap();
+                let shut: Vec<_> = shut.iter().map(|tree| tree.base.clone()).collect();
+                let (v4, v6) = ([0; 8], [0; 32]);
+                let all =
+                    [GeneralName::DNSName(""), GeneralName::IPAddress(&v4), GeneralName::IPAddress(&v6)];
+                assert_eq!(shut, all);
+            }
         }
     }
     let server = chain::read(&house.issuers[2].root_der).unwrap();

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{certificate, demo, device, init, policy};
-use crate::console::command::{audit, ca, code, person, route, tenant};
+use super::{ca, certificate, demo, device, init, policy};
+use crate::console::command::{audit, code, person, route, tenant};
 
 /// A gate with three locks in front of a private web application
 #[derive(clap::Parser)]
@@ -54,10 +54,10 @@ pub(super) enum Act {
         #[command(subcommand)]
         command: certificate::Certificate,
     },
-    /// The certificate authorities: show
+    /// The certificate authorities: show, rotate
     Ca {
         #[command(subcommand)]
-        command: ca::Command,
+        command: ca::Ca,
     },
     /// Six-digit codes on this machine: verify
     Code {

@@ -2,6 +2,7 @@
 //! itself, prints. What a command does is in `console::command`.
 
 mod arguments;
+mod ca;
 mod certificate;
 pub mod demo;
 mod device;
@@ -83,11 +84,11 @@ async fn act(arguments: Arguments, environment: &Environment, printer: Printer) 
         Act::Doctor => return doctor::run(file.as_deref(), environment, printer).await,
         Act::Device { command } => return device::run(command, &reach()?, printer).await,
         Act::Certificate { command } => return certificate::run(command, &reach()?, printer).await,
+        Act::Ca { command } => return ca::run(command, reach, environment, printer).await,
         Act::Policy { command } => return policy::run(command, reach, printer).await,
         Act::Tenant { command } => Command::Tenant(command),
         Act::Route { command } => Command::Route(command),
         Act::Person { command } => Command::Person(command),
-        Act::Ca { command } => Command::Ca(command),
         Act::Code { command } => Command::Code(command),
         Act::Audit { command } => Command::Audit(command),
     };

@@ -31,9 +31,14 @@ pub type Stream<I> = tokio_rustls::server::TlsStream<I>;
 pub struct Tls {
     files: CertificateFiles,
     hosts: Vec<String>,
-    client_cas: Option<Vec<Vec<u8>>>,
     config: ArcSwap<ServerConfig>,
-    seen: Mutex<Option<Stamp>>,
+    made_of: Mutex<MadeOf>,
+}
+
+/// What the configuration was made of.
+struct MadeOf {
+    seen: Option<Stamp>,
+    client_cas: Option<Vec<Vec<u8>>>,
 }
 
 /// Where a door's certificate and its key lie, PEM.
@@ -142,8 +147,8 @@ impl Tls {
     ) -> Result<Self, TlsError> {
         let seen = Stamp::of(&files);
         let config = ArcSwap::new(configure(&files, hosts, client_cas)?);
-        let client_cas = client_cas.map(<[_]>::to_vec);
-        Ok(Self { files, hosts: hosts.to_vec(), client_cas, config, seen: Mutex::new(seen) })
+        let made_of = Mutex::new(MadeOf { seen, client_cas: client_cas.map(<[_]>::to_vec) });
+        Ok(Self { files, hosts: hosts.to_vec(), config, made_of })
     }
 
     /// Reads the files again where they changed. Whatever is wrong with them is said once, and
@@ -153,14 +158,28 @@ impl Tls {
     /// [`TlsError`].
     pub fn refresh(&self) -> Result<bool, TlsError> {
         let now = Stamp::of(&self.files);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if *seen == now {
+        let mut made_of = self.made_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if made_of.seen == now {
             return Ok(false);
         }
-        *seen = now;
-        drop(seen);
-        self.config.store(configure(&self.files, &self.hosts, self.client_cas.as_deref())?);
+        made_of.seen = now;
+        self.config.store(configure(&self.files, &self.hosts, made_of.client_cas.as_deref())?);
         Ok(true)
+    }
+
+    /// From the next handshake on the hints name these CAs (DER); at a door that asks for no certificate
+    /// nothing changes.
+    ///
+    /// # Errors
+    /// [`TlsError`]; then the hints stay as they were.
+    pub fn ask_for(&self, client_cas: &[Vec<u8>]) -> Result<(), TlsError> {
+        let mut made_of = self.made_of.lock().unwrap_or_else(PoisonError::into_inner);
+        if made_of.client_cas.as_deref().is_none_or(|before| before == client_cas) {
+            return Ok(());
+        }
+        self.config.store(configure(&self.files, &self.hosts, Some(client_cas))?);
+        made_of.client_cas = Some(client_cas.to_vec());
+        Ok(())
     }
 
     fn config(&self) -> Arc<ServerConfig> {

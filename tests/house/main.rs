@@ -13,6 +13,7 @@
 mod support;
 
 mod attacks;
+mod ca_life;
 mod doors;
 mod engines;
 mod first_visit;

@@ -234,7 +234,8 @@ impl Gate {
         self.handed(self.run(Command::Device(command)).await)
     }
 
-    fn handed(&self, output: Output) -> Handed {
+    /// What a command that issued has answered.
+    pub(crate) fn handed(&self, output: Output) -> Handed {
         let text = |name: &str| output.json[name].as_str().unwrap().to_owned();
         let p12 = output.files[0].bytes().unwrap().to_vec();
         let import_password = text("import_password");
@@ -349,6 +350,7 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         issuance: Arc::new(Issuance::new(Arc::clone(&ledger), Some(Arc::new(authority)), world.clone())),
         ledger,
         view,
+        keys: Arc::new(ca::KeyFolder::at(dir)),
         throttles,
         first_visits,
         world: world.clone(),

@@ -1,33 +1,45 @@
-//! The certificate authorities: show them, hand their certificates out. Signs nothing.
+//! The certificate authorities: what they sign, until when, their certificates to hand out. What changes them
+//! is in the files beside.
+
+mod rotate;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::output::{Output, columns};
 use super::{Acts, CommandError, Kind};
-use crate::ca::{chain, pem_of};
+use crate::ca::{CaError, chain, pem_of};
 use crate::crypto::sha256;
+use crate::domain::Secret;
 use crate::domain::certificate::{Issuer, IssuerKind};
 
-/// What to do with the CAs.
-#[derive(Clone, Serialize, Deserialize, clap::Subcommand)]
+/// What to do with the CAs. Without `Debug`: the passphrase of their keys stands in it.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Show the CAs: what they sign, until when, their fingerprints
+    /// Show them.
     Show {
-        /// Print the root certificate of one as PEM: devices, staff or server
-        #[arg(long, value_name = "CA", value_parser = kind)]
+        /// The root certificate of one as PEM.
         pem: Option<IssuerKind>,
+    },
+    /// Make a new issuing CA in the place of the one there is.
+    Rotate {
+        /// Which.
+        kind: IssuerKind,
+        /// Opens the keys.
+        #[serde(serialize_with = "exposed")]
+        passphrase: Secret,
     },
 }
 
 impl Acts {
-    pub(super) fn ca(&self, command: Command) -> Result<Output, CommandError> {
-        let Command::Show { pem } = command;
-        let issuers = self.view.issuers();
-        match pem {
-            Some(kind) => root(issuers.iter().map(AsRef::as_ref), kind),
-            None => Ok(self.show_issuers(issuers.iter().map(AsRef::as_ref))),
+    pub(super) async fn ca(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        match command {
+            Command::Show { pem: None } => {
+                Ok(self.show_issuers(self.view.issuers().iter().map(AsRef::as_ref)))
+            }
+            Command::Show { pem: Some(kind) } => root(self.view.issuers().iter().map(AsRef::as_ref), kind),
+            Command::Rotate { kind, passphrase } => self.rotate(actor, kind, passphrase).await,
         }
     }
 
@@ -90,9 +102,13 @@ fn fingerprint(der: &[u8]) -> String {
     pairs.join(":")
 }
 
-fn kind(text: &str) -> Result<IssuerKind, String> {
-    [IssuerKind::Devices, IssuerKind::Staff, IssuerKind::Server]
-        .into_iter()
-        .find(|kind| kind.as_str() == text)
-        .ok_or_else(|| "write devices, staff or server".to_owned())
+/// Sent over the control socket to our own server, and nowhere else.
+fn exposed<S: serde::Serializer>(secret: &Secret, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(secret.expose())
+}
+
+impl From<CaError> for CommandError {
+    fn from(error: CaError) -> Self {
+        Self::new(Kind::Failed, error.to_string(), "then repeat the command")
+    }
 }

@@ -8,7 +8,7 @@ use super::output::Output;
 use super::person::count;
 use super::{Acts, CommandError};
 use crate::audit::{self, Event};
-use crate::ca::chain;
+use crate::ca::chain::{self, ChainFault};
 use crate::domain::TenantId;
 use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::person::{Person, Role, Standing};
@@ -140,13 +140,25 @@ impl Acts {
                 let name = format!("CA {}", issuer.id);
                 let until = issuer.not_after.format("%Y-%m-%d");
                 match chain::check(issuer, now) {
+                    Err(ChainFault::NotInForce { not_after, .. }) if not_after < now && !issuer.issues => {
+                        Check::well(&name, format!("issues no more, and ended on {until}"))
+                    }
+                    Err(fault @ ChainFault::NotInForce { .. }) => Check::bad(
+                        &name,
+                        fault.to_string(),
+                        format!("make its successor: `portcullis ca rotate {}`", issuer.kind.as_str()),
+                    ),
                     Err(fault) => {
                         Check::bad(&name, fault.to_string(), "restore the data folder from a backup")
                     }
+                    Ok(()) if !issuer.issues => Check::well(
+                        &name,
+                        format!("issues no more; what it issued counts until {until} at most"),
+                    ),
                     Ok(()) if issuer.not_after < now.plus(CA_SOON) => Check::heed(
                         &name,
-                        format!("ends on {until}"),
-                        "plan a new CA: certificates outlive it not",
+                        format!("ends on {until}, and no certificate outlives its CA"),
+                        format!("make its successor: `portcullis ca rotate {}`", issuer.kind.as_str()),
                     ),
                     Ok(()) => Check::well(&name, format!("good until {until}")),
                 }
@@ -265,7 +277,7 @@ const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(10);
 /// What ends within this is named.
 const SOON: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
-/// A CA must outlive the two years of what it signs.
+/// A CA must outlive the two years of what it signs, and a year is time to act.
 const CA_SOON: std::time::Duration = std::time::Duration::from_secs(3 * 365 * 24 * 3600);
 
 /// So many lines of the trail are looked through for what needs attention.

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{Ledger, RecordError};
 use crate::auth::throttle::Throttles;
+use crate::ca::KeyFolder;
 use crate::domain::Time;
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
@@ -81,6 +82,8 @@ pub struct Acts {
     pub view: Arc<View>,
     /// Issues, on nodes that hold the keys of the CA and were given the passphrase.
     pub issuance: Arc<Issuance>,
+    /// Where the sealed keys of the CA lie.
+    pub keys: Arc<KeyFolder>,
     /// Wrong tries.
     pub throttles: Arc<Throttles>,
     /// First visits, for codes.
@@ -125,7 +128,7 @@ impl Acts {
             Command::Person(command) => self.person(actor, command).await,
             Command::Device(command) => self.device(actor, command).await,
             Command::Certificate(command) => self.certificate(actor, command).await,
-            Command::Ca(command) => self.ca(command),
+            Command::Ca(command) => self.ca(actor, command).await,
             Command::Code(command) => self.code(actor, command).await,
             Command::Policy(command) => self.policy(actor, command).await,
             Command::Audit(command) => self.audit(command).await,

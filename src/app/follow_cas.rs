@@ -1,0 +1,78 @@
+//! What goes on when CAs change: doors ask for certificates of the new one too, and those that use the built-in
+//! CA get certificates of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+use super::Core;
+use super::doors;
+use crate::ca::Authority;
+use crate::config::Config;
+use crate::domain::certificate::Issuer;
+use crate::front::Door;
+use crate::store::Record;
+use crate::store::view::View;
+
+/// Doors ask for certificates of all CAs there are.
+pub(super) fn follow_hints(view: &Arc<View>, doors: Vec<Arc<Door>>, stop: &CancellationToken) {
+    let (view, stop) = (Arc::clone(view), stop.clone());
+    let mut touched = view.subscribe();
+    tokio::spawn(async move {
+        loop {
+            let heard = tokio::select! {
+                () = stop.cancelled() => return,
+                heard = touched.recv() => heard,
+            };
+            match heard {
+                Ok(touched) if touched.key.table() != Issuer::TABLE => {}
+                Ok(_) | Err(RecvError::Lagged(_)) => {
+                    for door in &doors {
+                        if let Err(error) = door.tls().ask_for(&doors::hints(&view, door.kind())) {
+                            tracing::error!(door = %door.hosts()[0], %error, "still asks for certificates of the former CAs");
+                        }
+                    }
+                }
+                Err(RecvError::Closed) => return,
+            }
+        }
+    });
+}
+
+/// Certificates of the built-in server CA are made anew when the CA changes, and long before they end: a gate
+/// may run for years.
+pub(super) fn follow_server_ca(
+    config: &Config,
+    authority: &Arc<Authority>,
+    core: &Core,
+    stop: &CancellationToken,
+) {
+    let (config, authority) = (config.clone(), Arc::clone(authority));
+    let (world, stop) = (core.world.clone(), stop.clone());
+    let mut changes = authority.changes();
+    tokio::spawn(async move {
+        loop {
+            let ended = tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(MADE_ANEW_EVERY) => false,
+                changed = changes.changed() => changed.is_err(),
+            };
+            if ended {
+                return;
+            }
+            let (config, authority, now) = (config.clone(), Arc::clone(&authority), world.now());
+            let made =
+                tokio::task::spawn_blocking(move || doors::issue_again(&config, &authority, now)).await;
+            match made {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the doors keep their certificates"),
+                Err(error) => tracing::error!(%error, "the doors keep their certificates"),
+            }
+        }
+    });
+}
+
+/// They count for a year.
+const MADE_ANEW_EVERY: Duration = Duration::from_secs(30 * 24 * 3600);

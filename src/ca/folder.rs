@@ -1,0 +1,69 @@
+//! The folder of the CAs' sealed keys: who changes it waits for whoever does. Knows no store.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{CaError, sealed};
+use crate::domain::certificate::IssuerKind;
+
+/// Where the sealed keys lie.
+#[derive(Debug)]
+pub struct KeyFolder {
+    pub(super) dir: PathBuf,
+    turn: Mutex<()>,
+}
+
+impl KeyFolder {
+    /// A folder.
+    #[must_use]
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into(), turn: Mutex::new(()) }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// To be held over a change of the keys and the commit that belongs to it: two at once would overwrite
+    /// each other's key.
+    pub async fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Puts a sealed key there whole or not at all, in the place of one that nothing refers to.
+    pub(super) fn put(&self, file: &Path, text: &str) -> Result<(), CaError> {
+        let beside = file.with_extension("new");
+        match fs::remove_file(&beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CaError::file("removed", &beside)(error));
+            }
+            _ => {}
+        }
+        sealed::write_new(&beside, text.as_bytes())?;
+        fs::rename(&beside, file).map_err(CaError::file("written", file))?;
+        self.sync()
+    }
+
+    /// What was renamed or removed stays so after a power cut.
+    pub(super) fn sync(&self) -> Result<(), CaError> {
+        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(CaError::file("written", &self.dir))
+    }
+}
+
+/// The name of the root's key that signs issuing CAs of a kind.
+pub(super) const fn root_name(kind: IssuerKind) -> &'static str {
+    match kind {
+        IssuerKind::Devices | IssuerKind::Staff => CLIENT_ROOT,
+        IssuerKind::Server => SERVER_ROOT,
+    }
+}
+
+/// The key of the root above devices and staff.
+pub(super) const CLIENT_ROOT: &str = "root";
+
+/// The key of the root above the doors' CA.
+pub(super) const SERVER_ROOT: &str = "server-root";
