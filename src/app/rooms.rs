@@ -16,7 +16,7 @@ use crate::front::house::House;
 use crate::front::live::Live;
 use crate::phone::PhoneRoom;
 use crate::policy::Policy;
-use crate::portal::Portal;
+use crate::portal::{self, Portal};
 use crate::proxy::{self, Proxy};
 use crate::public::{self, Public};
 use crate::sign_in::questions::Questions;
@@ -67,10 +67,19 @@ pub(super) fn house(
         party,
         world.clone(),
     );
+    let portal = portal::Parts {
+        ledger: Arc::clone(&ledger),
+        view: Arc::clone(&view),
+        world: world.clone(),
+        sessions: Arc::clone(&core.sessions),
+        questions,
+        issuance: Arc::clone(&acts.issuance),
+    };
+    let portal = Portal::new(portal, &jwks);
     let console = Console::new(acts, Arc::clone(&core.sessions), Arc::clone(&policy));
     let house = House {
         judge: Judge::new(Arc::clone(&view)),
-        portal: Portal::new(Arc::clone(&core.sessions), &jwks),
+        portal,
         sessions: Arc::clone(&core.sessions),
         public: Public::new(public::Parts { view: Arc::clone(&view) }),
         nobody: Arc::new(nobody(core)),

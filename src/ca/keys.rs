@@ -5,6 +5,7 @@ use rcgen::{PKCS_ECDSA_P256_SHA256, PublicKeyData, SignatureAlgorithm, SigningKe
 use zeroize::Zeroizing;
 
 use super::CaError;
+use super::der::{INTEGER, SEQUENCE, tagged};
 use super::profile::Curve;
 use crate::crypto::Signer;
 
@@ -92,7 +93,7 @@ impl SigningKey for CaKey {
 fn der_signature(fixed: &[u8]) -> Vec<u8> {
     let (r, s) = fixed.split_at(fixed.len() / 2);
     let numbers = [integer(r), integer(s)].concat();
-    tagged(0x30, &numbers)
+    tagged(SEQUENCE, &numbers)
 }
 
 fn integer(bytes: &[u8]) -> Vec<u8> {
@@ -104,14 +105,7 @@ fn integer(bytes: &[u8]) -> Vec<u8> {
         number.push(0);
     }
     number.extend_from_slice(digits);
-    tagged(0x02, &number)
-}
-
-/// Contents are 72 bytes at most, so that one byte holds the length.
-fn tagged(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let mut out = vec![tag, u8::try_from(contents.len()).unwrap_or(u8::MAX)];
-    out.extend_from_slice(contents);
-    out
+    tagged(INTEGER, &number)
 }
 
 #[cfg(test)]

@@ -7,11 +7,14 @@
 pub mod chain;
 pub mod crl;
 pub mod import_password;
+pub mod mobileconfig;
 pub mod p12;
 pub mod profile;
 pub mod serial;
 
 mod build;
+mod cms;
+mod der;
 mod error;
 mod folder;
 mod init;
@@ -42,6 +45,7 @@ pub use error::CaError;
 pub use folder::KeyFolder;
 pub use init::{CaNames, init};
 pub use keys::{NewKey, ProvenKey};
+pub use mobileconfig::ProfileWords;
 pub use p12::{Encoding, P12};
 pub use request::BadRequest;
 pub use rotate::Rotated;
@@ -197,6 +201,17 @@ impl Authority {
         let chain_pem = format!("{}{}", pem_of(&leaf), pem_of(&issuing.issuer.der));
         let key_pem = Secret::new(pem::encode(&pem::Pem::new("PRIVATE KEY", key.pkcs8().to_vec())));
         Ok(ServerCertificate { chain_pem, key_pem, not_after })
+    }
+
+    /// Until when a certificate issued now on this grant would be good.
+    ///
+    /// # Errors
+    /// A grant for a profile that is none, and a CA that is not here or not in force.
+    pub fn until(&self, grant: &Grant, now: Time) -> Result<Time, IssueError> {
+        let Allows::Issue { profile, .. } = &grant.allows;
+        let profile = self.profiles.client(profile).ok_or(IssueError::Profile)?;
+        let issuing = self.issuing_for(profile, now)?;
+        Ok(issuing.within(profile.validity(now).map_err(CaError::from)?).1)
     }
 
     /// Where the list of an issuer is found.

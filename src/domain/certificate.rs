@@ -117,6 +117,15 @@ pub struct LastUse {
     pub at: Time,
 }
 
+/// That its owner took a certificate that no longer counts off their list; the certificate's record stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forgotten {
+    /// Which certificate.
+    pub serial: Serial,
+    /// When.
+    pub at: Time,
+}
+
 /// Reason codes of RFC 5280 5.3.1 that we use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

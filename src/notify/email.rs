@@ -145,6 +145,7 @@ fn subject(notice: &Notice) -> String {
         About::PasswordSet => "Your password was set",
         About::NotMe { .. } => "We stopped a sign-in",
         About::CertificateRenewed { .. } => "A new certificate was made",
+        About::CertificateSuperseded { .. } => "Your new certificate is in use",
         About::CertificateRevoked { .. } => "A certificate was switched off",
         About::ExpiredAsked { .. } => "A new certificate is asked for",
         About::CertificateEnds { until, .. } if *until < notice.happened => "Your certificate has ended",
@@ -169,6 +170,15 @@ fn body(notice: &Notice) -> String {
             "A new certificate was made for your device \"{device}\", good until {}. The old one goes on until you \
              have signed in with the new one.",
             until.day()
+        ),
+        About::CertificateSuperseded { device, at } => format!(
+            "You signed in with the new certificate of your device \"{device}\" for the first time. The old one \
+             {}. You can delete it from the device.",
+            if *at > notice.happened {
+                format!("works until {} (UTC) and then ends by itself", at.minute())
+            } else {
+                "has ended and opens nothing any more".to_owned()
+            }
         ),
         About::CertificateRevoked { device } => {
             format!(

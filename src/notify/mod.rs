@@ -69,6 +69,13 @@ pub enum About {
         /// Last day.
         until: Time,
     },
+    /// A newer certificate of a device took the older one's place.
+    CertificateSuperseded {
+        /// "laptop".
+        device: String,
+        /// From when on the old one opens nothing.
+        at: Time,
+    },
     /// A device's certificate was switched off.
     CertificateRevoked {
         /// "laptop".

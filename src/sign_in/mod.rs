@@ -7,4 +7,4 @@ mod room;
 mod stage;
 mod steps;
 
-pub use room::{Parts, ROUTES, SignIn};
+pub use room::{Parts, ROUTES, SignIn, with_cookie};

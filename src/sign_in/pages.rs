@@ -192,7 +192,9 @@ impl SignIn {
     /// Waits for the phone, or takes up its answer.
     pub(super) async fn phone_page(&self, here: &Here<'_>, purpose: Purpose) -> Answer {
         let csrf = self.csrf(here);
-        match self.parts.questions.turn(&waiting(here, &csrf), purpose).await? {
+        let who = waiting(here, &csrf);
+        match self.parts.questions.turn(&who, purpose).await? {
+            Turn::Unasked => self.parts.questions.ask_and_wait(&who, purpose).await,
             Turn::Show(page) => Ok(page),
             Turn::Approved(question) => self.take_up(here, &question).await,
         }

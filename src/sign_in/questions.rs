@@ -70,6 +70,8 @@ pub struct Way<'a> {
 
 /// What the page of a question has come to.
 pub enum Turn {
+    /// Nothing of the purpose was asked, or something else since.
+    Unasked,
     /// This is to be shown.
     Show(Response<Body>),
     /// The phone approved: take it up.
@@ -94,15 +96,14 @@ impl Questions {
         self.phone_origin.trim_start_matches("https://")
     }
 
-    /// Waits for the phone, or says how it ended. Where nothing of this purpose was asked, it is asked now.
+    /// How a question of this purpose stands on this session's screen.
     ///
     /// # Errors
-    /// [`Reason::TooMany`], and the store's.
+    /// The store's.
     pub async fn turn(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Turn, Reason> {
         let now = who.visit.now;
         let Some(question) = self.shown.get(who.token, now).filter(|shown| shown.purpose == purpose) else {
-            let question = self.ask(who, purpose).await?;
-            return Ok(Turn::Show(self.waiting_page(who, &question, ASKED_SECS)));
+            return Ok(Turn::Unasked);
         };
         let (tenant, person) = (who.certificate.tenant(), who.certificate.person_id());
         let standing = self.approvals.state(tenant, person, &question.id).await;
@@ -121,6 +122,15 @@ impl Questions {
             approvals::Standing::Superseded => unanswered(pages::UnansweredWhy::Superseded),
             approvals::Standing::Expired => unanswered(pages::UnansweredWhy::Expired),
         }))
+    }
+
+    /// Asks the phone, and shows the page that waits.
+    ///
+    /// # Errors
+    /// As [`Questions::ask`].
+    pub async fn ask_and_wait(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Response<Body>, Reason> {
+        let question = self.ask(who, purpose).await?;
+        Ok(self.waiting_page(who, &question, ASKED_SECS))
     }
 
     /// Asks the phone, in place of what was asked before.

@@ -298,7 +298,9 @@ pub(super) fn action(name: &str) -> String {
     format!("{HOME}{name}")
 }
 
-pub(super) fn with_cookie(mut response: Response<Body>, begun: &Begun) -> Response<Body> {
+/// The answer with the session's new cookie.
+#[must_use]
+pub fn with_cookie(mut response: Response<Body>, begun: &Begun) -> Response<Body> {
     if let Ok(mut value) = HeaderValue::from_str(begun.set_cookie.expose()) {
         value.set_sensitive(true);
         response.headers_mut().append(header::SET_COOKIE, value);

@@ -15,11 +15,11 @@ use crate::domain::person::{Person, Standing};
 use crate::domain::session::Session;
 use crate::domain::tenant::Tenant;
 use crate::domain::throttle::Guarded;
-use crate::domain::{Reason, Secret};
+use crate::domain::{Reason, Secret, Time};
 use crate::enrolment::first_visit::actor;
 use crate::notify::{self, About};
-use crate::store::Write;
 use crate::store::table::{self, Stored};
+use crate::store::{Revision, Write};
 use crate::world::World;
 
 /// The parts that the steps work with.
@@ -126,10 +126,18 @@ impl Steps {
             let grace = Duration::from_secs(who.tenant.certificates.supersede_grace_secs);
             writes.push(table::put(&LastUse { serial: begun.session.serial.clone(), at: now }));
             writes.extend(self.activate(&begun.session).await?);
-            for old in self.older_certificates(&begun.session).await? {
-                entry = entry.detail(format!("superseded {}", old.record.serial), old.record.not_after.day());
-                let state = CertificateState::Superseded { at: now.plus(grace) };
-                writes.push(table::replace(&old, &Certificate { state, ..old.record.clone() }));
+            if let Some((newest, older)) = self.older_certificates(&begun.session).await? {
+                let at = now.plus(grace);
+                for old in &older {
+                    entry = entry.detail(format!("superseded {}", old.record.serial), at.to_string());
+                    let state = CertificateState::Superseded { at };
+                    writes.push(table::replace(old, &Certificate { state, ..old.record.clone() }));
+                }
+                // One that is switched off at this moment takes nobody's place.
+                writes.push(table::unchanged(&newest));
+                let device = who.certificate.device().name.clone();
+                let about = About::CertificateSuperseded { device, at };
+                writes.extend(notify::queue(&self.world, who.tenant, who.certificate.person(), about));
             }
         }
         self.ledger.record(entry, writes).await.map_err(refused)?;
@@ -163,19 +171,31 @@ impl Steps {
         Ok(writes)
     }
 
-    /// Those that the device had before the certificate that has now signed in: it takes their place.
-    async fn older_certificates(&self, session: &Session) -> Result<Vec<Stored<Certificate>>, Reason> {
+    /// The certificate that has now signed in, and those that the device had before it, whose place it takes.
+    /// None where it takes no place: the old one retires nothing, and neither does one that was itself
+    /// replaced and lives on for a while.
+    async fn older_certificates(&self, session: &Session) -> Result<Option<Superseding>, Reason> {
         let (store, view) = (&**self.ledger.store(), self.ledger.view());
-        let Some(newest) = view.certificate(&session.serial) else { return Ok(vec![]) };
-        let mut older = view.certificates_of(&session.tenant, &session.device);
-        older.retain(|one| one.not_before < newest.not_before && one.state == CertificateState::Active);
-        let mut found = Vec::with_capacity(older.len());
-        for one in older {
+        let mut active = Vec::new();
+        for one in view.certificates_of(&session.tenant, &session.device) {
             let read = table::get::<Certificate>(store, &table::certificate(&one.serial)).await;
-            found.extend(read.map_err(|_| Reason::Internal)?);
+            let read = read.map_err(|_| Reason::Internal)?;
+            active.extend(read.filter(|read| read.record.state == CertificateState::Active));
         }
-        Ok(found)
+        let own = active.iter().position(|read| read.record.serial == session.serial);
+        let Some(newest) = own.map(|at| active.swap_remove(at)) else { return Ok(None) };
+        active.retain(|read| age(read) < age(&newest));
+        Ok((!active.is_empty()).then_some((newest, active)))
     }
+}
+
+/// What takes a place, and those whose place it takes.
+type Superseding = (Stored<Certificate>, Vec<Stored<Certificate>>);
+
+/// Which of two certificates was made first. Dates have whole seconds; of two made in the same one, the record
+/// tells: while it is active, nobody has written it again.
+fn age(read: &Stored<Certificate>) -> (Time, Revision) {
+    (read.record.not_before, read.revision)
 }
 
 pub(crate) fn refused(error: RecordError) -> Reason {

@@ -6,7 +6,7 @@
 mod typed;
 
 use crate::domain::approval::{Approval, Asked};
-use crate::domain::certificate::{Certificate, Issuer, LastUse};
+use crate::domain::certificate::{Certificate, Forgotten, Issuer, LastUse};
 use crate::domain::device::Device;
 use crate::domain::enrolment::Enrolment;
 use crate::domain::grant::Grant;
@@ -136,6 +136,12 @@ pub fn certificate(serial: &str) -> Key {
 #[must_use]
 pub fn last_use(serial: &str) -> Key {
     Key::of(LastUse::TABLE, &[serial.as_bytes()])
+}
+
+/// Where it is kept that a certificate is off its owner's list.
+#[must_use]
+pub fn forgotten(serial: &str) -> Key {
+    Key::of(Forgotten::TABLE, &[serial.as_bytes()])
 }
 
 /// Where a grant lives.
@@ -279,6 +285,13 @@ impl Record for Reminder {
     }
     fn expires(&self) -> Option<Time> {
         Some(self.until)
+    }
+}
+
+impl Record for Forgotten {
+    const TABLE: u8 = b'x';
+    fn key(&self) -> Key {
+        forgotten(&self.serial)
     }
 }
 

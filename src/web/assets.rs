@@ -34,6 +34,7 @@ static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
         "fields.js" => SCRIPT,
         "icon.svg" => "image/svg+xml",
         "password.js" => SCRIPT,
+        "settings.css" => STYLE,
         "style.css" => STYLE,
         "table.js" => SCRIPT,
         "wait.js" => SCRIPT,

@@ -18,6 +18,7 @@ mod certificates;
 mod chains;
 mod codes;
 mod dates;
+mod delivery;
 mod desk;
 mod downgrade;
 mod expiry;

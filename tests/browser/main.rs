@@ -10,6 +10,7 @@ mod device;
 mod looks;
 #[path = "../support/ports.rs"]
 mod ports;
+mod settings;
 mod walk;
 
 use std::time::Duration;

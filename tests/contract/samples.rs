@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portcullis::audit::{Event, Head, Numbered, Outcome};
 use portcullis::domain::approval::{Approval, ApprovalState, Purpose, Shown, Signed};
 use portcullis::domain::certificate::{
-    Certificate, CertificateState, Issuer, IssuerKind, LastUse, RevocationReason,
+    Certificate, CertificateState, Forgotten, Issuer, IssuerKind, LastUse, RevocationReason,
 };
 use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::enrolment::{Enrolment, EnrolmentState};
@@ -143,6 +143,10 @@ fn enrolment() -> Enrolment {
             words: ["apple".into(), "river".into(), "stone".into()],
         },
     }
+}
+
+fn forgotten() -> Forgotten {
+    Forgotten { serial: "4f2a9c".into(), at: NOW }
 }
 
 fn last_use() -> LastUse {
@@ -292,7 +296,7 @@ fn later() -> Time {
 macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
-        $with!(last_use, reminder);
+        $with!(last_use, reminder, forgotten);
         $with!(session, throttle, route, rules, line, head);
     };
 }

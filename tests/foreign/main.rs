@@ -14,6 +14,7 @@ mod support;
 
 mod backend;
 mod chains;
+mod mobileconfig;
 mod openssl;
 mod outside;
 mod p12;

@@ -24,6 +24,7 @@ mod proxy;
 mod revocation;
 mod routes;
 mod sessions;
+mod settings;
 mod streaming;
 mod throttles;
 mod visits;

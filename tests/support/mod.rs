@@ -14,6 +14,7 @@ pub(crate) mod phone;
 pub(crate) mod ports;
 pub(crate) mod program;
 pub(crate) mod raw;
+pub(crate) mod settings;
 pub(crate) mod signed_in;
 pub(crate) mod skipped;
 pub(crate) mod tunnel;

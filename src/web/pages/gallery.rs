@@ -1,6 +1,7 @@
 //! Every page with sample data, written to `target/pages` to be looked at. Knows no browser.
 
 mod desk;
+mod settings;
 mod sign_in;
 
 use std::path::{Path, PathBuf};
@@ -22,6 +23,7 @@ async fn every_page_is_written_to_be_looked_at() {
         names.push(name.to_owned());
     };
     sign_in::sign_in_pages(&mut show);
+    settings::settings_pages(&mut show);
     desk::desk_pages(&mut show);
     for reason in refusal::tests::reasons() {
         let response = refusal::respond(&reason, &visit());

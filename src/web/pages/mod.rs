@@ -2,8 +2,10 @@
 //! the rooms fill the fields.
 
 pub mod desk;
+pub mod guide;
 pub mod public;
 pub mod refused;
+pub mod settings;
 pub mod sign_in;
 
 #[cfg(test)]
@@ -59,6 +61,14 @@ page! {
     sign_in::Unanswered: page,
     sign_in::NotMe: page,
     sign_in::SignedOut: page,
+    settings::Home: page,
+    settings::Certificates: page,
+    settings::Choose: page,
+    settings::Ready: page,
+    settings::Told: page,
+    settings::Lost: page,
+    settings::Forget: page,
+    settings::Gone: page,
     desk::Home: desk.page,
     desk::People: desk.page,
     desk::Person: desk.page,

@@ -1,10 +1,14 @@
 //! The pages of a first visit and of signing in. Each form posts to the `action` it is given,
 //! with `csrf` as its hidden field.
 
+mod waiting;
+
 use askama::Template;
 
 use super::time_left;
 use crate::web::page::{Head, grouped};
+
+pub use waiting::{Matter, Unanswered, UnansweredWhy, Wait};
 
 /// "Call us and read out this number."
 ///
@@ -185,90 +189,6 @@ pub struct Password {
     pub action: String,
 }
 
-/// "Type 204 775 on your phone."
-///
-/// Forms: POST `again_action` {csrf}, POST `cancel_action` {csrf}. Events: `moved`.
-#[derive(Template)]
-#[template(path = "sign_in/wait.html")]
-pub struct Wait {
-    /// Around it.
-    pub page: Head,
-    /// Token of the forms.
-    pub csrf: String,
-    /// The six digits.
-    pub digits: String,
-    /// Names of the phones asked.
-    pub phones: Vec<String>,
-    /// What the phone is asked about.
-    pub about: Matter,
-    /// "laptop".
-    pub device: String,
-    /// Host of the phone app: "phone.example.com".
-    pub phone_host: String,
-    /// Seconds left.
-    pub left_secs: u64,
-    /// Seconds in all.
-    pub total_secs: u64,
-    /// Seconds until the question may be sent again.
-    pub again_after_secs: u64,
-    /// Where a new question is asked for.
-    pub again_action: String,
-    /// Where it is given up.
-    pub cancel_action: String,
-    /// Address of the event stream.
-    pub events: String,
-}
-
-/// The phone's answer did not come, or not rightly.
-///
-/// Forms: POST `again_action` {csrf}.
-#[derive(Template)]
-#[template(path = "sign_in/unanswered.html")]
-pub struct Unanswered {
-    /// Around it.
-    pub page: Head,
-    /// Token of the form.
-    pub csrf: String,
-    /// Why.
-    pub why: UnansweredWhy,
-    /// What the phone was asked about.
-    pub about: Matter,
-    /// Where a new question is asked for.
-    pub again_action: String,
-}
-
-/// What a phone is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matter {
-    /// Somebody signs in.
-    SignIn,
-    /// Somebody signs in on a device that has never been in.
-    NewDevice,
-    /// Another certificate is to be made.
-    Renewal,
-}
-
-impl Matter {
-    /// What has not happened where the phone did not approve.
-    const fn nothing(self) -> &'static str {
-        match self {
-            Self::SignIn | Self::NewDevice => "Nobody is signed in.",
-            Self::Renewal => "No certificate was made.",
-        }
-    }
-}
-
-/// Why there was no right answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnansweredWhy {
-    /// The time was over.
-    Expired,
-    /// Three wrong digits.
-    WrongDigits,
-    /// The person gave it up, or asked elsewhere.
-    Superseded,
-}
-
 /// "We have stopped it. Nobody is signed in."
 #[derive(Template)]
 #[template(path = "sign_in/not_me.html")]
@@ -338,20 +258,6 @@ impl Pair {
     }
 }
 
-impl Wait {
-    fn grouped(&self) -> String {
-        grouped(&self.digits)
-    }
-
-    fn apart(&self) -> String {
-        apart(&self.digits)
-    }
-
-    fn left(&self) -> String {
-        time_left(self.left_secs)
-    }
-}
-
 impl Ended {
     const fn title(&self) -> &'static str {
         match self.why {
@@ -383,30 +289,6 @@ impl Ended {
                 "The two screens did not show the same words, so no phone was paired. \
                  If a phone showed other words, somebody else may have read the square: call us."
             }
-        }
-    }
-}
-
-impl Unanswered {
-    const fn title(&self) -> &'static str {
-        match self.why {
-            UnansweredWhy::Expired => "Your phone did not answer in time",
-            UnansweredWhy::WrongDigits => "The number typed on the phone was another one",
-            UnansweredWhy::Superseded => "This question to your phone was taken back",
-        }
-    }
-
-    const fn before(&self) -> &'static str {
-        match self.why {
-            UnansweredWhy::Expired | UnansweredWhy::Superseded => "",
-            UnansweredWhy::WrongDigits => "It was typed wrongly three times, so we stopped.",
-        }
-    }
-
-    const fn after(&self) -> &'static str {
-        match self.why {
-            UnansweredWhy::Expired => "Take your phone in your hand, open the app, and ask it again.",
-            UnansweredWhy::WrongDigits | UnansweredWhy::Superseded => "You can ask again with a new number.",
         }
     }
 }
