@@ -1,5 +1,5 @@
 //! What the desk does to people and devices, by the same operations as the command line: lock, unlock,
-//! issue, switch off. What falls is said first, and a name is typed.
+//! issue. What falls is said first, and a name is typed.
 
 use http::StatusCode;
 use serde_json::Value;
@@ -8,9 +8,8 @@ use super::codes::ids;
 use super::command::{Command, CommandError, Kind, device, person};
 use super::{Answer, Console, Here};
 use crate::ca::{Encoding, import_password};
-use crate::domain::certificate::RevocationReason;
-use crate::domain::person::Role;
-use crate::domain::{DeviceId, PersonId, Reason, Secret, TenantId, Time};
+use crate::domain::person::{Person, Role};
+use crate::domain::{PersonId, Reason, Secret, TenantId, Time};
 use crate::web::form::Form;
 use crate::web::page::see_other;
 use crate::web::pages::desk::{Confirm, IssueDevice, Issued};
@@ -68,7 +67,7 @@ impl Console {
         form: &Form,
     ) -> Answer {
         let (whose, id) = ids(tenant, who)?;
-        may(here, &whose, &id)?;
+        may(here.person, &whose, &id)?;
         let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
         if form.text("name") != one.name {
             return self.ask_person(here, tenant, who, doing, TYPE_THE_NAME);
@@ -112,7 +111,7 @@ impl Console {
 
     pub(super) async fn issue(&self, here: &Here<'_>, tenant: &str, who: &str, form: &Form) -> Answer {
         let (whose, id) = ids(tenant, who)?;
-        may(here, &whose, &id)?;
+        may(here.person, &whose, &id)?;
         let name = form.text("device").to_owned();
         let encoding = Encoding::parse(form.text("encoding")).unwrap_or(Encoding::Modern);
         let person = super::command::which::WhichPerson { tenant: whose.clone(), person: id.clone() };
@@ -149,67 +148,18 @@ impl Console {
         }
         .response(StatusCode::OK))
     }
-
-    /// The page before a device is switched off.
-    pub(super) fn ask_revoke(
-        &self,
-        here: &Here<'_>,
-        (tenant, who, which): (&str, &str, &str),
-        refused: &str,
-    ) -> Answer {
-        let (whose, id) = ids(tenant, who)?;
-        let which = DeviceId::parse(which).map_err(|_| Reason::NotFound)?;
-        let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
-        let device = self.acts.view.device(&whose, &id, &which).ok_or(Reason::NotFound)?;
-        let back = format!("/people/{whose}/{id}");
-        let reasons = RevocationReason::ALL
-            .map(|reason| (reason.as_str().to_owned(), reason.as_str().replace('-', " ")));
-        Ok(Confirm {
-            desk: self.desk(here, "/people/"),
-            title: format!("Switch off {} of {}", device.name, one.name),
-            falls: vec![
-                "Its certificate stops working, for good.".to_owned(),
-                "Its sessions and open connections end now.".to_owned(),
-            ],
-            name: device.name.clone(),
-            reasons: reasons.to_vec(),
-            refused: refused.to_owned(),
-            button: "Switch off".to_owned(),
-            action: format!("/devices/{whose}/{id}/{which}/revoke"),
-            back,
-        }
-        .response(status(refused)))
-    }
-
-    pub(super) async fn revoke(&self, here: &Here<'_>, at: (&str, &str, &str), form: &Form) -> Answer {
-        let (whose, id) = ids(at.0, at.1)?;
-        may(here, &whose, &id)?;
-        let which = DeviceId::parse(at.2).map_err(|_| Reason::NotFound)?;
-        let device = self.acts.view.device(&whose, &id, &which).ok_or(Reason::NotFound)?;
-        if form.text("name") != device.name {
-            return self.ask_revoke(here, at, TYPE_THE_NAME);
-        }
-        let reason = RevocationReason::parse(form.text("reason")).unwrap_or(RevocationReason::Unspecified);
-        let person = super::command::which::WhichPerson { tenant: whose, person: id };
-        let which = super::command::which::WhichDevice { person, device: which.to_string() };
-        let command = device::Command::Revoke { device: which, reason, yes: true };
-        match self.acts.run(&self.agent(here).actor, Command::Device(command)).await {
-            Ok(_) => Ok(see_other(&format!("/people/{}/{}", at.0, at.1))),
-            Err(error) => self.ask_revoke(here, at, &told(error)?),
-        }
-    }
 }
 
 /// Nobody acts on themselves at the desk, and only owners act on the staff: rules see a path, not whom
 /// it names.
-fn may(here: &Here<'_>, tenant: &TenantId, person: &PersonId) -> Result<(), Reason> {
-    let oneself = here.person.tenant == *tenant && here.person.id == *person;
-    let above = tenant.is_staff() && !here.person.roles.contains(&Role::Owner);
+pub(super) fn may(by: &Person, tenant: &TenantId, person: &PersonId) -> Result<(), Reason> {
+    let oneself = by.tenant == *tenant && by.id == *person;
+    let above = tenant.is_staff() && !by.roles.contains(&Role::Owner);
     if oneself || above { Err(Reason::PolicyDenied { rule: None }) } else { Ok(()) }
 }
 
 /// What the page says of a command that was not done; what failed inside is a page of its own.
-fn told(error: CommandError) -> Result<String, Reason> {
+pub(super) fn told(error: CommandError) -> Result<String, Reason> {
     if error.kind == Kind::Failed {
         tracing::error!(%error, "the desk's command failed");
         return Err(Reason::Internal);
@@ -217,8 +167,8 @@ fn told(error: CommandError) -> Result<String, Reason> {
     Ok(error.to_string())
 }
 
-fn status(refused: &str) -> StatusCode {
+pub(super) fn status(refused: &str) -> StatusCode {
     if refused.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
 }
 
-const TYPE_THE_NAME: &str = "Please type the name exactly as it stands above.";
+pub(super) const TYPE_THE_NAME: &str = "Please type the name exactly as it stands above.";

@@ -5,8 +5,9 @@ use http::{Response, StatusCode};
 
 use super::{Answer, Console, Here};
 use crate::audit::{self, Outcome};
+use crate::domain::tenant::Tenant;
 use crate::domain::{Reason, Time};
-use crate::web::pages::desk::{Audit, AuditRow, Mark, TenantRow, Tenants, Tone};
+use crate::web::pages::desk::{Audit, AuditRow, Doing, Mark, TenantRow, Tenants, Tone};
 use crate::web::pages::{Moment, Page as _};
 
 impl Console {
@@ -25,6 +26,7 @@ impl Console {
             ),
             people: view.persons(&tenant.id).len(),
             created: Moment::new(tenant.created, here.visit.now),
+            doings: tenant_doings(tenant),
         });
         Tenants { desk: self.desk(here, "/tenants/"), tenants: tenants.collect() }.response(StatusCode::OK)
     }
@@ -53,6 +55,15 @@ impl Console {
         }
         .response(StatusCode::OK))
     }
+}
+
+/// The staff's own are switched off one by one, or on the machine.
+fn tenant_doings(tenant: &Tenant) -> Vec<Doing> {
+    if tenant.id.is_staff() {
+        return vec![];
+    }
+    let href = format!("/tenants/{}/revoke", tenant.id);
+    vec![Doing { label: "Switch off every device".to_owned(), href, danger: true }]
 }
 
 /// A line of the trail as the desk shows it.

@@ -3,11 +3,13 @@
 
 pub mod command;
 
+mod api;
 mod certificates;
 mod codes;
 mod doings;
 mod lists;
 mod people;
+mod revoking;
 
 use std::sync::Arc;
 
@@ -54,13 +56,23 @@ pub const ROUTES: Routes = &[
     ("POST", "/people/*/*/unlock"),
     ("GET", "/devices/*/*/new"),
     ("POST", "/devices/*/*/new"),
+    ("GET", "/devices/*/*/revoke"),
+    ("POST", "/devices/*/*/revoke"),
     ("GET", "/devices/*/*/*/revoke"),
     ("POST", "/devices/*/*/*/revoke"),
     ("GET", "/certificates/"),
     ("GET", "/certificates/*"),
+    ("GET", "/certificates/*/revoke"),
+    ("POST", "/certificates/*/revoke"),
     ("GET", "/tenants/"),
+    ("GET", "/tenants/*/revoke"),
+    ("POST", "/tenants/*/revoke"),
     ("GET", "/audit/"),
     ("GET", "/audit/verify"),
+    ("GET", "/api/v1/certificates"),
+    ("POST", "/api/v1/certificates/revoke"),
+    ("POST", "/api/v1/devices"),
+    ("POST", "/api/v1/devices/*/*/*/renew"),
 ];
 
 /// One request at the desk.
@@ -83,11 +95,17 @@ impl Console {
     /// Serves one request.
     pub async fn serve(&self, permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
         let asked = format!("{} {}", request.method(), request.uri().path());
-        match self.answer(&permit, &visit, request).await {
+        let program = request.uri().path().starts_with(api::AT);
+        let answer = if program {
+            self.api(&permit, &visit, request).await
+        } else {
+            self.answer(&permit, &visit, request).await
+        };
+        match answer {
             Ok(response) => response,
             Err(reason) => {
                 self.note(&reason, &asked, &permit, &visit).await;
-                refusal::respond(&reason, &visit)
+                if program { api::refused(&reason, &visit) } else { refusal::respond(&reason, &visit) }
             }
         }
     }
@@ -128,9 +146,7 @@ impl Console {
                 ["people", tenant, person] => self.person(&here, tenant, person, "").await,
                 ["people", tenant, person, doing] => self.ask_person(&here, tenant, person, doing, ""),
                 ["devices", tenant, person, "new"] => self.ask_device(&here, tenant, person, "", ""),
-                ["devices", tenant, person, device, "revoke"] => {
-                    self.ask_revoke(&here, (tenant, person, device), "")
-                }
+                [.., "revoke"] => self.ask_revoke(&here, &self.falling(&parts)?, "").await,
                 ["certificates"] => self.certificates(&here, &query),
                 ["certificates", name] if name.starts_with("export.") => {
                     self.export(&here, name, &query).await
@@ -153,9 +169,17 @@ impl Console {
             }
             ["people", tenant, person, doing] => self.do_person(&here, tenant, person, doing, &form).await,
             ["devices", tenant, person, "new"] => self.issue(&here, tenant, person, &form).await,
-            ["devices", tenant, person, device, "revoke"] => {
-                self.revoke(&here, (tenant, person, device), &form).await
-            }
+            [.., "revoke"] => self.revoke(&here, &self.falling(&parts)?, &form).await,
+            _ => Err(Reason::NotFound),
+        }
+    }
+
+    fn falling(&self, parts: &[&str]) -> Result<revoking::Falling, Reason> {
+        match *parts {
+            ["certificates", serial, "revoke"] => self.falling_certificate(serial),
+            ["devices", tenant, person, device, "revoke"] => self.falling_device((tenant, person, device)),
+            ["devices", tenant, person, "revoke"] => self.falling_person((tenant, person)),
+            ["tenants", tenant, "revoke"] => self.falling_tenant(tenant),
             _ => Err(Reason::NotFound),
         }
     }

@@ -183,7 +183,7 @@ impl Console {
             until: Moment::new(one.not_after, now),
             href: format!("/people/{}/{}", one.tenant, one.person),
             detail: format!("/certificates/{}", one.serial),
-            doings: vec![],
+            doings: certificate_doings(here, one),
         }
     }
 }
@@ -212,6 +212,14 @@ fn device_row(here: &Here<'_>, device: &Device) -> DeviceRow {
     }
 }
 
+fn certificate_doings(here: &Here<'_>, one: &Certificate) -> Vec<Doing> {
+    if matches!(one.state, CertificateState::Revoked { .. }) || !issues(here) {
+        return vec![];
+    }
+    let href = format!("/certificates/{}/revoke", one.serial);
+    vec![Doing { label: "Revoke".to_owned(), href, danger: true }]
+}
+
 fn doings(here: &Here<'_>, person: &Person) -> Vec<Doing> {
     let at = format!("/people/{}/{}", person.tenant, person.id);
     let mut doings = vec![Doing { label: "Unlock".to_owned(), href: format!("{at}/unlock"), danger: false }];
@@ -221,6 +229,8 @@ fn doings(here: &Here<'_>, person: &Person) -> Vec<Doing> {
     if issues(here) {
         let href = format!("/devices/{}/{}/new", person.tenant, person.id);
         doings.push(Doing { label: "Issue a device".to_owned(), href, danger: false });
+        let href = format!("/devices/{}/{}/revoke", person.tenant, person.id);
+        doings.push(Doing { label: "Switch off every device".to_owned(), href, danger: true });
     }
     doings
 }

@@ -17,7 +17,7 @@ use crate::domain::device::Device;
 use crate::domain::person::Person;
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::tenant::Tenant;
-use crate::store::{Key, Record, Revision, table};
+use crate::store::{Key, Record, Revision};
 
 /// What still counts. The view answers, under the clock.
 pub trait Standing: Send + Sync + 'static {
@@ -125,14 +125,37 @@ impl Live {
                 Some(token) if !standing.session_lives(&token) => self.cut_session(&token),
                 _ => 0,
             },
-            Certificate::TABLE => self.connections.cut(revision, |fingerprint, serial| {
-                table::certificate(serial) == *key && !standing.certificate_counts(serial, fingerprint)
-            }),
+            Certificate::TABLE => {
+                let parts = key.parts();
+                let changed = parts.as_deref().and_then(<[&str]>::first).copied();
+                self.connections.cut(revision, |fingerprint, serial| {
+                    changed == Some(serial.as_str()) && !standing.certificate_counts(serial, fingerprint)
+                })
+            }
             Person::TABLE | Device::TABLE | Issuer::TABLE | Tenant::TABLE => self
                 .connections
                 .cut(revision, |fingerprint, serial| !standing.certificate_counts(serial, fingerprint)),
             _ => 0,
         }
+    }
+
+    /// As [`Live::heard`] for several changes: what concerns all that is open is looked at once.
+    fn heard_together<'k>(
+        &self,
+        changes: impl Iterator<Item = (&'k Key, Revision)>,
+        standing: &dyn Standing,
+    ) -> usize {
+        let (mut cut, mut of_all) = (0, None::<(&Key, Revision)>);
+        for (key, revision) in changes {
+            match key.table() {
+                Person::TABLE | Device::TABLE | Issuer::TABLE | Tenant::TABLE => {
+                    of_all = Some((key, revision))
+                }
+                _ => cut += self.heard(key, revision, standing),
+            }
+        }
+        // The last is the latest: who came before it was open is looked at.
+        cut + of_all.map_or(0, |(key, revision)| self.heard(key, revision, standing))
     }
 
     /// Follows the view's changes until `stop` is cancelled. What ends by the clock alone is
@@ -153,9 +176,12 @@ impl Live {
                 () = stop.cancelled() => return,
                 _ = clock.tick() => self.sweep(&*standing),
                 heard = touched.recv(), if hears => match heard {
-                    Ok(touched) => {
-                        let (key, revision) = what(&touched);
-                        self.heard(key, revision, &*standing)
+                    Ok(first) => {
+                        // What has come meanwhile is heard together, so that ten thousand devices that are
+                        // retired at once do not each have all that is open looked at.
+                        let more = std::iter::from_fn(|| touched.try_recv().ok()).take(HEARD_AT_ONCE);
+                        let all: Vec<T> = std::iter::once(first).chain(more).collect();
+                        self.heard_together(all.iter().map(&what), &*standing)
                     }
                     Err(RecvError::Lagged(_)) => self.sweep(&*standing),
                     Err(RecvError::Closed) => {
@@ -269,7 +295,7 @@ fn cancel(tokens: &[CancellationToken]) -> usize {
     tokens.len()
 }
 
-/// The session that a key of the store is of; the inverse of [`table::session`].
+/// The session that a key of the store is of; the inverse of `table::session`.
 fn session_of(key: &Key) -> Option<TokenHash> {
     let hex = key.as_bytes().get(1..65)?;
     data_encoding::HEXLOWER.decode(hex).ok()?.try_into().ok()
@@ -290,9 +316,13 @@ fn serial(leaf: &[u8]) -> Serial {
 /// each request looks at the clock itself.
 pub const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
+/// A part of what the view keeps for a listener, so that none is lost while these are heard.
+const HEARD_AT_ONCE: usize = 512;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::table;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     struct Only(Mutex<(Vec<Fingerprint>, Vec<TokenHash>)>);
@@ -353,6 +383,20 @@ mod tests {
             say.send(table::throttle(&crate::domain::TenantId::staff(), "code", "x")).unwrap();
         }
         tokio::time::timeout(Duration::from_secs(2), guard.token().cancelled()).await.unwrap();
+    }
+
+    #[test]
+    fn changes_heard_together_cut_what_each_would_have() {
+        let (live, root) = (Live::new(), CancellationToken::new());
+        let (one, other) = (live.enter(b"a", &root), live.enter(b"b", &root));
+        let session = live.attend([1; 32], other.token());
+        let standing = Only(Mutex::new((vec![crate::crypto::sha256(b"b")], vec![])));
+        let (person, session_key) =
+            (table::persons(&crate::domain::TenantId::staff()), table::session(&[1; 32]));
+        let changes = [(&person, 1), (&session_key, 2), (&person, 3)];
+        assert_eq!(live.heard_together(changes.into_iter(), &standing), 2);
+        assert!(one.token().is_cancelled() && session.token().is_cancelled());
+        assert!(!other.token().is_cancelled());
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod guesses;
 mod headers;
 mod hello;
 mod inside;
+mod latency;
 mod limits;
 mod links;
 mod names;

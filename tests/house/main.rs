@@ -12,6 +12,7 @@
 #[allow(dead_code, reason = "the browser tests share it and use the rest")]
 mod support;
 
+mod api;
 mod attacks;
 mod ca_life;
 mod doors;

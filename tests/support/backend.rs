@@ -1,13 +1,14 @@
 //! A backend that writes down every byte it gets (the first mebibyte of them), and does by path what
 //! a test needs of it.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub(crate) struct Backend {
     pub(crate) uploaded: Arc<AtomicU64>,
     /// WebSockets that are open.
     pub(crate) sockets: Arc<AtomicU64>,
+    /// When something last came in the body of `/grpc/NUMBER`.
+    heard: Arc<Mutex<HashMap<u64, Instant>>>,
 }
 
 impl Backend {
@@ -42,6 +45,7 @@ impl Backend {
             received: Arc::default(),
             uploaded: Arc::default(),
             sockets: Arc::default(),
+            heard: Arc::default(),
         };
         let backend = this.clone();
         tokio::spawn(async move {
@@ -75,6 +79,11 @@ impl Backend {
 
     pub(crate) fn forget(&self) {
         self.received.lock().unwrap().clear();
+    }
+
+    /// When something last came in the body of `/grpc/NUMBER`.
+    pub(crate) fn heard_last(&self, number: u64) -> Option<Instant> {
+        self.heard.lock().unwrap().get(&number).copied()
     }
 
     /// A header of the last request.
@@ -119,6 +128,21 @@ impl Backend {
                 response
             }
             "/ws" => self.upgrade(request),
+            path if path.starts_with("/grpc/") => {
+                let number: u64 = path["/grpc/".len()..].parse().unwrap();
+                let heard = Arc::clone(&self.heard);
+                let echo = futures_util::stream::unfold(request.into_body(), move |mut body| {
+                    let heard = Arc::clone(&heard);
+                    async move {
+                        let frame = body.frame().await?.ok()?;
+                        heard.lock().unwrap().insert(number, Instant::now());
+                        Some((Ok::<_, io::Error>(frame.into_data().unwrap_or_default()), body))
+                    }
+                });
+                let mut response = Response::new(Body::from_stream(echo));
+                response.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+                response
+            }
             _ => {
                 let mut response = Response::new(Body::from(format!("the bank's own page at {path}")));
                 let headers = response.headers_mut();

@@ -19,7 +19,8 @@ pub(crate) async fn websocket(client: &Browser) -> WebSocketStream<TlsStream<Tcp
     let mut dressed = navigation("/ws");
     client.dress(&mut dressed);
     request.headers_mut().insert("cookie", dressed.headers()["cookie"].clone());
-    let stream = client.wire.tls("bank.localhost", "http/1.1").await.unwrap();
+    let sni = client.host.split(':').next().unwrap();
+    let stream = client.wire.tls(sni, "http/1.1").await.unwrap();
     let (mut socket, answer) = tokio_tungstenite::client_async(request, stream).await.unwrap();
     assert_eq!(answer.status(), 101);
     socket.send(Message::text("hello")).await.unwrap();

@@ -224,8 +224,9 @@ fn fell(scope: &Scope, whose: &str, before: &Falls, done: &Done) -> Output {
     Output::new(json, lines)
 }
 
-/// Lower-case hex without separators and leading zeros, as the store has it.
-fn serial(typed: &str) -> Option<String> {
+/// Lower-case hex without separators and leading zeros, as the store has it; `None` for what is no number.
+#[must_use]
+pub fn serial(typed: &str) -> Option<String> {
     let hex: String = typed.trim().chars().filter(|c| !matches!(c, ':' | ' ')).collect();
     let hex = hex.strip_prefix("0x").unwrap_or(&hex).to_ascii_lowercase();
     let whole = !hex.is_empty() && hex.len() <= 40 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());

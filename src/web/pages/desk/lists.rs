@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Desk, Mark};
+use super::{Desk, Doing, Mark};
 use crate::web::pages::Moment;
 
 /// All tenants.
@@ -32,6 +32,8 @@ pub struct TenantRow {
     pub people: usize,
     /// When it was made.
     pub created: Moment,
+    /// What may be done with it.
+    pub doings: Vec<Doing>,
 }
 
 /// The audit trail, latest first.

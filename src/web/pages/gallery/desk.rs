@@ -272,6 +272,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         sessions: text("strict: 12 hours, 5 minutes idle"),
         people: 812,
         created: ago(86_400 * 400),
+        doings: vec![doing("Switch off every device", true)],
     };
     show("desk-tenants", html(Tenants { desk: desk("Sites"), tenants: vec![tenant] }));
     let entry = |n: i64, what: &str, outcome| AuditRow {
