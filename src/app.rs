@@ -27,6 +27,7 @@ use crate::control;
 use crate::crypto::Pepper;
 use crate::domain::TenantId;
 use crate::domain::certificate::Issuer;
+use crate::enrolment::est::Est;
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
 use crate::front::accept::{self, Front, Running};
@@ -209,11 +210,20 @@ pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> 
         443 => String::new(),
         port => format!(":{port}"),
     };
+    let issuance = Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone()));
+    let est = Est::new(
+        Arc::clone(&core.ledger),
+        Arc::clone(&issuance),
+        Arc::clone(&core.throttles),
+        Arc::clone(&core.pepper),
+        core.world.clone(),
+    );
     Arc::new(Acts {
         ledger: Arc::clone(&core.ledger),
         view: Arc::clone(&core.view),
-        issuance: Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone())),
         keys: Arc::new(KeyFolder::at(config.data.join("ca"))),
+        issuance,
+        est: Arc::new(est),
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         world: core.world.clone(),

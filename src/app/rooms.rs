@@ -18,6 +18,7 @@ use crate::phone::PhoneRoom;
 use crate::policy::Policy;
 use crate::portal::{self, Portal};
 use crate::proxy::{self, Proxy};
+use crate::public::est::EstRoom;
 use crate::public::{self, Public};
 use crate::sign_in::questions::Questions;
 use crate::sign_in::{self, SignIn};
@@ -76,6 +77,7 @@ pub(super) fn house(
         issuance: Arc::clone(&acts.issuance),
     };
     let portal = Portal::new(portal, &jwks);
+    let est = EstRoom::new(Arc::clone(&acts.est), Arc::clone(&view));
     let console = Console::new(acts, Arc::clone(&core.sessions), Arc::clone(&policy));
     let house = House {
         judge: Judge::new(Arc::clone(&view)),
@@ -92,6 +94,7 @@ pub(super) fn house(
         sign_in,
         phone,
         console,
+        est,
     };
     Ok((house, jwks))
 }

@@ -30,6 +30,8 @@ pub enum Subject {
     Address(std::net::IpAddr),
     /// A member of staff who types codes.
     Agent(String),
+    /// A machine that renews its certificate: the good ones count too.
+    Machine(DeviceId),
 }
 
 /// Leave to hear one try. It is already counted as a failure; [`Try::succeeded`] sets that right.
@@ -175,6 +177,7 @@ impl Subject {
             Self::Person(id) => format!("person:{id}"),
             Self::Device(id) => format!("device:{id}"),
             Self::Address(ip) => format!("address:{ip}"),
+            Self::Machine(id) => format!("machine:{id}"),
             Self::Agent(actor) => format!("agent:{actor}"),
         }
     }
@@ -184,6 +187,7 @@ impl Subject {
         match self {
             Self::Person(_) | Self::Device(_) => (FAILURES_MAX, None),
             Self::Address(_) => (ADDRESS_FAILURES_MAX, Some(ADDRESS_PAUSE)),
+            Self::Machine(_) => (MACHINE_RENEWALS_MAX, Some(MACHINE_PAUSE)),
             Self::Agent(_) => (AGENT_FAILURES_MAX, Some(AGENT_PAUSE)),
         }
     }
@@ -246,6 +250,10 @@ const ADDRESS_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// An agent who types this many wrong codes in a row is guessing, or is being used to guess.
 const AGENT_FAILURES_MAX: u32 = 20;
 const AGENT_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// A machine renews a few times a year; one that does so again and again is at fault, or is not that machine.
+const MACHINE_RENEWALS_MAX: u32 = 10;
+const MACHINE_PAUSE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {

@@ -106,6 +106,9 @@ pub enum CaError {
     /// The .p12 could not be written.
     #[error("the .p12 could not be written ({0}): try again; if it stays so, report it")]
     P12(#[from] p12_keystore::error::Error),
+    /// A message of certificates.
+    #[error("the certificates could not be put into a message ({0}): restore the store from a backup")]
+    Message(#[source] der::Error),
     /// A certificate's serial in the store cannot be read.
     #[error("the serial {0:?} of a revoked certificate is no number: restore the store from a backup")]
     BadSerial(String),

@@ -11,7 +11,7 @@ use crate::crypto::Signer;
 
 /// A public key of which somebody has proved to hold the private one: it was made here, or it
 /// signed the request it stood in. Only such a key is ever certified.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProvenKey {
     pub(super) public: SubjectPublicKeyInfo,
     pub(super) curve: Curve,

@@ -6,6 +6,7 @@
 
 pub mod chain;
 pub mod crl;
+pub mod est;
 pub mod import_password;
 pub mod mobileconfig;
 pub mod p12;

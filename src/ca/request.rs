@@ -44,6 +44,12 @@ pub enum BadRequest {
     /// Not a request.
     #[error("this is no certificate request: send PKCS #10, as PEM (\"BEGIN CERTIFICATE REQUEST\") or DER")]
     Unreadable,
+    /// The body of EST in another spelling.
+    #[error(
+        "the body is not plain base64 (RFC 4648 4) with line breaks at most: send the DER of the request through \
+         `openssl base64`"
+    )]
+    NotBase64,
     /// Another kind of key, or another curve.
     #[error(
         "the request holds {0}, and only P-256 and P-384 keys are certified: make a request with \

@@ -9,7 +9,7 @@ use super::reach::Reach;
 use super::revoke::reason;
 use crate::ca::Encoding;
 use crate::console::command::which::{WhichDevice, WhichPerson};
-use crate::console::command::{Command, device, request};
+use crate::console::command::{Command, device, enrol_secret, request};
 use crate::domain::certificate::RevocationReason;
 
 #[derive(clap::Subcommand)]
@@ -31,6 +31,17 @@ pub(super) enum Device {
         device: WhichDevice,
         #[command(flatten)]
         file: File,
+    },
+    /// Record a device that enrols itself by EST (RFC 7030): shows a one-time secret once
+    EnrolSecret {
+        /// Whose: TENANT/PERSON
+        person: WhichPerson,
+        /// As its owner calls it: robot
+        #[arg(long)]
+        name: String,
+        /// How long the secret may be used, in hours (1 to 24)
+        #[arg(long, default_value_t = 1)]
+        hours: u64,
     },
     /// Show devices and their certificates
     List {
@@ -80,6 +91,10 @@ pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> 
                 (device::Command::Request(request::Command::Renew { device, request }), out)
             }
         },
+        Device::EnrolSecret { person, name, hours } => {
+            let command = enrol_secret::EnrolSecret { person, name, hours };
+            (device::Command::EnrolSecret(command), None)
+        }
         Device::List { of } => (device::Command::List { of }, None),
         Device::Revoke { device, reason, yes } => (device::Command::Revoke { device, reason, yes }, None),
     };

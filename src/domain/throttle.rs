@@ -30,6 +30,8 @@ pub enum Guarded {
     Code,
     /// Password and phone of a person who holds a known certificate.
     SignIn,
+    /// One-time secrets of EST, and a machine's renewals.
+    Enrol,
     /// New codes, new pairings, new questions to the phone.
     Requests,
 }
@@ -41,6 +43,7 @@ impl Guarded {
         match self {
             Self::Code => "code",
             Self::SignIn => "sign-in",
+            Self::Enrol => "enrol",
             Self::Requests => "requests",
         }
     }

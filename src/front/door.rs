@@ -113,6 +113,8 @@ pub enum Room {
     Console,
     /// Registration, recovery, delivery.
     Public,
+    /// Machines that enrol and renew by themselves.
+    Est,
     /// Style sheets, scripts, images.
     Assets,
 }
@@ -189,9 +191,15 @@ impl Door {
         }
     }
 
-    /// Where a raw path goes.
+    /// Where a raw path goes. `est` says whether the tenant lets machines renew by themselves: else that path
+    /// is the backend's as every other.
     #[must_use]
-    pub fn target(&self, path: &str) -> Target {
+    pub fn target(&self, path: &str, est: bool) -> Target {
+        match self.kind {
+            DoorKind::Portal if est && path == REENROL => return Target::Own(Room::Est),
+            DoorKind::Public if path.starts_with(EST) => return Target::Own(Room::Est),
+            _ => {}
+        }
         let own = own(path);
         if own.is_some_and(|own| own.starts_with("assets/")) {
             return Target::Own(Room::Assets);
@@ -208,8 +216,10 @@ impl Door {
 
     /// Which part of the door a raw path is.
     #[must_use]
-    pub fn area(&self, path: &str) -> Area {
-        match self.target(path) {
+    pub fn area(&self, path: &str, est: bool) -> Area {
+        match self.target(path, est) {
+            Target::Own(Room::Est) if self.kind == DoorKind::Portal => Area::Reenrol,
+            Target::Own(Room::Est) => Area::Open,
             Target::Own(Room::Assets | Room::Phone | Room::Public) => Area::Open,
             Target::Own(Room::SignIn) => Area::SignIn,
             // Somebody half signed in may leave, too.
@@ -226,11 +236,12 @@ impl Door {
         host: &'a Host,
         method: &'a Method,
         path: &'a str,
+        est: bool,
         cancel: &'a CancellationToken,
     ) -> Ask<'a> {
         // Doors of nobody hold only what is open to all; the house answers for them.
         let tenant = self.tenant.as_ref().unwrap_or(&HOUSE);
-        Ask { tenant, area: self.area(path), host: host.name(), path, method, cancel }
+        Ask { tenant, area: self.area(path, est), host: host.name(), path, method, cancel }
     }
 }
 
@@ -363,6 +374,10 @@ fn own(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("/.portcullis")?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') }
 }
+
+/// RFC 7030 3.2.2.
+const EST: &str = "/.well-known/est/";
+const REENROL: &str = "/.well-known/est/simplereenroll";
 
 static HOUSE: LazyLock<TenantId> = LazyLock::new(TenantId::staff);
 

@@ -16,6 +16,7 @@ use crate::policy::Policy;
 use crate::portal::Portal;
 use crate::proxy::Proxy;
 use crate::public::Public;
+use crate::public::est::EstRoom;
 use crate::sign_in::SignIn;
 use crate::store::view::View;
 use crate::world::World;
@@ -48,6 +49,8 @@ pub struct House {
     pub console: Console,
     /// What asks for nothing.
     pub public: Public,
+    /// Machines that enrol by themselves.
+    pub est: EstRoom,
     /// Whose name stands on doors that are no tenant's.
     pub nobody: Arc<Tenant>,
 }

@@ -19,6 +19,7 @@ use crate::domain::route::Route;
 use crate::policy::permit::Area;
 use crate::policy::{Decision, Permit};
 use crate::proxy::{self, Origin};
+use crate::public::est;
 use crate::web::visit::{prefers_json, request_number};
 use crate::web::{Visit, assets, refusal};
 
@@ -83,9 +84,10 @@ impl House {
         }
         let presented = peer.presented.get_or_init(|| self.judge.read(&peer.chain));
         let certificate = self.judge.stand(presented, &visit.tenant.id, now);
-        let area = peer.door.area(request.uri().path());
+        let est = visit.tenant.certificates.est;
+        let area = peer.door.area(request.uri().path(), est);
         let session = match area {
-            Area::Open => None,
+            Area::Open | Area::Reenrol => None,
             Area::SignIn | Area::Guarded => {
                 let cookies = request.headers().get_all(header::COOKIE);
                 let cookies = cookies.iter().filter_map(|value| value.to_str().ok());
@@ -99,7 +101,7 @@ impl House {
         let evidence = Evidence::gather(certificate, session, visit.address);
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
-        let ask = peer.door.ask(host, &method, &path, &cancel);
+        let ask = peer.door.ask(host, &method, &path, est, &cancel);
         match self.policy.decide(&ask, &evidence, now) {
             Decision::Permit(permit) => {
                 let active = is_activity(&request);
@@ -108,7 +110,7 @@ impl House {
                 }
                 // A tunnel keeps its place in the register with the permit, a body with itself.
                 let permit = permit.keeping(guard.clone().map(|guard| guard as Arc<_>));
-                let response = self.serve(permit, peer.door.target(&path), visit, request).await?;
+                let response = self.serve(permit, peer.door.target(&path, est), visit, request).await?;
                 Ok(response.map(|body| Kept::with(body, guard)))
             }
             Decision::Ask(missing) => {
@@ -138,6 +140,7 @@ impl House {
             Target::Own(Room::Portal) => self.portal.serve(permit, visit, request).await,
             Target::Own(Room::Phone) => self.phone.serve(permit, visit, request).await,
             Target::Own(Room::Console) => self.console.serve(permit, visit, request).await,
+            Target::Own(Room::Est) => self.est.serve(permit, visit, request).await,
             Target::Own(Room::Public) => self.public.serve(permit, visit, request).await,
         })
     }
@@ -161,7 +164,10 @@ impl House {
         let tenant = peer.door.tenant().and_then(|id| self.view.tenant(id));
         let tenant = tenant.unwrap_or_else(|| Arc::clone(&self.nobody));
         let number = request_number(&self.world);
-        Visit::new(tenant, host.to_string(), parts, peer.address.ip(), number, self.world.now())
+        let mut visit =
+            Visit::new(tenant, host.to_string(), parts, peer.address.ip(), number, self.world.now());
+        visit.json |= est::is_path(parts.uri.path());
+        visit
     }
 }
 

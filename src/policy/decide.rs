@@ -85,6 +85,14 @@ impl Policy {
                     without_certificate(evidence)
                 }
             },
+            Area::Reenrol => match evidence.proved() {
+                Some(proved) if proved.is_released() => {
+                    Decision::Permit(Permit::reenrol(evidence, ask.cancel))
+                }
+                // There is no page to lead a machine to.
+                Some(_) => Decision::Refuse(Reason::PolicyDenied { rule: None }),
+                None => without_certificate(evidence),
+            },
             Area::Guarded => self.guard(ask, path, evidence, now),
         }
     }
@@ -308,6 +316,30 @@ mod tests {
             decide(&Policy::empty(), Area::SignIn, "/.portcullis/sign-in/code", &new),
             Decision::Permit(_)
         ));
+    }
+
+    #[test]
+    fn a_machine_renews_with_a_released_device_and_nothing_less() {
+        let policy = Policy::empty();
+        let path = "/.well-known/est/simplereenroll";
+        let with = |state| evidence(CertificateEvidence::Proved(certificate(state)), None);
+        for state in [DeviceState::Released, DeviceState::Active] {
+            let decision = decide(&policy, Area::Reenrol, path, &with(state));
+            assert!(
+                matches!(&decision, Decision::Permit(permit) if permit.rule() == "re-enrol"),
+                "{decision:?}"
+            );
+        }
+        for state in [DeviceState::Issued, DeviceState::AwaitingCode, DeviceState::Retired] {
+            let denied = Reason::PolicyDenied { rule: None };
+            assert_eq!(refused(decide(&policy, Area::Reenrol, path, &with(state))), denied, "{state:?}");
+        }
+        let none = evidence(CertificateEvidence::Absent, Some(session(Some(NOW), Some(NOW))));
+        assert_eq!(refused(decide(&policy, Area::Reenrol, path, &none)), Reason::NoCertificate);
+        let reason = Reason::CertificateRevoked { on: NOW };
+        let revoked = CertificateEvidence::Rejected { reason: reason.clone(), fingerprint: [7; 32] };
+        let revoked = evidence(revoked, Some(session(Some(NOW), Some(NOW))));
+        assert_eq!(refused(decide(&policy, Area::Reenrol, path, &revoked)), reason);
     }
 
     #[test]

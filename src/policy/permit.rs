@@ -33,6 +33,9 @@ pub enum Area {
     /// The gate's own pages of a first visit and of signing in: a certificate of ours is needed,
     /// nothing else can be yet.
     SignIn,
+    /// A machine's renewal of the certificate it shows (RFC 7030 4.2.2), where the tenant lets machines do so:
+    /// a certificate of a released device, and nothing else, since a machine has neither password nor phone.
+    Reenrol,
     /// What anybody may see: style sheets, the phone app, the JWKS.
     Open,
 }
@@ -77,6 +80,12 @@ impl Permit {
     /// By the rule, built in, that a certificate of ours opens the pages of signing in.
     pub(in crate::policy) fn sign_in(evidence: &Evidence, cancel: &CancellationToken) -> Self {
         static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("sign in"));
+        Self::by(&NAME, evidence, cancel)
+    }
+
+    /// By the rule, built in, that a released machine renews its own certificate.
+    pub(in crate::policy) fn reenrol(evidence: &Evidence, cancel: &CancellationToken) -> Self {
+        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("re-enrol"));
         Self::by(&NAME, evidence, cancel)
     }
 

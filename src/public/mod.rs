@@ -1,6 +1,8 @@
 //! The door that asks for nothing: it says whose gate this is and where to go, and opens what a person may
 //! do without a certificate. Each of these has a file of its own and a first segment of the path.
 
+pub mod est;
+
 use std::sync::Arc;
 
 use axum::body::Body;

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use axum::body::Body;
 use http::Request;
+use portcullis::console::command::terms::Terms;
+use portcullis::console::command::{Command, tenant};
 use portcullis::domain::device::Device;
 use portcullis::domain::enrolment::Enrolment;
 use portcullis::domain::person::{Person, Role};
@@ -15,7 +17,7 @@ use portcullis::{console, phone, portal, public, sign_in};
 
 use crate::support::browser::{Browser, navigation};
 use crate::support::desk::*;
-use crate::support::gate::{Gate, Plan};
+use crate::support::gate::{Gate, Plan, id};
 use crate::support::phone::Phone;
 use crate::support::program::Program;
 
@@ -43,6 +45,8 @@ async fn everybody_may_what_the_golden_table_says_and_nothing_more() {
     types_code(&support, "anna", &page.digits()).await.must_say("The code was right");
     let device = gate.all::<Device>().await.into_iter().find(|one| one.name == "tablet").unwrap().id;
     let number = gate.all::<Enrolment>().await.into_iter().find(|one| one.device == device).unwrap().number;
+    let terms = Terms { est: Some(true), ..Terms::default() };
+    gate.run(Command::Tenant(tenant::Command::Certificates { id: id("bank"), terms })).await;
     let program = Program::instead_of(gate).await;
     program.backend.forget();
 
@@ -53,7 +57,9 @@ async fn everybody_may_what_the_golden_table_says_and_nothing_more() {
     };
     let released = program.browser("bank", &laptop);
     let stranger = |door| program.stranger(door);
-    let portal: Vec<_> = [sign_in::ROUTES, portal::ROUTES].concat();
+    // Of EST's paths a portal has one, and that where the tenant lets machines renew.
+    let portal: Vec<_> =
+        [sign_in::ROUTES, &[("POST", "/.well-known/est/simplereenroll")], portal::ROUTES].concat();
     let nobody = stranger("bank");
     let other = program.browser("bank", &foreign);
     let desk = program.browser("bank", &program_identity(&operator, &foreign));
@@ -100,6 +106,14 @@ async fn everybody_may_what_the_golden_table_says_and_nothing_more() {
         public::ROUTES,
         &filled,
         &[("no certificate", &nobody), ("client's certificate", &clients)],
+    )
+    .await;
+    section(
+        &mut table,
+        "Machines (EST)",
+        public::est::ROUTES,
+        &filled,
+        &[("no secret", &nobody), ("client's certificate", &clients)],
     )
     .await;
     phone_section(&mut table, &program, &client, &anna_phone).await;
@@ -201,7 +215,10 @@ async fn stream(phone: &Phone, program: &Program, path: &str) -> String {
 
 /// What somebody gets for a bare request, in one word.
 async fn cell(browser: &Browser, method: &str, path: &str) -> String {
-    let mut request: Request<Body> = if method == "POST" {
+    let mut request: Request<Body> = if path.starts_with("/.well-known/est/") {
+        // Programs' paths: what a browser sends with a form is refused there.
+        Request::builder().method(method).uri(path).body(Body::empty()).unwrap()
+    } else if method == "POST" {
         browser.posting(path, &[])
     } else {
         let mut request = navigation(path);

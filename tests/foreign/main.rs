@@ -14,6 +14,7 @@ mod support;
 
 mod backend;
 mod chains;
+mod est;
 mod mobileconfig;
 mod openssl;
 mod outside;

@@ -163,6 +163,23 @@ async fn each_path_has_its_room_and_what_is_not_open_by_name_is_guarded() {
     let gate = Gate::open();
     let doors = gate.front.doors().load_full();
     let own = Target::Own;
+    // One path of a portal is the tenant's to give away, and nothing beside it.
+    for (door, path, gives) in [
+        ("bank", "/.well-known/est/simplereenroll", true),
+        ("bank", "/.well-known/est/simplereenroll/", false),
+        ("bank", "/.well-known/est/bank/simplereenroll", false),
+        ("bank", "/.well-known/est/SimpleReenroll", false),
+        ("bank", "/.well-known/est/simpleenroll", false),
+        ("bank", "/.well-known/est/cacerts", false),
+        ("bank", "/.well-known/", false),
+        ("console", "/.well-known/est/simplereenroll", false),
+    ] {
+        let door = doors.named(&format!("{door}.localhost")).unwrap();
+        assert_eq!(door.area(path, false), Area::Guarded, "{path}");
+        assert_ne!(door.target(path, false), own(Room::Est), "{path}");
+        let (target, area) = (door.target(path, true), door.area(path, true));
+        assert_eq!((target == own(Room::Est), area == Area::Reenrol), (gives, gives), "{path}");
+    }
     for (door, path, target, area) in [
         ("bank", "/", Target::Backend, Area::Guarded),
         ("bank", "/accounts", Target::Backend, Area::Guarded),
@@ -185,8 +202,11 @@ async fn each_path_has_its_room_and_what_is_not_open_by_name_is_guarded() {
         ("phone", "/.portcullis/sign-in", own(Room::Phone), Area::Open),
         ("phone", "/.portcullis/assets/a.css", own(Room::Assets), Area::Open),
         ("start", "/", own(Room::Public), Area::Open),
+        ("start", "/.well-known/est/simpleenroll", own(Room::Est), Area::Open),
+        ("start", "/.well-known/estx", own(Room::Public), Area::Open),
     ] {
         let door = doors.named(&format!("{door}.localhost")).unwrap();
-        assert_eq!((door.target(path), door.area(path)), (target, area), "{path}");
+        assert_eq!((door.target(path, false), door.area(path, false)), (target, area), "{path}");
+        assert_eq!((door.target(path, true), door.area(path, true)), (target, area), "{path}");
     }
 }

@@ -17,6 +17,7 @@ mod attacks;
 mod ca_life;
 mod doors;
 mod engines;
+mod est;
 mod first_visit;
 mod history;
 mod identity;

@@ -17,6 +17,7 @@ use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::person::Role;
 use portcullis::domain::route::Route;
 use portcullis::domain::{DeviceId, PersonId, Secret, TenantId};
+use portcullis::enrolment::est::Est;
 use portcullis::enrolment::first_visit::FirstVisits;
 use portcullis::enrolment::issuance::Issuance;
 use portcullis::policy::shipped::{self, Shipped};
@@ -160,6 +161,11 @@ impl Gate {
     /// The operations behind the command line.
     pub(crate) fn acts(&self) -> &Acts {
         self.acts.as_ref().expect("an open house")
+    }
+
+    /// The same, for many at once.
+    pub(crate) fn acts_shared(&self) -> Arc<Acts> {
+        Arc::clone(self.acts.as_ref().expect("an open house"))
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -340,14 +346,23 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         Arc::clone(&ledger),
         Arc::clone(&view),
         world.clone(),
-        pepper,
+        Arc::clone(&pepper),
         Arc::clone(&throttles),
     ));
     let settings = ca::Settings { crl_url_base: config.plain_origin() };
     let (dir, passphrase) = (config.data.join("ca"), Secret::new(PASSPHRASE));
     let authority = Authority::open(&dir, &passphrase, issuers, world.clone(), settings).unwrap();
+    let issuance = Arc::new(Issuance::new(Arc::clone(&ledger), Some(Arc::new(authority)), world.clone()));
+    let est = Est::new(
+        Arc::clone(&ledger),
+        Arc::clone(&issuance),
+        Arc::clone(&throttles),
+        Arc::clone(&pepper),
+        world.clone(),
+    );
     Arc::new(Acts {
-        issuance: Arc::new(Issuance::new(Arc::clone(&ledger), Some(Arc::new(authority)), world.clone())),
+        issuance,
+        est: Arc::new(est),
         ledger,
         view,
         keys: Arc::new(ca::KeyFolder::at(dir)),

@@ -37,6 +37,8 @@ pub enum Command {
     },
     /// Certify keys that were made elsewhere.
     Request(super::request::Command),
+    /// Record a device that enrols itself.
+    EnrolSecret(super::enrol_secret::EnrolSecret),
     /// Show devices.
     List {
         /// Of a tenant, or of one person of it.
@@ -64,6 +66,7 @@ impl Acts {
         match command {
             Command::Issue { person, name, encoding } => self.issue(actor, &person, &name, encoding).await,
             Command::Renew { device, encoding } => self.renew(actor, &device, encoding).await,
+            Command::EnrolSecret(command) => self.enrol_secret(actor, command).await,
             Command::Request(command) => self.request(actor, command).await,
             Command::List { of } => self.list_devices(&of).await,
             Command::Revoke { device, reason, yes } => {

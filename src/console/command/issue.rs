@@ -28,6 +28,7 @@ impl Acts {
         name: &str,
         encoding: Encoding,
     ) -> Result<Output, CommandError> {
+        self.authority()?;
         let (tenant, person, device) = self.new_device(actor, which, name).await?;
         let order = Order {
             tenant: &tenant,
@@ -71,7 +72,6 @@ impl Acts {
         which: &WhichPerson,
         name: &str,
     ) -> Result<(Tenant, Person, Device), CommandError> {
-        self.authority()?;
         let tenant = self.find_tenant(&which.tenant).await?.record;
         let person = self.find_person(which).await?.record;
         if person.shut_out(self.now()) {

@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod code;
 pub mod device;
 pub mod doctor;
+pub mod enrol_secret;
 pub mod founding;
 pub mod history;
 mod issue;
@@ -31,6 +32,7 @@ use crate::audit::{Ledger, RecordError};
 use crate::auth::throttle::Throttles;
 use crate::ca::KeyFolder;
 use crate::domain::Time;
+use crate::enrolment::est::Est;
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
 use crate::store::table::{self, Key, Record, Stored};
@@ -84,6 +86,8 @@ pub struct Acts {
     pub issuance: Arc<Issuance>,
     /// Where the sealed keys of the CA lie.
     pub keys: Arc<KeyFolder>,
+    /// Enrols machines.
+    pub est: Arc<Est>,
     /// Wrong tries.
     pub throttles: Arc<Throttles>,
     /// First visits, for codes.

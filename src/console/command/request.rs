@@ -71,6 +71,7 @@ impl Acts {
         match command {
             Command::Issue { person, name, request } => {
                 let key = ProvenKey::from_request(&request.0)?;
+                self.authority()?;
                 let (tenant, one, device) = self.new_device(actor, &person, &name).await?;
                 let order = Order {
                     tenant: &tenant,
