@@ -11,10 +11,12 @@ use http::Request;
 
 use crate::support::PASSWORD;
 use crate::support::browser::{Browser, navigation};
+use crate::support::ca::opened;
 use crate::support::desk::*;
 use crate::support::gate::Gate;
 use crate::support::laid_out::PASSPHRASE;
 use crate::support::program::{Program, Start};
+use crate::support::settings::{agrees, asks, downloads, import_password};
 
 /// M-06. Twenty and more secrets, none of them anywhere.
 #[tokio::test(flavor = "multi_thread")]
@@ -91,6 +93,16 @@ async fn no_secret_is_left_behind() {
     assert_eq!(status, 200, "{answer}");
     again.open("/.portcullis/sign-in/").await;
     canaries.plant("the cookie of a signed-in session", &again.cookie().unwrap());
+    // A certificate that the client makes for themselves.
+    let waiting = asks(&again, "linux", "auto").await;
+    canaries.plant_digits("the digits of a renewal", &waiting.digits());
+    let ready = agrees(&again, &phone, &waiting).await;
+    canaries.plant("the cookie after a renewal's approval", &again.cookie().unwrap());
+    let import = import_password(&ready);
+    canaries.plant("an import password in the settings", &import);
+    let file = downloads(&again, &ready).await;
+    canaries.plant_bytes("a .p12 of the settings", &file.body[..64]);
+    canaries.plant_bytes("a renewed key", &opened(&file.body, &import).key[36..68]);
     for path in ["/.portcullis/nothing", "/%00", "/%2e%2e/x"] {
         pages.push(client.send(navigation(path)).await.text());
     }

@@ -392,3 +392,35 @@ async fn the_settings_are_for_navigations_of_whoever_has_signed_in() {
     let nobody = gate.stranger("bank").open(LIST).await;
     assert_eq!(nobody.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_soon_is_announced_from_sixty_days_on() {
+    let gate = Gate::open().await;
+    let (client, phone, _) = anna_inside(&gate).await;
+    let banner = "<div class=\"notice\" id=\"ends\">";
+    assert!(!client.open(LIST).await.html.contains(banner));
+    gate.wait(668 * 86_400);
+    later_visit(&client, &phone, "/").await.must_say("the bank's own page");
+    assert!(!client.open(LIST).await.html.contains(banner), "62 days before");
+    gate.wait(3 * 86_400);
+    later_visit(&client, &phone, "/").await.must_say("the bank's own page");
+    let page = client.open(LIST).await;
+    assert!(page.html.contains(banner), "{}", page.words());
+    page.must_say("Your certificate ends in 5");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_have_settings_too_and_without_a_phone_make_nothing() {
+    let gate = Gate::open().await;
+    let agent = sam(&gate).await;
+    agent.open("/").await.must_say("My settings");
+    agent.open("/.portcullis/settings/").await.must_say("You are signed in as Sam Support on desk");
+    agent.open(LIST).await.must_say("this browser");
+    agent.open(NEW).await.must_say("no phone of yours is paired yet");
+    // The form that was not shown, with the session's right token from the desk.
+    let pairs = agent.open("/").await.form("/codes/check").hidden;
+    let ask = format!("{NEW}ask");
+    let answer = Page::of(&ask, agent.send(agent.posting(&ask, &pairs)).await);
+    answer.must_say("no phone of yours is paired yet");
+    assert_eq!(gate.told(Event::ApprovalAsked).await, 0);
+}
