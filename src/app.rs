@@ -1,6 +1,7 @@
 //! Builds the house from what the operator wrote, and opens its doors. The only file that names an
 //! engine; knows no request.
 
+mod acts;
 mod doors;
 mod follow;
 mod follow_cas;
@@ -9,7 +10,6 @@ mod mail;
 mod remind;
 mod rooms;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,16 +20,13 @@ use crate::audit::{Entry, Event, Ledger};
 use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaError, CrlShelf, KeyFolder};
+use crate::ca::{self, Authority, CaError, CrlShelf};
 use crate::config::{Config, Engine, Environment, Limits, SecretError};
-use crate::console::command::{Acts, Site};
 use crate::control;
 use crate::crypto::Pepper;
 use crate::domain::TenantId;
 use crate::domain::certificate::Issuer;
-use crate::enrolment::est::Est;
 use crate::enrolment::first_visit::FirstVisits;
-use crate::enrolment::issuance::Issuance;
 use crate::front::accept::{self, Front, Running};
 use crate::front::door::{DoorError, Doors};
 use crate::front::house::{Counting, House};
@@ -44,6 +41,7 @@ use crate::store::sled::Sled;
 use crate::store::view::View;
 use crate::store::{Store, StoreError};
 use crate::world::World;
+pub use acts::acts;
 
 /// What every command needs: the store and what stands directly on it.
 pub struct Core {
@@ -200,37 +198,6 @@ pub fn open_authority(
     Ok(Authority::open(&config.data.join("ca"), &passphrase, &issuers, core.world.clone(), settings)?)
 }
 
-/// The operations behind the command line and the desk.
-#[must_use]
-pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> Arc<Acts> {
-    let mut doors: BTreeSet<(String, String)> =
-        config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
-    doors.insert((config.console.host.clone(), TenantId::staff().to_string()));
-    let port_suffix = match config.listen.public_port {
-        443 => String::new(),
-        port => format!(":{port}"),
-    };
-    let issuance = Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone()));
-    let est = Est::new(
-        Arc::clone(&core.ledger),
-        Arc::clone(&issuance),
-        Arc::clone(&core.throttles),
-        Arc::clone(&core.pepper),
-        core.world.clone(),
-    );
-    Arc::new(Acts {
-        ledger: Arc::clone(&core.ledger),
-        view: Arc::clone(&core.view),
-        keys: Arc::new(KeyFolder::at(config.data.join("ca"))),
-        issuance,
-        est: Arc::new(est),
-        throttles: Arc::clone(&core.throttles),
-        first_visits: Arc::clone(&core.first_visits),
-        world: core.world.clone(),
-        site: Site { doors, port_suffix, mail: config.mail.is_some() },
-    })
-}
-
 /// Opens the house: store, CA, rooms, doors, listeners, the control socket.
 ///
 /// # Errors
@@ -277,7 +244,7 @@ pub async fn start(
 
     let view = Arc::clone(&core.view);
     let live = Live::beside(move || view.revision());
-    let acts = acts(config, &core, Some(Arc::clone(&authority)));
+    let acts = acts(config, &core, Some(Arc::clone(&authority)))?;
     let (house, jwks) =
         rooms::house(config, &core, Arc::clone(&policy), Arc::clone(&live), Arc::clone(&acts))?;
     let house = Arc::new(house);

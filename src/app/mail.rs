@@ -9,15 +9,25 @@ use super::{AppError, Core, remind};
 use crate::config::{Config, Mail, secrets};
 use crate::domain::Secret;
 use crate::notify::email::{Mailer, Settings};
+use crate::notify::post::Post;
 
 /// Sends what is queued, and queues reminders, until `shutdown`; where there is a mail server.
 pub(super) fn send(config: &Config, core: &Core, shutdown: &CancellationToken) -> Result<(), AppError> {
-    let Some(mail) = &config.mail else { return Ok(()) };
-    let settings = Settings { url: mail_url(mail)?, ca_file: mail.ca_file.clone(), from: mail.from.clone() };
+    let Some(settings) = settings(config)? else { return Ok(()) };
     let mailer = Mailer::new(&settings, Arc::clone(&core.ledger), core.world.clone())?;
     tokio::spawn(mailer.run(shutdown.clone()));
     remind::remind(core, shutdown);
     Ok(())
+}
+
+/// What goes out at once, where there is a mail server.
+pub(super) fn post(config: &Config) -> Result<Option<Arc<Post>>, AppError> {
+    Ok(settings(config)?.as_ref().map(Post::new).transpose()?.map(Arc::new))
+}
+
+fn settings(config: &Config) -> Result<Option<Settings>, AppError> {
+    let Some(mail) = &config.mail else { return Ok(None) };
+    Ok(Some(Settings { url: mail_url(mail)?, ca_file: mail.ca_file.clone(), from: mail.from.clone() }))
 }
 
 /// The address of the mail server with its password, which stands in a file apart.

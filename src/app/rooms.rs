@@ -78,12 +78,13 @@ pub(super) fn house(
     };
     let portal = Portal::new(portal, &jwks);
     let est = EstRoom::new(Arc::clone(&acts.est), Arc::clone(&view));
+    let deliveries = Arc::clone(&acts.deliveries);
     let console = Console::new(acts, Arc::clone(&core.sessions), Arc::clone(&policy));
     let house = House {
         judge: Judge::new(Arc::clone(&view)),
         portal,
         sessions: Arc::clone(&core.sessions),
-        public: Public::new(public::Parts { view: Arc::clone(&view) }),
+        public: Public::new(public::Parts { view: Arc::clone(&view), deliveries }),
         nobody: Arc::new(nobody(core)),
         world,
         view,

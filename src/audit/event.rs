@@ -54,6 +54,8 @@ events! {
     DeviceLost = "device.lost", "A device was reported lost by its owner.";
     DeliveryOpened = "delivery.opened", "A one-time link for a .p12 was made.";
     DeliveryMailed = "delivery.mailed", "A .p12 was sent as an attachment.";
+    DeliveryLinkMailed = "delivery.link-mailed", "A one-time link for a .p12 was sent by mail.";
+    DeliveryNotMailed = "delivery.not-mailed", "A .p12, or a link for one, could not be sent by mail.";
     DeliveryWrong = "delivery.wrong", "A wrong import password was typed for a one-time link.";
     DeliveryDead = "delivery.dead", "A one-time link died of wrong import passwords.";
     RequestTaken = "request.taken", "A certificate request (CSR) was taken.";

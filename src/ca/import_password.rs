@@ -1,5 +1,7 @@
 //! Import passwords of .p12 files: drawn, and spelled for the telephone. Knows no file.
 
+use zeroize::Zeroizing;
+
 use super::CaError;
 use crate::domain::Secret;
 use crate::world::World;
@@ -32,6 +34,24 @@ pub fn check(password: &Secret) -> Result<(), CaError> {
     } else {
         Err(CaError::BadImportPassword)
     }
+}
+
+/// What was typed, as [`draw`] writes it: people leave hyphens out, put blanks in, or begin with a capital.
+#[must_use]
+pub fn as_drawn(typed: &Secret) -> Secret {
+    let letters: Zeroizing<String> =
+        Zeroizing::new(typed.expose().chars().filter(char::is_ascii_alphanumeric).collect());
+    if letters.len() != GROUPS * GROUP_CHARS {
+        return typed.clone();
+    }
+    let mut text = String::with_capacity(GROUPS * (GROUP_CHARS + 1));
+    for (n, letter) in letters.chars().enumerate() {
+        if n > 0 && n % GROUP_CHARS == 0 {
+            text.push('-');
+        }
+        text.push(letter.to_ascii_lowercase());
+    }
+    Secret::new(text)
 }
 
 /// As it is read out: "x-ray seven kilo delta four, mike ...". A group ends with a comma.
@@ -119,6 +139,20 @@ mod tests {
     fn reads_out_on_the_telephone() {
         let spoken = spoken(&Secret::new("x7kd4-a2"));
         assert_eq!(spoken.expose(), "x-ray seven kilo delta four, alfa two");
+    }
+
+    #[test]
+    fn however_it_is_typed_it_is_the_same() {
+        let drawn = draw(&World::real());
+        let bare = drawn.expose().replace('-', "");
+        for typed in
+            [drawn.expose(), &bare, &bare.to_uppercase(), &format!(" {} ", drawn.expose().replace('-', " "))]
+        {
+            assert_eq!(as_drawn(&Secret::new(typed)).expose(), drawn.expose(), "{typed}");
+        }
+        for other in ["", "x7kd4", &format!("{bare}2"), "correct horse"] {
+            assert_eq!(as_drawn(&Secret::new(other)).expose(), other);
+        }
     }
 
     #[test]

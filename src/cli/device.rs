@@ -8,7 +8,8 @@ use super::print::{Printer, write_file};
 use super::reach::Reach;
 use super::revoke::reason;
 use crate::ca::Encoding;
-use crate::console::command::which::{WhichDevice, WhichPerson};
+use crate::console::command::issue::Target;
+use crate::console::command::which::{Unclear, WhichDevice, WhichPerson};
 use crate::console::command::{Command, device, enrol_secret, request};
 use crate::domain::certificate::RevocationReason;
 
@@ -24,6 +25,9 @@ pub(super) enum Device {
         name: String,
         #[command(flatten)]
         file: File,
+        /// Send the file to the owner's first recorded address instead of writing it; the password never goes by mail
+        #[arg(long, conflicts_with = "out")]
+        mail: bool,
     },
     /// Issue another certificate for a device; the one before goes on until this one has signed in
     Renew {
@@ -31,6 +35,23 @@ pub(super) enum Device {
         device: WhichDevice,
         #[command(flatten)]
         file: File,
+        /// Send the file to the owner's first recorded address instead of writing it; the password never goes by mail
+        #[arg(long, conflicts_with = "out")]
+        mail: bool,
+    },
+    /// Make a one-time link: behind it the owner types the import password, and key and certificate are made
+    Deliver {
+        /// Whose new device: TENANT/PERSON with --name; or one that there is: TENANT/PERSON/DEVICE
+        whom: String,
+        /// Record a new device, as its owner calls it: laptop
+        #[arg(long)]
+        name: Option<String>,
+        /// How long the link may be used, at most 1440; without it the tenant's own time (`tenant certificates`)
+        #[arg(long)]
+        minutes: Option<u64>,
+        /// Send the link to the owner's first recorded address; the password never goes by mail
+        #[arg(long)]
+        mail: bool,
     },
     /// Record a device that enrols itself by EST (RFC 7030): shows a one-time secret once
     EnrolSecret {
@@ -77,15 +98,15 @@ pub(super) struct File {
 
 pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> Result<bool, Failure> {
     let (command, out) = match device {
-        Device::Issue { person, name, file: File { encoding, csr, out } } => match csr {
-            None => (device::Command::Issue { person, name, encoding }, out),
+        Device::Issue { person, name, file: File { encoding, csr, out }, mail } => match csr {
+            None => (handed_over(Target::New { person, name }, encoding, mail), out),
             Some(csr) => {
                 let request = request_in(&csr)?;
                 (device::Command::Request(request::Command::Issue { person, name, request }), out)
             }
         },
-        Device::Renew { device, file: File { encoding, csr, out } } => match csr {
-            None => (device::Command::Renew { device, encoding }, out),
+        Device::Renew { device, file: File { encoding, csr, out }, mail } => match csr {
+            None => (handed_over(Target::Again(device), encoding, mail), out),
             Some(csr) => {
                 let request = request_in(&csr)?;
                 (device::Command::Request(request::Command::Renew { device, request }), out)
@@ -94,6 +115,9 @@ pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> 
         Device::EnrolSecret { person, name, hours } => {
             let command = enrol_secret::EnrolSecret { person, name, hours };
             (device::Command::EnrolSecret(command), None)
+        }
+        Device::Deliver { whom, name, minutes, mail } => {
+            (device::Command::Link { target: target(&whom, name)?, minutes, mail }, None)
         }
         Device::List { of } => (device::Command::List { of }, None),
         Device::Revoke { device, reason, yes } => (device::Command::Revoke { device, reason, yes }, None),
@@ -105,10 +129,14 @@ pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> 
             out.display()
         )));
     }
-    if matches!(
+    let hands_out = matches!(
         command,
-        device::Command::Issue { .. } | device::Command::Renew { .. } | device::Command::Request(_)
-    ) {
+        device::Command::Issue { .. }
+            | device::Command::Renew { .. }
+            | device::Command::Mail { .. }
+            | device::Command::Request(_)
+    );
+    if hands_out {
         place_for(out.as_deref())?;
     }
     let mut output = reach.run(Command::Device(command)).await?;
@@ -118,6 +146,27 @@ pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> 
         output.lines.insert(1, format!("The file is {}.", path.display()));
     }
     printer.output(&output)
+}
+
+fn handed_over(target: Target, encoding: Encoding, mail: bool) -> device::Command {
+    match target {
+        target if mail => device::Command::Mail { target, encoding },
+        Target::New { person, name } => device::Command::Issue { person, name, encoding },
+        Target::Again(device) => device::Command::Renew { device, encoding },
+    }
+}
+
+/// A new device of a person, or one that there is.
+fn target(whom: &str, name: Option<String>) -> Result<Target, Failure> {
+    let told = |error: Unclear| Failure::Usage(error.to_string());
+    match name {
+        Some(name) => Ok(Target::New { person: whom.parse().map_err(told)?, name }),
+        None => whom.parse().map(Target::Again).map_err(|error: Unclear| {
+            Failure::Usage(format!(
+                "{error}; for a device that is new, write TENANT/PERSON and --name laptop"
+            ))
+        }),
+    }
 }
 
 /// Whether the file can be written, asked before a certificate is issued whose only copy it would be.

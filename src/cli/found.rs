@@ -96,11 +96,11 @@ async fn build(plan: &Plan, file: &Path, data: &Path, environment: &Environment)
         console_host: config.console.host.clone(),
         desk: plan.desk,
     };
-    app::acts(&config, &core, None).found(&actor(), founding).await?;
+    app::acts(&config, &core, None)?.found(&actor(), founding).await?;
     // The passphrase is asked for as `serve` will ask: from its file or the environment.
     let with_passphrase = Environment { passphrase: Some(plan.passphrase.clone()), ..environment.clone() };
     let authority = Arc::new(app::open_authority(&config, &with_passphrase, &core)?);
-    let acts = app::acts(&config, &core, Some(authority));
+    let acts = app::acts(&config, &core, Some(authority))?;
     Ok(Founded { config, core, acts })
 }
 

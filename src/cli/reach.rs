@@ -40,7 +40,7 @@ impl<'e> Reach<'e> {
             Command::Doctor => app::open_authority(&self.config, self.environment, &core).ok(),
             _ => None,
         };
-        let acts = app::acts(&self.config, &core, authority.map(Arc::new));
+        let acts = app::acts(&self.config, &core, authority.map(Arc::new))?;
         Ok(acts.run(&actor(), command).await?)
     }
 }

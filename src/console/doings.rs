@@ -1,19 +1,17 @@
-//! What the desk does to people and devices, by the same operations as the command line: lock, unlock,
-//! issue. What falls is said first, and a name is typed.
+//! What the desk does to people, by the same operations as the command line: lock, unlock. What falls is said
+//! first, and a name is typed.
 
 use http::StatusCode;
-use serde_json::Value;
 
 use super::codes::ids;
-use super::command::{Command, CommandError, Kind, device, person};
+use super::command::{Command, CommandError, Kind, person};
 use super::{Answer, Console, Here};
-use crate::ca::{Encoding, import_password};
 use crate::domain::person::{Person, Role};
-use crate::domain::{PersonId, Reason, Secret, TenantId, Time};
+use crate::domain::{PersonId, Reason, TenantId};
 use crate::web::form::Form;
 use crate::web::page::see_other;
-use crate::web::pages::desk::{Confirm, IssueDevice, Issued};
-use crate::web::pages::{Moment, Page as _};
+use crate::web::pages::Page as _;
+use crate::web::pages::desk::Confirm;
 
 impl Console {
     /// The page before a person is locked or unlocked.
@@ -85,68 +83,6 @@ impl Console {
             Ok(_) => Ok(see_other(&format!("/people/{tenant}/{who}"))),
             Err(error) => self.ask_person(here, tenant, who, doing, &told(error)?),
         }
-    }
-
-    /// The page before a device's certificate is issued.
-    pub(super) fn ask_device(
-        &self,
-        here: &Here<'_>,
-        tenant: &str,
-        who: &str,
-        typed: &str,
-        refused: &str,
-    ) -> Answer {
-        let (whose, id) = ids(tenant, who)?;
-        let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
-        Ok(IssueDevice {
-            desk: self.desk(here, "/people/"),
-            person: one.name.clone(),
-            device: typed.to_owned(),
-            refused: refused.to_owned(),
-            action: format!("/devices/{whose}/{id}/new"),
-            back: format!("/people/{whose}/{id}"),
-        }
-        .response(status(refused)))
-    }
-
-    pub(super) async fn issue(&self, here: &Here<'_>, tenant: &str, who: &str, form: &Form) -> Answer {
-        let (whose, id) = ids(tenant, who)?;
-        may(here.person, &whose, &id)?;
-        let name = form.text("device").to_owned();
-        let encoding = Encoding::parse(form.text("encoding")).unwrap_or(Encoding::Modern);
-        let person = super::command::which::WhichPerson { tenant: whose.clone(), person: id.clone() };
-        let command = device::Command::Issue { person, name: name.clone(), encoding };
-        let output = match self.acts.run(&self.agent(here).actor, Command::Device(command)).await {
-            Ok(output) => output,
-            Err(error) => return self.ask_device(here, tenant, who, &name, &told(error)?),
-        };
-        let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let password = Secret::new(text(&output.json["import_password"]));
-        let groups: Vec<String> = password.expose().split('-').map(str::to_owned).collect();
-        let spoken =
-            |group: &String| import_password::spoken(&Secret::new(group.clone())).expose().to_owned();
-        let serial = text(&output.json["certificate"]["serial"]);
-        let until = self.acts.view.certificate(&serial).map_or(Time(0), |issued| issued.not_after);
-        let file = output.files.first().ok_or(Reason::Internal)?;
-        Ok(Issued {
-            desk: self.desk(here, "/people/"),
-            person: one.name.clone(),
-            device: name.clone(),
-            subject: format!("{}, {name}, until {}", one.name, until.format("%Y-%m")),
-            until: Moment::new(until, here.visit.now),
-            file_name: file.name.clone(),
-            encoding: match encoding {
-                Encoding::Modern => "modern: for Windows 11, Linux, Firefox and Chrome",
-                Encoding::Compatible => "compatible: for Mac, iPhone, iPad and older Windows",
-            }
-            .to_owned(),
-            p12_base64: file.base64.clone(),
-            password_spoken: groups.iter().map(spoken).collect(),
-            password_groups: groups,
-            back: format!("/people/{whose}/{id}"),
-        }
-        .response(StatusCode::OK))
     }
 }
 

@@ -7,6 +7,7 @@ mod api;
 mod certificates;
 mod codes;
 mod doings;
+mod issue;
 mod lists;
 mod people;
 mod revoking;
@@ -58,6 +59,8 @@ pub const ROUTES: Routes = &[
     ("POST", "/devices/*/*/new"),
     ("GET", "/devices/*/*/revoke"),
     ("POST", "/devices/*/*/revoke"),
+    ("GET", "/devices/*/*/*/renew"),
+    ("POST", "/devices/*/*/*/renew"),
     ("GET", "/devices/*/*/*/revoke"),
     ("POST", "/devices/*/*/*/revoke"),
     ("GET", "/certificates/"),
@@ -145,7 +148,10 @@ impl Console {
                 ["people"] => self.people(&here, &query),
                 ["people", tenant, person] => self.person(&here, tenant, person, "").await,
                 ["people", tenant, person, doing] => self.ask_person(&here, tenant, person, doing, ""),
-                ["devices", tenant, person, "new"] => self.ask_device(&here, tenant, person, "", ""),
+                ["devices", tenant, person, "new"] => self.ask_issue(&here, (tenant, person, ""), None),
+                ["devices", tenant, person, device, "renew"] => {
+                    self.ask_issue(&here, (tenant, person, device), None)
+                }
                 [.., "revoke"] => self.ask_revoke(&here, &self.falling(&parts)?, "").await,
                 ["certificates"] => self.certificates(&here, &query),
                 ["certificates", name] if name.starts_with("export.") => {
@@ -168,7 +174,10 @@ impl Console {
                 self.reject(&here, (tenant, person, number), &form).await
             }
             ["people", tenant, person, doing] => self.do_person(&here, tenant, person, doing, &form).await,
-            ["devices", tenant, person, "new"] => self.issue(&here, tenant, person, &form).await,
+            ["devices", tenant, person, "new"] => self.issue(&here, (tenant, person, ""), &form).await,
+            ["devices", tenant, person, device, "renew"] => {
+                self.issue(&here, (tenant, person, device), &form).await
+            }
             [.., "revoke"] => self.revoke(&here, &self.falling(&parts)?, &form).await,
             _ => Err(Reason::NotFound),
         }

@@ -197,6 +197,11 @@ fn device_row(here: &Here<'_>, device: &Device) -> DeviceRow {
     let mut doings = vec![];
     if device.state != DeviceState::Retired && issues(here) {
         doings.push(Doing {
+            label: "Renew".to_owned(),
+            href: format!("/devices/{}/{}/{}/renew", device.tenant, device.person, device.id),
+            danger: false,
+        });
+        doings.push(Doing {
             label: "Switch off".to_owned(),
             href: format!("/devices/{}/{}/{}/revoke", device.tenant, device.person, device.id),
             danger: true,

@@ -57,16 +57,7 @@ impl Mailer {
     /// # Errors
     /// [`BadSettings`].
     pub fn new(settings: &Settings, ledger: Arc<Ledger>, world: World) -> Result<Self, BadSettings> {
-        let url = settings.url.expose();
-        let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
-            .map_err(|_| BadSettings::Url)?
-            .timeout(Some(SEND_TIMEOUT));
-        if let Some(file) = &settings.ca_file {
-            let trusted = trusting(file, host(url)).ok_or_else(|| BadSettings::Ca(file.clone()))?;
-            let at_once = url.starts_with("smtps://");
-            builder = builder.tls(if at_once { Tls::Wrapper(trusted) } else { Tls::Required(trusted) });
-        }
-        let transport = builder.build();
+        let transport = transport(settings)?;
         let from = settings.from.parse().map_err(|_| BadSettings::From)?;
         Ok(Self { transport, from, ledger, world })
     }
@@ -115,6 +106,20 @@ impl Mailer {
         }
         Ok(())
     }
+}
+
+/// The way to the server that the settings name.
+pub(super) fn transport(settings: &Settings) -> Result<AsyncSmtpTransport<Tokio1Executor>, BadSettings> {
+    let url = settings.url.expose();
+    let mut builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+        .map_err(|_| BadSettings::Url)?
+        .timeout(Some(SEND_TIMEOUT));
+    if let Some(file) = &settings.ca_file {
+        let trusted = trusting(file, host(url)).ok_or_else(|| BadSettings::Ca(file.clone()))?;
+        let at_once = url.starts_with("smtps://");
+        builder = builder.tls(if at_once { Tls::Wrapper(trusted) } else { Tls::Required(trusted) });
+    }
+    Ok(builder.build())
 }
 
 /// TLS to `host`, with nobody to vouch for it but the CA in `file`.

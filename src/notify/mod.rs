@@ -1,8 +1,10 @@
 //! Messages to people: queued in the commit that gives rise to them, sent afterwards.
 //!
-//! No message holds a code, a secret or a link that signs anybody in.
+//! No message holds a code, a secret or a link that signs anybody in. What holds a key, or a link that opens
+//! something, is never queued: `post` sends it while somebody waits.
 
 pub mod email;
+pub mod post;
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,7 @@
 //! The door that asks for nothing: it says whose gate this is and where to go, and opens what a person may
 //! do without a certificate. Each of these has a file of its own and a first segment of the path.
 
+mod delivery;
 pub mod est;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 
 use crate::domain::Reason;
+use crate::enrolment::delivery::Deliveries;
 use crate::policy::Permit;
 use crate::store::view::View;
 use crate::web::page::Head;
@@ -25,10 +27,12 @@ pub struct Public {
 pub struct Parts {
     /// What is in memory.
     pub view: Arc<View>,
+    /// One-time links.
+    pub deliveries: Arc<Deliveries>,
 }
 
 /// Every route of the room.
-pub const ROUTES: Routes = &[("GET", "/")];
+pub const ROUTES: Routes = &[("GET", "/"), ("GET", "/deliver/*"), ("POST", "/deliver/*")];
 
 type Answer = Result<Response<Body>, Reason>;
 
@@ -50,6 +54,10 @@ impl Public {
         let method = routes::listed(ROUTES, request.method().as_str(), path)?;
         match (method, path.split('/').nth(1).unwrap_or_default()) {
             ("GET", "") => Ok(self.start(visit)),
+            (_, "deliver") => {
+                let Parts { view, deliveries } = &self.parts;
+                delivery::answer(deliveries, view, method, visit, request).await
+            }
             _ => Err(Reason::NotFound),
         }
     }

@@ -31,6 +31,7 @@ static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
     assets! {
         "copy.js" => SCRIPT,
         "countdown.js" => SCRIPT,
+        "deliver.js" => SCRIPT,
         "fields.js" => SCRIPT,
         "icon.svg" => "image/svg+xml",
         "password.js" => SCRIPT,

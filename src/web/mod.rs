@@ -17,6 +17,7 @@ pub mod form;
 pub mod language;
 pub mod page;
 pub mod pages;
+pub mod platform;
 pub mod refusal;
 pub mod routes;
 pub mod sse;

@@ -82,7 +82,7 @@ async fn the_pairing_link_opens_once_and_lies_nowhere() {
 }
 
 /// Looks into every file below. How many there were.
-fn must_not_hold(folder: &Path, secret: &[u8]) -> usize {
+pub(crate) fn must_not_hold(folder: &Path, secret: &[u8]) -> usize {
     let mut files = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -99,20 +99,20 @@ fn must_not_hold(folder: &Path, secret: &[u8]) -> usize {
 }
 
 /// A mail server, and what it got.
-struct MailServer {
+pub(crate) struct MailServer {
     child: Child,
     kept: std::path::PathBuf,
 }
 
 impl MailServer {
     /// With STARTTLS under a certificate of its own; `None`, said aloud, where it cannot be had.
-    fn start(folder: &Path, port: u16) -> Option<Self> {
+    pub(crate) fn start(folder: &Path, port: u16) -> Option<Self> {
         let has = |python: &&str| {
             let asked = Command::new(python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
             asked.is_ok_and(|status| status.success())
         };
         let Some(python) = ["python3", "/usr/bin/python3"].into_iter().find(has) else {
-            skipped("A-20: aiosmtpd is not installed (apt install python3-aiosmtpd)");
+            skipped("A-20, M-07: aiosmtpd is not installed (apt install python3-aiosmtpd)");
             return None;
         };
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -135,7 +135,7 @@ impl MailServer {
     }
 
     /// Waits for so many messages.
-    fn messages(&self, wanted: usize) -> Vec<Value> {
+    pub(crate) fn messages(&self, wanted: usize) -> Vec<Value> {
         let begun = Instant::now();
         loop {
             let text = std::fs::read_to_string(&self.kept).unwrap_or_default();
@@ -246,7 +246,7 @@ async fn asks_again(client: &Browser, phone: &crate::support::phone::Phone) -> V
     phone.question().await
 }
 
-fn configure_mail(folder: &Path, port: u16, ca: &str) {
+pub(crate) fn configure_mail(folder: &Path, port: u16, ca: &str) {
     let file = folder.join("portcullis.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let mail = format!(

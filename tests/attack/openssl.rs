@@ -67,3 +67,18 @@ impl Openssl {
 pub(crate) fn words(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
+
+/// What openssl tells of a .p12 that opens under a password: ciphers, MAC and rounds.
+pub(crate) fn p12_info(file: &[u8], password: &str) -> String {
+    let mut child = Command::new("openssl")
+        .args(["pkcs12", "-info", "-noout", "-passin", &format!("pass:{password}")])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("openssl is installed");
+    child.stdin.take().unwrap().write_all(file).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    told
+}

@@ -17,6 +17,7 @@ use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::person::Role;
 use portcullis::domain::route::Route;
 use portcullis::domain::{DeviceId, PersonId, Secret, TenantId};
+use portcullis::enrolment::delivery::Deliveries;
 use portcullis::enrolment::est::Est;
 use portcullis::enrolment::first_visit::FirstVisits;
 use portcullis::enrolment::issuance::Issuance;
@@ -360,15 +361,20 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         Arc::clone(&pepper),
         world.clone(),
     );
+    let parts = (Arc::clone(&ledger), Arc::clone(&view), Arc::clone(&issuance));
+    let deliveries = Deliveries::new(parts.0, parts.1, parts.2, pepper, world.clone());
+    let start = config.public.as_ref().map(|door| config.origin(&door.host));
     Arc::new(Acts {
         issuance,
         est: Arc::new(est),
+        deliveries: Arc::new(deliveries),
+        post: None,
         ledger,
         view,
         keys: Arc::new(ca::KeyFolder::at(dir)),
         throttles,
         first_visits,
         world: world.clone(),
-        site: Site::default(),
+        site: Site { start, ..Site::default() },
     })
 }

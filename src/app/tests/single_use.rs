@@ -14,7 +14,7 @@ use crate::auth::phone::approvals::AnswerError;
 use crate::auth::phone::rig::{FROM, Hand, Rig};
 use crate::auth::session::{Proof, Sessions};
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaNames, NewKey, Subject};
+use crate::ca::{self, Authority, CaNames, Encoding, NewKey, Subject};
 use crate::domain::approval::Approval;
 use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::device::{Device, DeviceState};
@@ -24,7 +24,9 @@ use crate::domain::phone::Phone;
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::tenant::Tenant;
 use crate::domain::{DeviceId, GrantId, IssuerId, PersonId, Secret};
+use crate::enrolment::delivery::{Brought, Deliveries, NotHanded};
 use crate::enrolment::first_visit::{Agent, DeskRefusal, FirstVisits, Screen};
+use crate::enrolment::issuance::{Issuance, Order};
 use crate::enrolment::pairing::{Opening, PairingError, Pairings, Verdict};
 use crate::store::{Stored, Write, table};
 
@@ -132,14 +134,7 @@ async fn an_approval_counts_once() {
 async fn a_grant_is_used_once() {
     let rig = Rig::new().await;
     let dir = tempfile::tempdir().unwrap();
-    let (names, passphrase) = (
-        CaNames { organization: "Bank Muster".to_owned(), server_names: vec!["localhost".to_owned()] },
-        Secret::new("a passphrase for tests"),
-    );
-    let issuers = ca::init(dir.path(), &passphrase, &names, &rig.world).unwrap();
-    let settings = ca::Settings { crl_url_base: "http://start.localhost".to_owned() };
-    let authority =
-        Arc::new(Authority::open(dir.path(), &passphrase, &issuers, rig.world.clone(), settings).unwrap());
+    let authority = authority(&rig, dir.path());
     let laptop = laptop(&rig).await;
     let tenant = table::get::<Tenant>(rig.ledger.store().as_ref(), &table::tenant(&rig.tenant)).await;
     let tenant = tenant.unwrap().unwrap().record;
@@ -177,6 +172,64 @@ async fn a_grant_is_used_once() {
     }
     let made = table::list::<Certificate>(rig.ledger.store().as_ref(), &table::all::<Certificate>()).await;
     assert_eq!(made.unwrap().len(), 1 + ROUNDS, "the first, and one certificate for each grant");
+}
+
+/// A-19, M-07. Fifty owners press the button of one link, all with the right password: one has a file, whoever
+/// loses is told what everybody is told, and the store holds one certificate more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_link_is_used_once() {
+    let rig = Rig::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let authority = authority(&rig, dir.path());
+    let issuance = Arc::new(Issuance::new(rig.ledger.clone(), Some(authority), rig.world.clone()));
+    let (view, pepper) = (rig.view.clone(), rig.pepper.clone());
+    let deliveries = Deliveries::new(rig.ledger.clone(), view, issuance, pepper, rig.world.clone());
+    let (deliveries, laptop) = (Arc::new(deliveries), laptop(&rig).await);
+    let tenant = rig.view.tenant(&rig.tenant).unwrap();
+    for round in 0..LINK_ROUNDS {
+        let order = Order {
+            tenant: &tenant,
+            person: laptop.person(),
+            device: laptop.device(),
+            by: "local:1000",
+            whence: "",
+            event: Event::CertificateIssued,
+        };
+        let write = table::put(laptop.device());
+        let link = Arc::new(deliveries.open(&order, write, Duration::from_secs(900)).await.unwrap());
+        let results = race(|_| {
+            let (deliveries, link, tenant) = (deliveries.clone(), link.clone(), rig.tenant.clone());
+            async move {
+                let brought = Brought {
+                    tenant: &tenant,
+                    secret: &link.secret,
+                    typed: &link.password,
+                    encoding: Encoding::Modern,
+                    from: [192, 0, 2, 7].into(),
+                };
+                deliveries.hear(&brought).await.map(drop)
+            }
+        })
+        .await;
+        one_wins(round, &results);
+        let dead = results.iter().filter(|result| matches!(result, Err(NotHanded::Dead))).count();
+        assert_eq!(dead, TASKS - 1, "round {round}: whoever loses is told what everybody is told");
+    }
+    let made = table::list::<Certificate>(rig.ledger.store().as_ref(), &table::all::<Certificate>()).await;
+    assert_eq!(made.unwrap().len(), 1 + LINK_ROUNDS, "the first, and one certificate for each link");
+    let waiting = table::list::<Grant>(rig.ledger.store().as_ref(), &table::all::<Grant>()).await;
+    assert!(waiting.unwrap().is_empty());
+}
+
+/// A CA of its own.
+fn authority(rig: &Rig, dir: &std::path::Path) -> Arc<Authority> {
+    let (names, passphrase) = (
+        CaNames { organization: "Bank Muster".to_owned(), server_names: vec!["localhost".to_owned()] },
+        Secret::new("a passphrase for tests"),
+    );
+    let issuers = ca::init(dir, &passphrase, &names, &rig.world).unwrap();
+    let settings = ca::Settings { crl_url_base: "http://start.localhost".to_owned() };
+    Arc::new(Authority::open(dir, &passphrase, &issuers, rig.world.clone(), settings).unwrap())
 }
 
 /// Fifty requests take the same step of one session.
@@ -278,3 +331,6 @@ fn yes() -> Verdict {
 const TASKS: usize = 50;
 
 const ROUNDS: usize = 1000;
+
+/// Each round makes keys and files: some hundred milliseconds.
+const LINK_ROUNDS: usize = 40;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::issue::Target;
 use super::output::{Output, columns};
 use super::revoke::{Revoke, Which};
 use super::which::{WhichDevice, WhichPerson};
@@ -39,6 +40,23 @@ pub enum Command {
     Request(super::request::Command),
     /// Record a device that enrols itself.
     EnrolSecret(super::enrol_secret::EnrolSecret),
+    /// Record a device, or take one that there is, issue its certificate and send the file by mail.
+    Mail {
+        /// For which.
+        target: Target,
+        /// Modern or compatible.
+        #[serde(with = "encoding")]
+        encoding: Encoding,
+    },
+    /// Make a one-time link, behind which the owner has the certificate made.
+    Link {
+        /// For which.
+        target: Target,
+        /// How long it may be used; the tenant's own time where nothing is said.
+        minutes: Option<u64>,
+        /// Whether to send it.
+        mail: bool,
+    },
     /// Show devices.
     List {
         /// Of a tenant, or of one person of it.
@@ -57,17 +75,21 @@ pub enum Command {
 
 impl Command {
     pub(super) const fn signs(&self) -> bool {
-        matches!(self, Self::Issue { .. } | Self::Renew { .. } | Self::Request(_))
+        matches!(self, Self::Issue { .. } | Self::Renew { .. } | Self::Mail { .. } | Self::Request(_))
     }
 }
 
 impl Acts {
     pub(super) async fn device(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
         match command {
-            Command::Issue { person, name, encoding } => self.issue(actor, &person, &name, encoding).await,
-            Command::Renew { device, encoding } => self.renew(actor, &device, encoding).await,
             Command::EnrolSecret(command) => self.enrol_secret(actor, command).await,
             Command::Request(command) => self.request(actor, command).await,
+            Command::Issue { person, name, encoding } => {
+                self.issue(actor, &Target::New { person, name }, encoding).await
+            }
+            Command::Renew { device, encoding } => self.issue(actor, &Target::Again(device), encoding).await,
+            Command::Mail { target, encoding } => self.mail_file(actor, &target, encoding).await,
+            Command::Link { target, minutes, mail } => self.link(actor, &target, minutes, mail).await,
             Command::List { of } => self.list_devices(&of).await,
             Command::Revoke { device, reason, yes } => {
                 let revoke = Revoke { which: Which::Device(device), reason, dry_run: false, yes };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::device::certificate;
@@ -11,58 +12,100 @@ use super::which::{WhichDevice, WhichPerson};
 use super::{Acts, CommandError, Kind};
 use crate::audit::Event;
 use crate::ca::{Authority, Encoding, P12, import_password};
-use crate::domain::DeviceId;
 use crate::domain::certificate::Certificate;
 use crate::domain::device::{Device, DeviceState};
 use crate::domain::person::{Person, Role};
 use crate::domain::tenant::Tenant;
+use crate::domain::{DeviceId, Secret};
 use crate::enrolment::issuance::{NotIssued, Order};
 use crate::store::Write;
 use crate::store::table::{self, Stored};
+
+/// For which device.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// A device that is recorded now.
+    New {
+        /// Whose.
+        person: WhichPerson,
+        /// As its owner calls it.
+        name: String,
+    },
+    /// One that there is: it gets another certificate.
+    Again(WhichDevice),
+}
+
+/// A device whose certificate may be issued, with the write that says who hands it over.
+pub(super) struct Prepared {
+    pub(super) tenant: Tenant,
+    pub(super) person: Person,
+    pub(super) device: Device,
+    /// Makes the device, or changes it under the revision at which it was read.
+    pub(super) write: Write,
+    /// [`Event::CertificateIssued`] or [`Event::CertificateRenewed`].
+    pub(super) event: Event,
+}
+
+impl Prepared {
+    pub(super) fn order<'a>(&'a self, actor: &'a str) -> Order<'a> {
+        Order {
+            tenant: &self.tenant,
+            person: &self.person,
+            device: &self.device,
+            by: actor,
+            whence: "",
+            event: self.event,
+        }
+    }
+
+    pub(super) fn is_new(&self) -> bool {
+        self.event == Event::CertificateIssued
+    }
+}
 
 impl Acts {
     pub(super) async fn issue(
         &self,
         actor: &str,
-        which: &WhichPerson,
-        name: &str,
+        target: &Target,
         encoding: Encoding,
     ) -> Result<Output, CommandError> {
         self.authority()?;
-        let (tenant, person, device) = self.new_device(actor, which, name).await?;
-        let order = Order {
-            tenant: &tenant,
-            person: &person,
-            device: &device,
-            by: actor,
-            whence: "",
-            event: Event::CertificateIssued,
-        };
-        let (issued, file) = self.certify(order, encoding, Err(table::create(&device))).await?;
-        let mut output = handed_over(&person, &device, &issued, &file);
-        output.lines.extend(next_steps(&person, &tenant, &self.site.port_suffix));
+        let prepared = self.prepare(actor, target).await?;
+        let (issued, file) = self.certify(actor, &prepared, encoding, "by hand").await?;
+        let mut output = handed_over(&prepared, &issued, &file);
+        output.lines.push(NEVER_BOTH.to_owned());
+        output.lines.extend(self.onward(&prepared));
         Ok(output)
     }
 
-    pub(super) async fn renew(
-        &self,
-        actor: &str,
-        which: &WhichDevice,
-        encoding: Encoding,
-    ) -> Result<Output, CommandError> {
-        let (tenant, person, device) = self.renewable(which).await?;
-        let order = Order {
-            tenant: &tenant,
-            person: &person,
-            device: &device.record,
-            by: actor,
-            whence: "",
-            event: Event::CertificateRenewed,
-        };
-        let (issued, file) = self.certify(order, encoding, Ok(&device)).await?;
-        let mut output = handed_over(&person, &device.record, &issued, &file);
-        output.lines.push("The certificate before it goes on until this one has signed in once.".to_owned());
-        Ok(output)
+    /// What comes after the certificate was made.
+    pub(super) fn onward(&self, prepared: &Prepared) -> Vec<String> {
+        if prepared.is_new() {
+            next_steps(&prepared.person, &prepared.tenant, &self.site.port_suffix)
+        } else {
+            vec![GOES_ON.to_owned()]
+        }
+    }
+
+    /// The device as it will be, before anything is written.
+    pub(super) async fn prepare(&self, actor: &str, target: &Target) -> Result<Prepared, CommandError> {
+        let delivered_by = Some(actor.to_owned());
+        match target {
+            Target::New { person, name } => {
+                let (tenant, person, device) = self.new_device(actor, person, name).await?;
+                let device = Device { delivered_by, ..device };
+                let write = table::create(&device);
+                Ok(Prepared { tenant, person, device, write, event: Event::CertificateIssued })
+            }
+            Target::Again(which) => {
+                let (tenant, person, read) = self.renewable(which).await?;
+                let device = Device { delivered_by, ..read.record.clone() };
+                let write = table::replace(&read, &device);
+                Ok(Prepared { tenant, person, device, write, event: Event::CertificateRenewed })
+            }
+        }
     }
 
     /// A device as it will be recorded, where this person may have another of this name.
@@ -111,38 +154,37 @@ impl Acts {
         &self,
         which: &WhichDevice,
     ) -> Result<(Tenant, Person, Stored<Device>), CommandError> {
-        self.authority()?;
-        let (person, device) = self.find_device(which).await?;
+        let (person, read) = self.find_device(which).await?;
         let tenant = self.find_tenant(&which.person.tenant).await?.record;
-        if device.record.state == DeviceState::Retired {
+        if read.record.state == DeviceState::Retired {
             return Err(CommandError::new(
                 Kind::Refused,
                 format!("`{which}` was switched off for good"),
                 format!("issue a new one: `portcullis device issue {} --name NAME`", which.person),
             ));
         }
-        Ok((tenant, person.record, device))
+        Ok((tenant, person.record, read))
     }
 
     /// Grant, certificate and file. The file leaves only after the certificate is on record, and that only
-    /// while the device is as it was seen: one that is switched off meanwhile gets none.
-    async fn certify(
+    /// while the device is as it was seen: one that is switched off meanwhile gets none. Links that wait for
+    /// this device die: it is handed over one way.
+    pub(super) async fn certify(
         &self,
-        order: Order<'_>,
+        actor: &str,
+        prepared: &Prepared,
         encoding: Encoding,
-        device: Result<&Stored<Device>, Write>,
+        way: &str,
     ) -> Result<(Certificate, P12), CommandError> {
-        let (event, write) = match &device {
-            Ok(read) => (Event::GrantMade, table::unchanged(*read)),
-            Err(create) => (Event::DeviceCreated, create.clone()),
-        };
-        let evidence = format!("command by {}", order.by);
-        let grant = self.issuance.open(&order, evidence, order.entry(event), vec![write]).await?;
-        let unchanged = match device {
-            Ok(read) => table::unchanged(read),
-            Err(_) => table::unchanged(&Stored { record: order.device.clone(), revision: grant.revision }),
-        };
-        Ok(self.issuance.p12(&order, &grant, encoding, None, vec![unchanged]).await?)
+        let order = prepared.order(actor);
+        let event = if prepared.is_new() { Event::DeviceCreated } else { Event::GrantMade };
+        let entry = order.entry(event).detail("delivery", way);
+        let mut writes = vec![prepared.write.clone()];
+        writes.extend(self.deliveries.void(&prepared.device.id).await?);
+        let grant = self.issuance.open(&order, format!("command by {actor}"), entry, writes).await?;
+        let written = Stored { record: prepared.device.clone(), revision: grant.revision };
+        let unchanged = vec![table::unchanged(&written)];
+        Ok(self.issuance.p12(&order, &grant, encoding, None, unchanged).await?)
     }
 
     pub(super) fn authority(&self) -> Result<&Arc<Authority>, CommandError> {
@@ -172,12 +214,14 @@ impl From<NotIssued> for CommandError {
     }
 }
 
-fn handed_over(person: &Person, device: &Device, issued: &Certificate, file: &P12) -> Output {
-    let name = format!(
-        "{}-{}.p12",
-        person.id,
-        id_from(&device.name).map_or_else(|| device.id.to_string(), |id| id.to_string())
-    );
+/// What was made, with the file: for whoever takes it along.
+pub(super) fn handed_over(prepared: &Prepared, issued: &Certificate, file: &P12) -> Output {
+    told_once(prepared, issued, file).with_file(file_name(prepared), &file.bytes)
+}
+
+/// What was made, without the file: for whoever tells the password.
+pub(super) fn told_once(prepared: &Prepared, issued: &Certificate, file: &P12) -> Output {
+    let (person, device) = (&prepared.person, &prepared.device);
     let json = json!({
         "tenant": device.tenant.as_str(),
         "person": device.person.as_str(),
@@ -187,24 +231,43 @@ fn handed_over(person: &Person, device: &Device, issued: &Certificate, file: &P1
         "import_password": file.password.expose(),
         "certificate": certificate(issued),
     });
-    let lines = vec![
-        format!("Issued for {}, {}, good until {}.", person.name, device.name, issued.not_after.day()),
-        String::new(),
-        format!("  Import password   {}", file.password.expose()),
-        format!("  to read out       {}", import_password::spoken(&file.password).expose()),
-        String::new(),
-        "It is shown this once and kept nowhere. Tell it by another way than the file: never in the same mail.".to_owned(),
-    ];
-    Output::new(json, lines).with_file(name, &file.bytes)
+    let mut lines =
+        vec![format!("Issued for {}, {}, good until {}.", person.name, device.name, issued.not_after.day())];
+    lines.extend(password_lines(&file.password));
+    Output::new(json, lines)
 }
 
+/// The import password, to read and to read out.
+pub(super) fn password_lines(password: &Secret) -> [String; 4] {
+    [
+        String::new(),
+        format!("  Import password   {}", password.expose()),
+        format!("  to read out       {}", import_password::spoken(password).expose()),
+        String::new(),
+    ]
+}
+
+/// `anna-laptop.p12`.
+pub(super) fn file_name(prepared: &Prepared) -> String {
+    let device = &prepared.device;
+    let name = id_from(&device.name).map_or_else(|| device.id.to_string(), |id| id.to_string());
+    format!("{}-{name}.p12", prepared.person.id)
+}
+
+/// What the owner of a new device does with it.
 pub(super) fn next_steps(person: &Person, tenant: &Tenant, port: &str) -> Vec<String> {
     let door =
         tenant.hosts.first().map_or_else(|| "its door".to_owned(), |host| format!("https://{host}{port}/"));
     let who = if tenant.id.is_staff() && person.roles.contains(&Role::Owner) {
-        "and give the code on the page to `portcullis code verify`".to_owned()
+        "and give the code on the page to `portcullis code verify`"
     } else {
-        "and read the code on the page out to support".to_owned()
+        "and read the code on the page out to support"
     };
     vec![format!("Next: import the file in the browser, open {door} {who}.")]
 }
+
+const NEVER_BOTH: &str =
+    "It is shown this once and kept nowhere. Tell it by another way than the file: never in the same mail.";
+
+/// Of the certificate that is renewed.
+pub(super) const GOES_ON: &str = "The certificate before it goes on until this one has signed in once.";

@@ -6,12 +6,13 @@ pub mod audit;
 pub mod ca;
 pub mod certificate;
 pub mod code;
+pub mod delivery;
 pub mod device;
 pub mod doctor;
 pub mod enrol_secret;
 pub mod founding;
 pub mod history;
-mod issue;
+pub mod issue;
 pub mod output;
 pub mod person;
 pub mod policy;
@@ -32,9 +33,11 @@ use crate::audit::{Ledger, RecordError};
 use crate::auth::throttle::Throttles;
 use crate::ca::KeyFolder;
 use crate::domain::Time;
+use crate::enrolment::delivery::Deliveries;
 use crate::enrolment::est::Est;
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
+use crate::notify::post::Post;
 use crate::store::table::{self, Key, Record, Stored};
 use crate::store::view::View;
 use crate::store::{Revision, StoreError, Write};
@@ -88,6 +91,10 @@ pub struct Acts {
     pub keys: Arc<KeyFolder>,
     /// Enrols machines.
     pub est: Arc<Est>,
+    /// One-time links for a .p12.
+    pub deliveries: Arc<Deliveries>,
+    /// The way to the mail server, where one is configured.
+    pub post: Option<Arc<Post>>,
     /// Wrong tries.
     pub throttles: Arc<Throttles>,
     /// First visits, for codes.
@@ -105,6 +112,8 @@ pub struct Site {
     pub doors: BTreeSet<(String, String)>,
     /// `:8443`, or nothing where browsers need no port.
     pub port_suffix: String,
+    /// `https://start.example.com`, where links lead; `None` where there is no public door.
+    pub start: Option<String>,
     /// Whether mail can leave.
     pub mail: bool,
 }

@@ -270,7 +270,9 @@ impl FirstVisits {
             .view
             .device(&enrolment.tenant, &enrolment.person, &enrolment.device)
             .ok_or(DeskRefusal::MovedOn)?;
+        let issued = self.view.certificates_of(&enrolment.tenant, &enrolment.device);
         let own = device.issued_by == agent.actor
+            || issued.iter().any(|certificate| certificate.issued_by == agent.actor)
             || device.delivered_by.as_deref() == Some(agent.actor.as_str())
             || actor(&enrolment.tenant, &enrolment.person) == agent.actor;
         Ok(Found { enrolment, device: (*device).clone(), own })

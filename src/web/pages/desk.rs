@@ -7,7 +7,9 @@ mod people;
 
 pub use certificates::{CertificateDetail, CertificateRow, Certificates};
 pub use lists::{Audit, AuditRow, TenantRow, Tenants};
-pub use people::{DeviceRow, IssueDevice, Issued, People, Person, PersonRow, PhoneRow, SessionRow};
+pub use people::{
+    Delivered, DeviceRow, IssueDevice, Issued, People, Person, PersonRow, PhoneRow, SessionRow, Ways,
+};
 
 use askama::Template;
 

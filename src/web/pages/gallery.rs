@@ -1,5 +1,6 @@
 //! Every page with sample data, written to `target/pages` to be looked at. Knows no browser.
 
+mod delivery;
 mod desk;
 mod settings;
 mod sign_in;
@@ -25,6 +26,7 @@ async fn every_page_is_written_to_be_looked_at() {
     sign_in::sign_in_pages(&mut show);
     settings::settings_pages(&mut show);
     desk::desk_pages(&mut show);
+    delivery::delivery_pages(&mut show);
     for reason in refusal::tests::reasons() {
         let response = refusal::respond(&reason, &visit());
         let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();

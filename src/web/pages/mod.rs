@@ -50,6 +50,8 @@ macro_rules! page {
 page! {
     refused::Refused: page,
     public::Start: page,
+    public::Deliver: page,
+    public::NoSuchLink: page,
     sign_in::Code: page,
     sign_in::Word: page,
     sign_in::Ended: page,
@@ -81,6 +83,7 @@ page! {
     desk::Audit: desk.page,
     desk::IssueDevice: desk.page,
     desk::Issued: desk.page,
+    desk::Delivered: desk.page,
 }
 
 /// A moment as pages show it: how long ago, and exactly on hover.

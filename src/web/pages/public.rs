@@ -1,6 +1,7 @@
-//! The page of the door that asks for nothing.
+//! The pages of the door that asks for nothing.
 
 use askama::Template;
+use zeroize::Zeroize;
 
 use crate::web::page::Head;
 
@@ -12,4 +13,46 @@ pub struct Start {
     pub page: Head,
     /// Where the doors are: name and address.
     pub doors: Vec<(String, String)>,
+}
+
+/// The page behind a one-time link: "Get the certificate for your device."
+///
+/// Forms: POST `action` {csrf, link, password, platform}. The script fills `link` from behind the `#`.
+#[derive(Template)]
+#[template(path = "deliver.html")]
+pub struct Deliver {
+    /// Around it.
+    pub page: Head,
+    /// Token of the form.
+    pub csrf: String,
+    /// Where it goes.
+    pub action: String,
+    /// The link's secret, once it was sent; empty at first, since no browser sends it by itself.
+    pub link: String,
+    /// What was not right with the last try; empty at first.
+    pub refused: String,
+    /// "Chrome on Windows", as the client says.
+    pub browser: String,
+    /// Value, name, and whether it is chosen.
+    pub platforms: Vec<(&'static str, &'static str, bool)>,
+    /// Which of them the browser seems to be on.
+    pub recognised: &'static str,
+    /// "bank.example.com", where to go afterwards.
+    pub door: String,
+    /// Address of the page's script.
+    pub script: String,
+}
+
+impl Drop for Deliver {
+    fn drop(&mut self) {
+        self.link.zeroize();
+    }
+}
+
+/// Whatever is not right with a link: used, ended, dead, replaced or never made, in the same words.
+#[derive(Template)]
+#[template(path = "no_such_link.html")]
+pub struct NoSuchLink {
+    /// Around it.
+    pub page: Head,
 }

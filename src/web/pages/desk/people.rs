@@ -128,9 +128,24 @@ pub struct SessionRow {
     pub ends: Moment,
 }
 
-/// Asks for what a new device's certificate needs.
+/// By which ways a .p12 may be handed over.
+#[derive(Clone, Debug)]
+pub struct Ways {
+    /// `link`, `mail` or `hand`.
+    pub chosen: String,
+    /// Whether links lead anywhere.
+    pub links: bool,
+    /// How long a link may be used.
+    pub minutes: u64,
+    /// To whom mail would go; empty where it cannot.
+    pub mail_to: String,
+    /// Why it cannot; empty where it can.
+    pub no_mail: String,
+}
+
+/// Asks for what a certificate needs, and how it reaches its owner.
 ///
-/// Forms: POST `action` {csrf, device, encoding=modern|compatible}.
+/// Forms: POST `action` {csrf, device, way=link|mail|hand, mail_link, encoding=modern|compatible}.
 #[derive(Template)]
 #[template(path = "desk/issue_device.html")]
 pub struct IssueDevice {
@@ -138,10 +153,14 @@ pub struct IssueDevice {
     pub desk: Desk,
     /// "Anna Muster".
     pub person: String,
+    /// The device that gets another certificate; empty where one is made.
+    pub renews: String,
     /// What was typed before.
     pub device: String,
     /// What was not right with it; empty at first.
     pub refused: String,
+    /// How it may reach its owner.
+    pub ways: Ways,
     /// Where it goes.
     pub action: String,
     /// Where to go back.
@@ -160,6 +179,8 @@ pub struct Issued {
     pub device: String,
     /// As the browser's picker will show it.
     pub subject: String,
+    /// Why the file was not mailed although that was asked for; empty else.
+    pub not_mailed: String,
     /// Until when.
     pub until: Moment,
     /// "anna-laptop.p12".
@@ -174,6 +195,40 @@ pub struct Issued {
     pub password_spoken: Vec<String>,
     /// The person's page.
     pub back: String,
+}
+
+/// The import password of a file or a link that went by another way, shown once.
+#[derive(Template)]
+#[template(path = "desk/delivered.html")]
+pub struct Delivered {
+    /// Around it.
+    pub desk: Desk,
+    /// "Anna Muster".
+    pub person: String,
+    /// "laptop".
+    pub device: String,
+    /// The link, where the operator is to pass it on; else empty.
+    pub link: String,
+    /// Until when a link may be used; `None` where the file itself went.
+    pub ends: Option<Moment>,
+    /// To whom it went; empty where it was not mailed.
+    pub mailed_to: String,
+    /// Why it was not mailed although that was asked for; empty else.
+    pub not_mailed: String,
+    /// The import password, in its groups.
+    pub password_groups: Vec<String>,
+    /// Each group as it is said on the telephone.
+    pub password_spoken: Vec<String>,
+    /// The person's page.
+    pub back: String,
+}
+
+impl Drop for Delivered {
+    fn drop(&mut self) {
+        self.link.zeroize();
+        self.password_groups.zeroize();
+        self.password_spoken.zeroize();
+    }
 }
 
 impl Drop for Issued {

@@ -2,12 +2,12 @@
 
 use super::{html, text};
 use crate::domain::Time;
+use crate::web::pages::Moment;
 use crate::web::pages::desk::{
     Audit, AuditRow, CertificateDetail, CertificateRow, Certificates, CodeResult, Confirm, Desk, DeviceRow,
-    Doing, Home, IssueDevice, Issued, Mark, Outcome, People, Person, PersonRow, PhoneRow, Place, SessionRow,
-    TenantRow, Tenants, Tone, Waiting,
+    Doing, Home, Mark, Outcome, People, Person, PersonRow, PhoneRow, Place, SessionRow, TenantRow, Tenants,
+    Tone, Waiting,
 };
-use crate::web::pages::{Moment, spoken};
 use crate::web::visit::tests::visit;
 use crate::web::{Head, assets, brand};
 
@@ -297,27 +297,4 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         older: text("/audit?before=970"),
     };
     show("desk-audit", html(audit));
-    let issue = IssueDevice {
-        desk: desk("People"),
-        person: text("Anna Muster"),
-        device: String::new(),
-        refused: String::new(),
-        action: text("/people/bank/anna/issue"),
-        back: text("/people/bank/anna"),
-    };
-    show("desk-issue", html(issue));
-    let issued = Issued {
-        desk: desk("People"),
-        person: text("Anna Muster"),
-        device: text("laptop"),
-        subject: text("Anna Muster, laptop, until 2028-11"),
-        until: ago(-86_400 * 730),
-        file_name: text("anna-laptop.p12"),
-        encoding: text("Modern encoding, for Windows 10 and later, Linux and Firefox"),
-        p12_base64: text("MIIB"),
-        password_groups: vec![text("k7pm"), text("x2fd"), text("9qrt"), text("h4ws")],
-        password_spoken: ["k7pm", "x2fd", "9qrt", "h4ws"].map(spoken).to_vec(),
-        back: text("/people/bank/anna"),
-    };
-    show("desk-issued", html(issued));
 }

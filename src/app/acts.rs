@@ -1,0 +1,59 @@
+//! Fills what the operations behind the command line and the desk act on. Knows no operation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{AppError, Core, mail};
+use crate::ca::{Authority, KeyFolder};
+use crate::config::Config;
+use crate::console::command::{Acts, Site};
+use crate::domain::TenantId;
+use crate::enrolment::delivery::Deliveries;
+use crate::enrolment::est::Est;
+use crate::enrolment::issuance::Issuance;
+
+/// The operations behind the command line and the desk.
+///
+/// # Errors
+/// Settings of mail that cannot be used.
+pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> Result<Arc<Acts>, AppError> {
+    let mut doors: BTreeSet<(String, String)> =
+        config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
+    doors.insert((config.console.host.clone(), TenantId::staff().to_string()));
+    let port_suffix = match config.listen.public_port {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    let issuance = Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone()));
+    let est = Est::new(
+        Arc::clone(&core.ledger),
+        Arc::clone(&issuance),
+        Arc::clone(&core.throttles),
+        Arc::clone(&core.pepper),
+        core.world.clone(),
+    );
+    Ok(Arc::new(Acts {
+        ledger: Arc::clone(&core.ledger),
+        view: Arc::clone(&core.view),
+        keys: Arc::new(KeyFolder::at(config.data.join("ca"))),
+        deliveries: Arc::new(Deliveries::new(
+            Arc::clone(&core.ledger),
+            Arc::clone(&core.view),
+            Arc::clone(&issuance),
+            Arc::clone(&core.pepper),
+            core.world.clone(),
+        )),
+        issuance,
+        est: Arc::new(est),
+        post: mail::post(config)?,
+        throttles: Arc::clone(&core.throttles),
+        first_visits: Arc::clone(&core.first_visits),
+        world: core.world.clone(),
+        site: Site {
+            doors,
+            port_suffix,
+            start: config.public.as_ref().map(|door| config.origin(&door.host)),
+            mail: config.mail.is_some(),
+        },
+    }))
+}
