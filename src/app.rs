@@ -6,6 +6,7 @@ mod doors;
 mod follow;
 mod follow_cas;
 mod ground;
+mod lists;
 mod mail;
 mod remind;
 mod rooms;
@@ -20,7 +21,7 @@ use crate::audit::{Entry, Event, Ledger};
 use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaError, CrlShelf};
+use crate::ca::{self, Authority, CaError};
 use crate::config::{Config, Engine, Environment, Limits, SecretError};
 use crate::control;
 use crate::crypto::Pepper;
@@ -42,6 +43,8 @@ use crate::store::view::View;
 use crate::store::{Store, StoreError};
 use crate::world::World;
 pub use acts::acts;
+
+use lists::Lists;
 
 /// What every command needs: the store and what stands directly on it.
 pub struct Core {
@@ -213,8 +216,7 @@ pub async fn start(
     let authority = Arc::new(open_authority(config, environment, &core)?);
     let policy = Arc::new(Policy::empty());
     follow::load_all_rules(&core.view, &policy)?;
-    let shelf = Arc::new(CrlShelf::new());
-    follow::sign_lists(&shelf, &authority, &core).await?;
+    let lists = Lists::open(&authority, &core).await?;
 
     let threads = Settings::default().threads;
     let bind = |what, address: SocketAddr, threads| {
@@ -256,7 +258,7 @@ pub async fn start(
     let background = CancellationToken::new();
     follow::follow_store(&core.view, stop, &background);
     follow::follow_rules(&core.view, &policy, &background);
-    follow::follow_lists(&shelf, &authority, &core, &background);
+    lists.follow(&background);
     follow_cas::follow_hints(&core.view, followed, &background);
     follow_cas::follow_server_ca(config, &authority, &core, &background);
     let counting = Counting { view: Arc::clone(&core.view), world: core.world.clone() };
@@ -282,7 +284,7 @@ pub async fn start(
         })
         .map_err(AppError::System)?;
     if let Some(listener) = plain_listener {
-        tokio::spawn(plain::serve(listener, doors::plain_files(config, &core, &shelf), front.clone()));
+        tokio::spawn(plain::serve(listener, doors::plain_files(config, &core, &lists), front.clone()));
     }
     if let Some(listener) = ops_listener {
         let view = Arc::clone(&core.view);
@@ -296,9 +298,10 @@ pub async fn start(
             }
         });
         let passwords = Arc::clone(&core.passwords);
+        let lists = Arc::clone(&lists);
         let metrics = Arc::new(move || {
             let name = "portcullis_password_hashes_total";
-            format!("# TYPE {name} counter\n{name} {}\n", passwords.hashed())
+            format!("# TYPE {name} counter\n{name} {}\n{}", passwords.hashed(), lists.metrics())
         });
         let operator = ops::Ops { ready, metrics };
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));

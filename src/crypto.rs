@@ -48,6 +48,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     fixed(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
+/// SHA-1, by which OCSP names issuers and keys (RFC 6960 4.1.1, 4.2.1): it finds them and protects nothing.
+#[must_use]
+pub fn sha1_as_a_name(bytes: &[u8]) -> [u8; 20] {
+    let mut out = [0; 20];
+    out.copy_from_slice(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, bytes).as_ref());
+    out
+}
+
 /// SHA-256 over what comes in pieces.
 pub struct Sha256(digest::Context);
 

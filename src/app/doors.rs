@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::lists::Lists;
 use super::{AppError, Core};
-use crate::ca::{Authority, CrlShelf};
+use crate::ca::Authority;
 use crate::config::{Config, Door, DoorCertificate};
 use crate::domain::certificate::IssuerKind;
 use crate::domain::{TenantId, Time};
@@ -95,11 +96,11 @@ fn write_private(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), AppErro
     file.write_all(bytes).map_err(wrong)
 }
 
-pub(super) fn plain_files(config: &Config, core: &Core, shelf: &Arc<CrlShelf>) -> plain::Plain {
-    let lists = Arc::clone(shelf);
-    let view = Arc::clone(&core.view);
+pub(super) fn plain_files(config: &Config, core: &Core, lists: &Arc<Lists>) -> plain::Plain {
+    let (lists, answering, view) = (Arc::clone(lists), Arc::clone(lists), Arc::clone(&core.view));
     plain::Plain {
-        crl: Arc::new(move |id| lists.current(id).map(|list| Bytes::from(list.der.clone()))),
+        ocsp: Arc::new(move |question| answering.answer(question)),
+        crl: Arc::new(move |id| lists.served(id)),
         ca: Arc::new(move |name| {
             let issuers = view.issuers();
             let (name, root) = name.strip_suffix("-root").map_or((name, false), |name| (name, true));
@@ -108,9 +109,6 @@ pub(super) fn plain_files(config: &Config, core: &Core, shelf: &Arc<CrlShelf>) -
             Some(Bytes::from(if root { issuer.root_der.clone() } else { issuer.der.clone() }))
         }),
         https_port: config.listen.public_port,
-        crl_seconds_max: CRL_KEPT_SECONDS_MAX,
+        clock: Arc::clone(&core.world.clock),
     }
 }
-
-/// A revocation list may be kept by those who fetch it for so long: far less than it counts.
-const CRL_KEPT_SECONDS_MAX: u32 = 300;

@@ -1,20 +1,15 @@
-//! What goes on behind the requests: rules that change are taken up, revocation lists are signed anew.
+//! What goes on behind the requests: rules that change are taken up, a store that closes ends the house.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use super::{AppError, Core};
-use crate::audit::{Entry, Event, Ledger};
-use crate::ca::{Authority, CrlShelf};
-use crate::domain::certificate::Certificate;
+use super::AppError;
 use crate::domain::route::Rules;
 use crate::policy::Policy;
+use crate::store::Record;
 use crate::store::view::View;
-use crate::store::{Record, table};
-use crate::world::World;
 
 pub(super) fn load_all_rules(view: &View, policy: &Policy) -> Result<(), AppError> {
     for tenant in view.tenants() {
@@ -59,56 +54,3 @@ pub(super) fn follow_rules(view: &Arc<View>, policy: &Arc<Policy>, stop: &Cancel
         }
     });
 }
-
-/// Lists are signed again after each revocation, and before they are half old.
-pub(super) fn follow_lists(
-    shelf: &Arc<CrlShelf>,
-    authority: &Arc<Authority>,
-    core: &Core,
-    stop: &CancellationToken,
-) {
-    let (shelf, authority, stop) = (Arc::clone(shelf), Arc::clone(authority), stop.clone());
-    let (ledger, world) = (Arc::clone(&core.ledger), core.world.clone());
-    let mut touched = core.view.subscribe();
-    let mut changes = authority.changes();
-    tokio::spawn(async move {
-        loop {
-            let due = tokio::select! {
-                () = stop.cancelled() => return,
-                changed = changes.changed() => changed.is_ok(),
-                () = tokio::time::sleep(LISTS_LOOKED_AT_EVERY) => true,
-                heard = touched.recv() => match heard {
-                    Ok(touched) => touched.key.table() == Certificate::TABLE,
-                    Err(RecvError::Lagged(_)) => true,
-                    Err(RecvError::Closed) => return,
-                },
-            };
-            if due && let Err(error) = sign_lists_with(&shelf, &authority, &ledger, &world).await {
-                tracing::error!(%error, "the revocation lists stay as they were");
-            }
-        }
-    });
-}
-
-pub(super) async fn sign_lists(shelf: &CrlShelf, authority: &Authority, core: &Core) -> Result<(), AppError> {
-    sign_lists_with(shelf, authority, &core.ledger, &core.world).await
-}
-
-async fn sign_lists_with(
-    shelf: &CrlShelf,
-    authority: &Authority,
-    ledger: &Ledger,
-    world: &World,
-) -> Result<(), AppError> {
-    let all = table::list::<Certificate>(&**ledger.store(), &table::all::<Certificate>()).await?;
-    let signed = shelf.refresh(authority, all.iter().map(|read| &read.record), world.now())?;
-    if signed > 0 {
-        let entry = Entry::new("gate", Event::CrlSigned).detail("lists", signed.to_string());
-        if let Err(error) = ledger.record(entry, vec![]).await {
-            tracing::error!(%error, "that the lists were signed was not written down");
-        }
-    }
-    Ok(())
-}
-
-const LISTS_LOOKED_AT_EVERY: Duration = Duration::from_secs(300);

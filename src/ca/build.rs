@@ -3,9 +3,11 @@
 
 use std::net::IpAddr;
 
+use der::asn1::{Ia5StringRef, ObjectIdentifier};
+use der::{Choice, Encode as _, Sequence};
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
 };
 use x509_parser::time::ASN1Time;
 
@@ -32,7 +34,33 @@ pub(super) fn params(
     params.extended_key_usages =
         profile.extended_key_usage().iter().map(|usage| extended_key_usage(*usage)).collect();
     params.use_authority_key_identifier_extension = true;
+    if profile.is_not_checked() {
+        // NULL.
+        params.custom_extensions.push(CustomExtension::from_oid_content(OCSP_NO_CHECK, vec![5, 0]));
+    }
     Ok(params)
+}
+
+/// Where OCSP is asked: the authority information access of RFC 5280 4.2.2.1.
+pub(super) fn ocsp_address(url: &str) -> Result<CustomExtension, CaError> {
+    let access = Ia5StringRef::new(url).map(|url| Access { method: AD_OCSP, location: Location::Uri(url) });
+    let der = access.and_then(|access| vec![access].to_der());
+    let der = der.map_err(|_| CaError::BadCrlUrl(url.chars().take(80).collect()))?;
+    Ok(CustomExtension::from_oid_content(AUTHORITY_INFO_ACCESS, der))
+}
+
+/// `AccessDescription`.
+#[derive(Sequence)]
+struct Access<'a> {
+    method: ObjectIdentifier,
+    location: Location<'a>,
+}
+
+/// The kind of `GeneralName` that is an address.
+#[derive(Choice)]
+enum Location<'a> {
+    #[asn1(context_specific = "6", tag_mode = "IMPLICIT", type = "IA5String")]
+    Uri(Ia5StringRef<'a>),
 }
 
 /// Common name and organization, as UTF-8. The common name comes first, since that is what people
@@ -155,6 +183,7 @@ const fn extended_key_usage(usage: ExtendedKeyUsage) -> ExtendedKeyUsagePurpose 
     match usage {
         ExtendedKeyUsage::ClientAuth => ExtendedKeyUsagePurpose::ClientAuth,
         ExtendedKeyUsage::ServerAuth => ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsage::OcspSigning => ExtendedKeyUsagePurpose::OcspSigning,
     }
 }
 
@@ -164,3 +193,12 @@ pub(super) const NO_HOST: &str = "nobody.invalid";
 /// RFC 1035 2.3.4.
 const HOST_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
+
+/// id-pe-authorityInfoAccess (RFC 5280 4.2.2.1).
+const AUTHORITY_INFO_ACCESS: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 1, 1];
+
+/// id-ad-ocsp.
+const AD_OCSP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.48.1");
+
+/// id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1).
+const OCSP_NO_CHECK: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 48, 1, 5];

@@ -3,6 +3,7 @@
 //! the shelf at `/crl/ISSUER.crl`.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -28,11 +29,21 @@ pub struct Crl {
     pub entries: usize,
 }
 
+/// A list that is past its end: what could not be signed in time is not served as if it were fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the revocation list ended at {0} and no new one could be signed")]
+pub struct Overdue(pub Time);
+
 /// The lists that are served now.
 #[derive(Default)]
 pub struct CrlShelf {
-    lists: ArcSwap<BTreeMap<IssuerId, Kept>>,
-    turn: Mutex<()>,
+    lists: ArcSwap<BTreeMap<IssuerId, Shown>>,
+    /// What must stand on them. Who holds it may sign.
+    known: Mutex<BTreeMap<IssuerId, Known>>,
+    /// Lists signed since somebody asked.
+    signed: AtomicUsize,
+    /// When signing last failed, in milliseconds.
+    failed: AtomicI64,
 }
 
 impl CrlShelf {
@@ -42,110 +53,210 @@ impl CrlShelf {
         Self::default()
     }
 
-    /// The list of an issuer. The name in a URL is its id, with `.crl` behind it.
+    /// The list of an issuer, however old. The name in a URL is its id, with `.crl` behind it.
     #[must_use]
     pub fn current(&self, issuer: &str) -> Option<Arc<Crl>> {
         let lists = self.lists.load();
-        lists.iter().find(|(id, _)| id.as_str() == issuer).map(|(_, kept)| Arc::clone(&kept.crl))
+        lists.iter().find(|(id, _)| id.as_str() == issuer).map(|(_, shown)| Arc::clone(&shown.crl))
     }
 
-    /// Signs anew what is missing, half old, or tells other revocations than `certificates` (all
-    /// that the store holds). Returns how many lists were signed. Call it at the start, after each
-    /// revocation, and once an hour.
+    /// The same, for those outside: never one that has ended (RFC 5280 5.1.2.5).
+    #[must_use]
+    pub fn served(&self, issuer: &str, now: Time) -> Option<Result<Arc<Crl>, Overdue>> {
+        let crl = self.current(issuer)?;
+        Some(if now < crl.next_update { Ok(crl) } else { Err(Overdue(crl.next_update)) })
+    }
+
+    /// All lists, by issuer.
+    #[must_use]
+    pub fn all(&self) -> Vec<(IssuerId, Arc<Crl>)> {
+        self.lists.load().iter().map(|(id, shown)| (id.clone(), Arc::clone(&shown.crl))).collect()
+    }
+
+    /// When the next list must be signed if nothing changes until then.
+    #[must_use]
+    pub fn due(&self) -> Option<Time> {
+        self.lists.load().values().map(|shown| shown.due).min()
+    }
+
+    /// Whether a list must be signed at `now`: it is half old, a certificate's grace has passed, or the
+    /// clock went back. Costs next to nothing. After a failure the answer is no for a second, so that
+    /// those who fetch lists cannot have it tried without end.
+    #[must_use]
+    pub fn is_due(&self, now: Time) -> bool {
+        let tried = now.millis().abs_diff(self.failed.load(Ordering::Relaxed)) < TRIED_AGAIN_AFTER_MS;
+        !tried && self.lists.load().values().any(|shown| shown.is_due(now))
+    }
+
+    /// Takes in `certificates`, all that are known, and signs anew what is missing, half old, or tells
+    /// other revocations. What stands on a list stays on it even where its record is gone: it leaves
+    /// only once it has ended and a list has told of it since. Returns how many lists were signed.
     ///
     /// # Errors
-    /// Where a list cannot be signed; then all lists stay as they were.
+    /// Where a list cannot be signed; then that list stays as it was.
     pub fn refresh<'a>(
         &self,
         authority: &Authority,
         certificates: impl IntoIterator<Item = &'a Certificate>,
         now: Time,
     ) -> Result<usize, CaError> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut revoked: BTreeMap<&IssuerId, Revoked> = BTreeMap::new();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         for certificate in certificates {
-            let Some(entry) = authority.revocation(certificate, now)? else { continue };
-            revoked.entry(&certificate.issuer).or_default().insert(certificate.serial.clone(), entry);
+            known.entry(certificate.issuer.clone()).or_default().hear(
+                certificate,
+                authority.crl_profile(),
+                now,
+            );
         }
+        let signed = self.sign(authority, &mut known, now);
+        if signed.is_err() {
+            self.failed.store(now.millis(), Ordering::Relaxed);
+        }
+        signed
+    }
+
+    /// How many lists were signed since this was last asked.
+    #[must_use]
+    pub fn take_signed(&self) -> usize {
+        self.signed.swap(0, Ordering::AcqRel)
+    }
+
+    /// Signs what is due. One issuer's failure is not another's.
+    fn sign(
+        &self,
+        authority: &Authority,
+        known: &mut BTreeMap<IssuerId, Known>,
+        now: Time,
+    ) -> Result<usize, CaError> {
         let before = self.lists.load();
         let mut after = BTreeMap::new();
         let mut signed = 0;
+        let mut failed = None;
         for issuing in authority.issuing() {
             let id = &issuing.issuer.id;
-            let revoked = revoked.remove(id).unwrap_or_default();
-            let kept = match before.get(id) {
-                Some(kept) if kept.revoked == revoked && !kept.crl.is_half_old(now) => kept.clone(),
-                last => {
-                    let number = next_number(last.map(|kept| kept.crl.number), now);
-                    let crl = sign(&issuing, authority.crl_profile(), &revoked, number, now)?;
+            let last = before.get(id);
+            let known = known.entry(id.clone()).or_default();
+            if let Some(last) = last.filter(|last| !known.changed && !last.is_due(now)) {
+                after.insert(id.clone(), last.clone());
+                continue;
+            }
+            match known.list(&issuing, authority.crl_profile(), last.map(|last| last.crl.number), now) {
+                Ok(shown) => {
+                    after.insert(id.clone(), shown);
                     signed += 1;
-                    Kept { crl: Arc::new(crl), revoked }
                 }
-            };
-            after.insert(id.clone(), kept);
+                Err(error) => {
+                    after.extend(last.map(|last| (id.clone(), last.clone())));
+                    failed.get_or_insert(error);
+                }
+            }
         }
         self.lists.store(Arc::new(after));
-        Ok(signed)
+        self.signed.fetch_add(signed, Ordering::AcqRel);
+        failed.map_or(Ok(signed), Err)
     }
 }
 
-impl Crl {
-    fn is_half_old(&self, now: Time) -> bool {
-        now.since(self.this_update) >= self.next_update.since(self.this_update) / 2 || now < self.this_update
-    }
-}
-
-impl Authority {
-    /// What the list of its issuer says of a certificate; `None` where it says nothing: it was not
-    /// revoked, or it ended so long ago that a list told of it after its end (RFC 5280 3.3).
-    fn revocation(&self, certificate: &Certificate, now: Time) -> Result<Option<Entry>, CaError> {
-        let CertificateState::Revoked { reason, at } = certificate.state else { return Ok(None) };
-        let told_until = self.crl_profile().crl_next_update(certificate.not_after)?;
-        Ok((now <= told_until).then_some(Entry { reason, at }))
-    }
-}
-
-/// Signs a list. `revokedCertificates` is absent where nothing is revoked (RFC 5280 5.1.2.6), and so
-/// is the reason where it is unspecified (5.3.1).
-fn sign(
-    issuing: &Issuing,
-    profile: &Profile,
-    revoked: &Revoked,
-    number: u64,
-    now: Time,
-) -> Result<Crl, CaError> {
-    let this_update = Time::from_secs(now.secs());
-    let next_update = profile.crl_next_update(now)?;
-    let revoked_certs =
-        revoked.iter().map(|(serial, entry)| entry.params(serial)).collect::<Result<_, _>>()?;
-    let params = CertificateRevocationListParams {
-        this_update: build::moment(this_update)?.to_datetime(),
-        next_update: build::moment(next_update)?.to_datetime(),
-        crl_number: SerialNumber::from(number),
-        issuing_distribution_point: None,
-        revoked_certs,
-        key_identifier_method: KeyIdMethod::PreSpecified(issuing.key_id.clone()),
-    };
-    let der = params.signed_by(&*issuing.signer)?.der().to_vec();
-    Ok(Crl { der, this_update, next_update, number, entries: revoked.len() })
-}
-
-type Revoked = BTreeMap<Serial, Entry>;
-
+/// A list and when the next one must follow.
 #[derive(Clone)]
-struct Kept {
+struct Shown {
     crl: Arc<Crl>,
-    revoked: Revoked,
+    due: Time,
+}
+
+impl Shown {
+    fn is_due(&self, now: Time) -> bool {
+        self.due <= now || now < self.crl.this_update
+    }
+}
+
+/// What an issuer's list must tell.
+#[derive(Default)]
+struct Known {
+    entries: BTreeMap<Serial, Entry>,
+    /// Something is told that the last list did not tell.
+    changed: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Entry {
     reason: RevocationReason,
     at: Time,
+    /// Whether it stands on the list from `at` on only.
+    waits: bool,
+    not_after: Time,
+    /// A list that was signed after the certificate's end told of it (RFC 5280 3.3).
+    told: bool,
+}
+
+impl Known {
+    /// Takes in how a certificate stands. What a list has told it does not take back.
+    fn hear(&mut self, certificate: &Certificate, profile: &Profile, now: Time) {
+        let (reason, at, waits) = match certificate.state {
+            CertificateState::Revoked { reason, at } => (reason, at, false),
+            // A newer one took its place, and its grace, where it has one, ends then.
+            CertificateState::Superseded { at } => (RevocationReason::Superseded, at, true),
+            CertificateState::Active => return,
+        };
+        let not_after = certificate.not_after;
+        let entry = Entry { reason, at, waits, not_after, told: false };
+        match self.entries.get(&certificate.serial) {
+            Some(known) if *known == (Entry { told: known.told, ..entry }) => return,
+            Some(known) if known.stands(now) && !entry.stands(now) => return,
+            // What ended so long ago stood on a list after its end, before this process lived.
+            None if told_long_ago(profile, not_after, now) => return,
+            _ => {}
+        }
+        self.entries.insert(certificate.serial.clone(), entry);
+        self.changed = true;
+    }
+
+    /// Signs a list. `revokedCertificates` is absent where nothing is revoked (RFC 5280 5.1.2.6), and so
+    /// is the reason where it is unspecified (5.3.1).
+    fn list(
+        &mut self,
+        issuing: &Issuing,
+        profile: &Profile,
+        last: Option<u64>,
+        now: Time,
+    ) -> Result<Shown, CaError> {
+        let this_update = Time::from_secs(now.secs());
+        let next_update = profile.crl_next_update(now)?;
+        let number = next_number(last, now);
+        let stays = |entry: &Entry| !(entry.told && told_long_ago(profile, entry.not_after, now));
+        let listed = self.entries.iter().filter(|(_, entry)| entry.stands(now) && stays(entry));
+        let revoked_certs =
+            listed.map(|(serial, entry)| entry.params(serial)).collect::<Result<Vec<_>, _>>()?;
+        let entries = revoked_certs.len();
+        let params = CertificateRevocationListParams {
+            this_update: build::moment(this_update)?.to_datetime(),
+            next_update: build::moment(next_update)?.to_datetime(),
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs,
+            key_identifier_method: KeyIdMethod::PreSpecified(issuing.key_id.clone()),
+        };
+        let der = params.signed_by(&*issuing.signer)?.der().to_vec();
+        self.entries.retain(|_, entry| stays(entry));
+        let mut due = this_update.plus(next_update.since(this_update) / 2);
+        for entry in self.entries.values_mut() {
+            if entry.stands(now) {
+                entry.told |= entry.not_after < now;
+            } else {
+                due = due.min(entry.at);
+            }
+        }
+        self.changed = false;
+        Ok(Shown { crl: Arc::new(Crl { der, this_update, next_update, number, entries }), due })
+    }
 }
 
 impl Entry {
-    fn params(self, serial: &str) -> Result<RevokedCertParams, CaError> {
+    fn stands(&self, now: Time) -> bool {
+        !self.waits || self.at <= now
+    }
+
+    fn params(&self, serial: &str) -> Result<RevokedCertParams, CaError> {
         Ok(RevokedCertParams {
             serial_number: SerialNumber::from(serial::bytes(serial)?),
             revocation_time: build::moment(self.at)?.to_datetime(),
@@ -153,6 +264,11 @@ impl Entry {
             invalidity_date: None,
         })
     }
+}
+
+/// Whether a list that was signed just after a certificate's end has ended itself.
+fn told_long_ago(profile: &Profile, not_after: Time, now: Time) -> bool {
+    not_after < now && profile.crl_next_update(not_after).is_ok_and(|until| until < now)
 }
 
 fn next_number(last: Option<u64>, now: Time) -> u64 {
@@ -171,131 +287,8 @@ const fn reason_code(reason: RevocationReason) -> rcgen::RevocationReason {
     }
 }
 
+/// A list that could not be signed is tried again no sooner by those who fetch it.
+const TRIED_AGAIN_AFTER_MS: u64 = 1_000;
+
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use x509_parser::extensions::ParsedExtension;
-    use x509_parser::prelude::FromDer as _;
-    use x509_parser::revocation_list::CertificateRevocationList;
-
-    use super::*;
-    use crate::ca::keys::NewKey;
-    use crate::ca::tests::House;
-    use crate::ca::{chain, serial};
-
-    const DAY: Duration = Duration::from_secs(24 * 3600);
-
-    fn revoked(house: &House, reason: RevocationReason) -> Certificate {
-        let mut certificate = house.issue_to(NewKey::make().unwrap().prove().unwrap()).certificate;
-        certificate.state = CertificateState::Revoked { reason, at: house.world.now() };
-        certificate
-    }
-
-    fn read(crl: &Crl) -> CertificateRevocationList<'_> {
-        let (rest, list) = CertificateRevocationList::from_der(&crl.der).unwrap();
-        assert!(rest.is_empty());
-        list
-    }
-
-    #[test]
-    fn a_list_always_exists_and_is_well_formed_when_empty() {
-        let house = House::new();
-        let shelf = CrlShelf::new();
-        assert_eq!(shelf.refresh(&house.authority, [], house.world.now()).unwrap(), 3);
-        for issuer in &house.issuers {
-            let crl = shelf.current(issuer.id.as_str()).unwrap();
-            let list = read(&crl);
-            let ca = chain::read(&issuer.der).unwrap();
-            list.verify_signature(ca.public_key()).unwrap();
-            assert_eq!(list.issuer().as_raw(), ca.subject().as_raw());
-            assert_eq!(list.last_update().timestamp(), crl.this_update.secs());
-            assert_eq!(list.next_update().unwrap().timestamp(), crl.next_update.secs());
-            assert_eq!(crl.next_update.since(crl.this_update), 7 * DAY);
-            assert_eq!(u64::try_from(list.crl_number().unwrap()).unwrap(), crl.number);
-            let key_id = list.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-                ParsedExtension::AuthorityKeyIdentifier(id) => {
-                    id.key_identifier.as_ref().map(|id| id.0.to_vec())
-                }
-                _ => None,
-            });
-            assert_eq!(key_id, chain::subject_key_id(&ca));
-            assert!(!holds_empty_list(&list), "revokedCertificates must be absent, not empty");
-        }
-        assert!(shelf.current("nobody").is_none());
-    }
-
-    /// What stands in the list between its dates and its extensions.
-    fn holds_empty_list(list: &CertificateRevocationList<'_>) -> bool {
-        let bytes = list.tbs_cert_list.as_ref();
-        // Only an empty SEQUENCE is 30 00 directly before the extensions' tag A0.
-        bytes.windows(3).any(|window| window == [0x30, 0x00, 0xA0])
-            || list.iter_revoked_certificates().count() > 0
-    }
-
-    #[test]
-    fn revoked_certificates_stand_on_the_list_of_their_issuer_alone() {
-        let house = House::new();
-        let shelf = CrlShelf::new();
-        let now = house.world.now();
-        let compromised = revoked(&house, RevocationReason::KeyCompromise);
-        let plain = revoked(&house, RevocationReason::Unspecified);
-        let good = house.issue_to(NewKey::make().unwrap().prove().unwrap()).certificate;
-        shelf.refresh(&house.authority, [&compromised, &plain, &good], now).unwrap();
-        let crl = shelf.current("devices").unwrap();
-        let list = read(&crl);
-        let mut found: Vec<(Serial, i64, bool)> = list
-            .iter_revoked_certificates()
-            .map(|entry| {
-                let reason = entry.reason_code().is_some();
-                (serial::text(entry.raw_serial()), entry.revocation_date.timestamp(), reason)
-            })
-            .collect();
-        let mut expected =
-            vec![(compromised.serial.clone(), now.secs(), true), (plain.serial.clone(), now.secs(), false)];
-        found.sort();
-        expected.sort();
-        assert_eq!(found, expected);
-        assert_eq!(shelf.current("staff").unwrap().entries, 0);
-    }
-
-    #[test]
-    fn lists_are_signed_anew_at_half_time_and_at_once_after_a_change() {
-        let house = House::new();
-        let shelf = CrlShelf::new();
-        let refresh = |certificates: &[Certificate]| {
-            shelf.refresh(&house.authority, certificates, house.world.now()).unwrap()
-        };
-        assert_eq!(refresh(&[]), 3);
-        let first = shelf.current("devices").unwrap();
-        house.clock.advance(3 * DAY);
-        assert_eq!(refresh(&[]), 0);
-        let gone = revoked(&house, RevocationReason::Superseded);
-        assert_eq!(refresh(std::slice::from_ref(&gone)), 1);
-        let second = shelf.current("devices").unwrap();
-        assert!(second.number > first.number && second.entries == 1);
-        assert_eq!(refresh(std::slice::from_ref(&gone)), 0);
-        house.clock.advance(DAY / 2);
-        assert_eq!(refresh(std::slice::from_ref(&gone)), 2);
-        // The same millisecond again, and a clock set back: the number still grows.
-        assert_eq!(refresh(&[]), 1);
-        let third = shelf.current("devices").unwrap();
-        house.clock.set(third.this_update.minus(DAY));
-        assert_eq!(refresh(&[]), 3);
-        assert!(shelf.current("devices").unwrap().number > third.number);
-    }
-
-    #[test]
-    fn an_ended_certificate_leaves_only_after_a_list_told_of_it() {
-        let house = House::new();
-        let shelf = CrlShelf::new();
-        let gone = revoked(&house, RevocationReason::KeyCompromise);
-        let entries = |at: Time| {
-            shelf.refresh(&house.authority, [&gone], at).unwrap();
-            shelf.current("devices").unwrap().entries
-        };
-        assert_eq!(entries(gone.not_after), 1);
-        assert_eq!(entries(gone.not_after.plus(7 * DAY)), 1);
-        assert_eq!(entries(gone.not_after.plus(8 * DAY)), 0);
-    }
-}
+mod tests;

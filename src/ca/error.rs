@@ -112,6 +112,12 @@ pub enum CaError {
     /// A certificate's serial in the store cannot be read.
     #[error("the serial {0:?} of a revoked certificate is no number: restore the store from a backup")]
     BadSerial(String),
+    /// What stands in the store is not known now.
+    #[error(
+        "nothing was heard from the store of late, or a record of it cannot be read, so that nobody knows what \
+         is revoked: see `portcullis doctor`"
+    )]
+    Stale,
     /// The cryptography refused.
     #[error("the cryptographic step failed that {0}: try again; if it stays so, see `portcullis doctor`")]
     Crypto(&'static str),

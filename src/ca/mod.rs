@@ -1,4 +1,5 @@
-//! The certificate authority: makes CAs, issues certificates by profile, signs revocation lists.
+//! The certificate authority: makes CAs, issues certificates by profile, signs revocation lists and
+//! answers of OCSP.
 //!
 //! Knows no HTTP and writes nothing to the store: what it issues it returns with the writes that
 //! record it, so that certificate, spent grant and audit entry are one commit. It certifies a key
@@ -9,6 +10,7 @@ pub mod crl;
 pub mod est;
 pub mod import_password;
 pub mod mobileconfig;
+pub mod ocsp;
 pub mod p12;
 pub mod profile;
 pub mod serial;
@@ -47,6 +49,7 @@ pub use folder::KeyFolder;
 pub use init::{CaNames, init};
 pub use keys::{NewKey, ProvenKey};
 pub use mobileconfig::ProfileWords;
+pub use ocsp::Ocsp;
 pub use p12::{Encoding, P12};
 pub use request::BadRequest;
 pub use rotate::Rotated;
@@ -69,7 +72,7 @@ pub struct Authority {
 /// What the operator wrote about the CA.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where revocation lists are found, without a path: `http://start.localhost:8080`.
+    /// Where revocation lists and OCSP are found, without a path: `http://start.localhost:8080`.
     pub crl_url_base: String,
 }
 
@@ -175,6 +178,9 @@ impl Authority {
                 let uris = vec![self.crl_url(&issuing.issuer.id)];
                 params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
             }
+            if profile.has_ocsp_url() {
+                params.custom_extensions.push(build::ocsp_address(&self.ocsp_url())?);
+            }
             params.signed_by(&key.public, &*issuing.signer).map_err(CaError::from)?.der().to_vec()
         };
         let certificate = issuing.record(leaf, profile, subject, by)?;
@@ -219,6 +225,12 @@ impl Authority {
     #[must_use]
     pub fn crl_url(&self, issuer: &IssuerId) -> String {
         format!("{}/crl/{issuer}.crl", self.crl_url_base)
+    }
+
+    /// Where OCSP is asked.
+    #[must_use]
+    pub fn ocsp_url(&self) -> String {
+        format!("{}/ocsp", self.crl_url_base)
     }
 
     /// The profiles by which this authority issues.

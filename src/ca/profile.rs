@@ -28,6 +28,8 @@ pub struct Profiles {
     pub staff: Profile,
     /// Of the gate's own doors.
     pub server: Profile,
+    /// Of those who answer OCSP for an issuing CA.
+    pub ocsp: Profile,
 }
 
 impl Profiles {
@@ -42,6 +44,7 @@ impl Profiles {
             device: Profile::read("device", include_str!("../../certs/device.toml"))?,
             staff: Profile::read("staff", include_str!("../../certs/staff.toml"))?,
             server: Profile::read("server", include_str!("../../certs/server.toml"))?,
+            ocsp: Profile::read("ocsp", include_str!("../../certs/ocsp.toml"))?,
         })
     }
 
@@ -59,14 +62,14 @@ impl Profile {
         self.name
     }
 
-    /// Which CA signs it; `None` for roots and what they sign.
+    /// Which CA signs it; `None` for roots and what they sign, and for what each CA signs for itself.
     #[must_use]
     pub const fn signed_by(&self) -> Option<IssuerKind> {
         match self.written.signed_by {
             SignedBy::Devices => Some(IssuerKind::Devices),
             SignedBy::Staff => Some(IssuerKind::Staff),
             SignedBy::Server => Some(IssuerKind::Server),
-            SignedBy::Itself | SignedBy::Root => None,
+            SignedBy::Itself | SignedBy::Root | SignedBy::Issuing => None,
         }
     }
 
@@ -112,6 +115,27 @@ impl Profile {
         self.written.crl_url
     }
 
+    /// Whether the certificate says where OCSP is asked about it.
+    #[must_use]
+    pub const fn has_ocsp_url(&self) -> bool {
+        self.written.ocsp_url
+    }
+
+    /// Whether nobody need ask whether it is revoked itself (RFC 6960 4.2.2.2.1).
+    #[must_use]
+    pub const fn is_not_checked(&self) -> bool {
+        self.written.ocsp_no_check
+    }
+
+    /// Until when an answer that is given at `now` counts.
+    ///
+    /// # Errors
+    /// A profile that gives none, or a moment beyond what the calendar holds.
+    pub fn answer_until(&self, now: Time) -> Result<Time, ProfileError> {
+        let valid = self.written.answer_valid.ok_or_else(|| self.wrong("`answer-valid` is missing"))?;
+        shifted(now, valid).ok_or_else(|| self.beyond())
+    }
+
     /// First and last moment of validity of one issued at `now`, in whole seconds.
     ///
     /// # Errors
@@ -140,10 +164,12 @@ impl Profile {
     }
 
     fn check(&self) -> Result<(), ProfileError> {
-        let Written { signed_by, path_length, key_usage, extended_key_usage, names, crl_url, .. } =
-            &self.written;
+        let Written {
+            signed_by, path_length, key_usage, extended_key_usage, names, crl_url, ocsp_url, ..
+        } = &self.written;
         let ca = matches!(signed_by, SignedBy::Itself | SignedBy::Root);
         let client = matches!(signed_by, SignedBy::Devices | SignedBy::Staff);
+        let responder = *signed_by == SignedBy::Issuing;
         let rules = [
             (ca == path_length.is_some(), "`path-length` belongs to CAs, and each CA has one"),
             (
@@ -168,8 +194,22 @@ impl Profile {
                 client == (*names == Names::IdentityUri),
                 "`names` of a client's certificate is \"identity-uri\", and of no other",
             ),
-            (ca == (*names == Names::None), "`names` is \"none\" for CAs alone"),
+            ((ca || responder) == (*names == Names::None), "`names` is \"none\" for CAs and OCSP alone"),
             (!client || *crl_url, "a client's certificate needs `crl-url = true`"),
+            (client == *ocsp_url, "`ocsp-url` is true for clients' certificates, and for no other"),
+            (
+                responder == (extended_key_usage[..] == [ExtendedKeyUsage::OcspSigning])
+                    && responder == extended_key_usage.contains(&ExtendedKeyUsage::OcspSigning),
+                "`extended-key-usage` of who answers OCSP is \"ocsp-signing\" alone, and of no other",
+            ),
+            (
+                responder == self.written.ocsp_no_check,
+                "`ocsp-no-check` belongs to who answers OCSP, and each has it",
+            ),
+            (
+                responder == self.written.answer_valid.is_some(),
+                "`answer-valid` belongs to who answers OCSP, and each has one",
+            ),
             (
                 (*signed_by == SignedBy::Root) == self.written.crl_valid.is_some(),
                 "`crl-valid` belongs to issuing CAs, and each has one",
@@ -179,6 +219,10 @@ impl Profile {
             (self.written.lifetime.is_positive(), "`lifetime` is not positive"),
             (!self.written.backdated.is_negative(), "`backdated` is negative"),
             (self.written.crl_valid.is_none_or(|valid| valid.is_positive()), "`crl-valid` is not positive"),
+            (
+                self.written.answer_valid.is_none_or(|valid| valid.is_positive()),
+                "`answer-valid` is not positive",
+            ),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {
             Some((_, why)) => Err(self.wrong(why)),
@@ -215,6 +259,8 @@ pub enum ExtendedKeyUsage {
     ClientAuth,
     /// A TLS server.
     ServerAuth,
+    /// Who answers OCSP for the CA that signed it (RFC 6960 4.2.2.2).
+    OcspSigning,
 }
 
 /// What stands in the subject alternative name.
@@ -297,6 +343,10 @@ struct Written {
     names: Names,
     crl_url: bool,
     crl_valid: Option<Span>,
+    ocsp_url: bool,
+    #[serde(default)]
+    ocsp_no_check: bool,
+    answer_valid: Option<Span>,
     #[serde(default)]
     clients_exclude: Vec<NameKind>,
 }
@@ -309,6 +359,8 @@ enum SignedBy {
     Devices,
     Staff,
     Server,
+    /// Each issuing CA, for itself.
+    Issuing,
 }
 
 fn shifted(from: Time, by: Span) -> Option<Time> {
@@ -317,41 +369,4 @@ fn shifted(from: Time, by: Span) -> Option<Time> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DEVICE: &str = include_str!("../../certs/device.toml");
-
-    #[test]
-    fn shipped_profiles_are_good_and_say_two_years() {
-        let profiles = Profiles::shipped().unwrap();
-        let now = Time::from_secs(1_795_292_244);
-        let (first, last) = profiles.device.validity(now).unwrap();
-        assert_eq!((first.to_string(), last.to_string()).0, "2026-11-21T20:12:24Z");
-        assert_eq!(last.to_string(), "2028-11-21T20:12:24Z");
-        assert_eq!(profiles.issuing.crl_next_update(now).unwrap().to_string(), "2026-11-28T20:17:24Z");
-        assert!(profiles.client("device").is_some() && profiles.client("staff").is_some());
-        assert!(profiles.client("server").is_none() && profiles.client("root").is_none());
-    }
-
-    #[test]
-    fn a_profile_that_asks_too_much_is_refused() {
-        for (from, to, why) in [
-            ("[\"client-auth\"]", "[\"client-auth\", \"server-auth\"]", "client-auth"),
-            ("[\"client-auth\"]", "[]", "client-auth"),
-            ("[\"digital-signature\"]", "[\"digital-signature\", \"key-cert-sign\"]", "key-cert-sign"),
-            ("\"identity-uri\"", "\"dns\"", "identity-uri"),
-            ("crl-url = true", "crl-url = false", "crl-url"),
-            ("\"2 years\"", "\"-2 years\"", "lifetime"),
-            ("crl-url = true", "crl-url = true\nca = true", "unknown field"),
-            ("\"devices\"", "\"root\"", "path-length"),
-            ("[\"P-256\", \"P-384\"]", "[\"P-192\"]", "P-192"),
-            ("[\"P-256\", \"P-384\"]", "[]", "keys"),
-            ("crl-url = true", "crl-url = true\nclients-exclude = [\"dns\"]", "clients-exclude"),
-        ] {
-            assert!(DEVICE.contains(from), "{from}");
-            let error = Profile::read("device", &DEVICE.replace(from, to)).unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains("certs/device.toml"), "{error}");
-        }
-    }
-}
+mod tests;

@@ -111,13 +111,14 @@ fn a_device_certificate_holds_what_its_profile_says_and_no_more() {
     assert_eq!(leaf.signature_algorithm.algorithm.to_id_string(), "1.2.840.10045.4.3.2");
 
     let expected = [
-        ("2.5.29.14", false), // subject key identifier
-        ("2.5.29.15", true),  // key usage
-        ("2.5.29.17", false), // subject alternative name
-        ("2.5.29.19", true),  // basic constraints
-        ("2.5.29.31", false), // CRL distribution points
-        ("2.5.29.35", false), // authority key identifier
-        ("2.5.29.37", false), // extended key usage
+        ("1.3.6.1.5.5.7.1.1", false), // authority information access
+        ("2.5.29.14", false),         // subject key identifier
+        ("2.5.29.15", true),          // key usage
+        ("2.5.29.17", false),         // subject alternative name
+        ("2.5.29.19", true),          // basic constraints
+        ("2.5.29.31", false),         // CRL distribution points
+        ("2.5.29.35", false),         // authority key identifier
+        ("2.5.29.37", false),         // extended key usage
     ];
     assert_eq!(oids(&leaf), expected.map(|(oid, critical)| (oid.to_owned(), critical)));
 
@@ -131,6 +132,13 @@ fn a_device_certificate_holds_what_its_profile_says_and_no_more() {
     assert_eq!(chain::authority_key_id(&leaf), chain::subject_key_id(&ca));
     assert!(chain::subject_key_id(&leaf).is_some_and(|id| id.len() == 20));
     assert_eq!(crl_urls(&leaf), ["http://start.localhost:8080/crl/devices.crl"]);
+    let access = leaf.iter_extensions().find_map(|found| match found.parsed_extension() {
+        ParsedExtension::AuthorityInfoAccess(access) => Some(access.accessdescs.clone()),
+        _ => None,
+    });
+    let [ocsp] = access.as_deref().unwrap() else { panic!("{access:?}") };
+    assert_eq!(ocsp.access_method.to_id_string(), "1.3.6.1.5.5.7.48.1");
+    assert_eq!(ocsp.access_location, GeneralName::URI("http://start.localhost:8080/ocsp"));
 
     assert_eq!(record.serial, serial::text(leaf.raw_serial()));
     assert_eq!((record.not_before, record.not_after), chain::validity(&leaf));

@@ -1,15 +1,19 @@
-//! The plain HTTP listener: CRLs and CA certificates, which are signed and may be read by
+//! The plain HTTP listener: CRLs, CA certificates and OCSP, which are signed and may be read by
 //! all, and the way to the same page over TLS.
 //!
 //! Makes no CRL and knows no tenant: it is given functions that find what is asked for.
 
+mod ocsp;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -17,22 +21,50 @@ use super::accept::{Front, pause_after};
 use super::connection;
 use super::door::{Doors, authority};
 use super::limits::Caps;
-use crate::domain::Reason;
+use crate::domain::{Reason, Time};
+use crate::world::Clock;
+
+pub use ocsp::Answers;
 
 /// Finds a file by its name without the ending; `None` where there is none.
 pub type Find = Arc<dyn Fn(&str) -> Option<Bytes> + Send + Sync>;
+
+/// Finds what counts for a while only.
+pub type FindFresh = Arc<dyn Fn(&str) -> File + Send + Sync>;
+
+/// A file that counts for a while.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum File {
+    /// There is none of this name.
+    Unknown,
+    /// There is one, and it must not be served any more.
+    Ended,
+    /// It counts.
+    Fresh {
+        /// The file.
+        bytes: Bytes,
+        /// Another for each file of this name: what stands in its `ETag`.
+        tag: String,
+        /// Since when it counts.
+        from: Time,
+        /// Until when.
+        until: Time,
+    },
+}
 
 /// What the plain listener serves.
 #[derive(Clone)]
 pub struct Plain {
     /// A CRL (DER) by its issuer's id.
-    pub crl: Find,
+    pub crl: FindFresh,
     /// A CA certificate (DER) by its name.
     pub ca: Find,
     /// The port that browsers find TLS at.
     pub https_port: u16,
-    /// How long a CRL may be kept by those who read it.
-    pub crl_seconds_max: u32,
+    /// Answers OCSP.
+    pub ocsp: Answers,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl fmt::Debug for Plain {
@@ -62,8 +94,14 @@ pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) 
         let (plain, shared, front) = (plain.clone(), shared.clone(), front.clone());
         tokio::spawn(async move {
             let handle = move |request: Request<Body>| {
-                let response = plain.answer(&request, &front.doors().load());
-                async move { response }
+                let (plain, front) = (plain.clone(), front.clone());
+                async move {
+                    if ocsp::is_here(request.uri().path()) {
+                        ocsp::serve(&plain.ocsp, request, plain.clock.now()).await
+                    } else {
+                        plain.answer(&request, &front.doors().load())
+                    }
+                }
             };
             connection::serve(stream, false, place, &CancellationToken::new(), &shared, handle).await;
         });
@@ -72,35 +110,24 @@ pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) 
 }
 
 impl Plain {
-    /// Answers one request.
+    /// Answers one request that is none of OCSP.
     #[must_use]
     pub fn answer<B>(&self, request: &Request<B>, doors: &Doors) -> Response<Body> {
         let path = request.uri().path();
-        if let Some(crl) = named(path, "/crl/", ".crl").map(|id| (self.crl)(id)) {
-            return self.file(request.method(), crl, "application/pkix-crl", self.crl_seconds_max);
+        if let Some(id) = named(path, "/crl/", ".crl") {
+            if let Some(refused) = not_a_reading(request.method()) {
+                return refused;
+            }
+            return fresh((self.crl)(id), "application/pkix-crl", request.headers(), self.clock.now());
         }
-        if let Some(ca) = named(path, "/ca/", ".crt").map(|name| (self.ca)(name)) {
-            return self.file(request.method(), ca, "application/pkix-cert", CA_SECONDS_MAX);
+        if let Some(name) = named(path, "/ca/", ".crt") {
+            if let Some(refused) = not_a_reading(request.method()) {
+                return refused;
+            }
+            return (self.ca)(name).map_or_else(nothing, certificate);
         }
         self.lead_to_tls(request, doors)
             .unwrap_or_else(|_| words(StatusCode::BAD_REQUEST, "No site of this name lives here.\n"))
-    }
-
-    fn file(&self, method: &Method, file: Option<Bytes>, kind: &'static str, seconds: u32) -> Response<Body> {
-        if method != Method::GET && method != Method::HEAD {
-            return words(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n");
-        }
-        let Some(file) = file else {
-            return words(StatusCode::NOT_FOUND, "There is no such file.\n");
-        };
-        let mut response = Response::new(Body::from(file));
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Ok(kept) = HeaderValue::try_from(format!("public, max-age={seconds}")) {
-            headers.insert(header::CACHE_CONTROL, kept);
-        }
-        response
     }
 
     /// The same page of the same host over TLS, where that host is a door of ours: a redirect to
@@ -119,6 +146,81 @@ impl Plain {
         response.headers_mut().insert(header::LOCATION, to);
         Ok(response)
     }
+}
+
+/// Only reading is answered.
+fn not_a_reading(method: &Method) -> Option<Response<Body>> {
+    let reads = method == Method::GET || method == Method::HEAD;
+    (!reads).then(|| words(StatusCode::METHOD_NOT_ALLOWED, "Only GET is answered here.\n"))
+}
+
+fn nothing() -> Response<Body> {
+    words(StatusCode::NOT_FOUND, "There is no such file.\n")
+}
+
+fn certificate(file: Bytes) -> Response<Body> {
+    let mut response = typed(file, "application/pkix-cert");
+    let kept = format!("public, max-age={CA_SECONDS_MAX}");
+    set(response.headers_mut(), header::CACHE_CONTROL, kept);
+    response
+}
+
+/// A file that counts for a while, with what caches must know (RFC 9111 5.2.2, RFC 5019 6.2): nobody keeps
+/// it beyond its end.
+fn fresh(file: File, kind: &'static str, asked: &HeaderMap, now: Time) -> Response<Body> {
+    let (bytes, tag, from, until) = match file {
+        File::Unknown => return nothing(),
+        File::Ended => {
+            return words(StatusCode::SERVICE_UNAVAILABLE, "There is none that counts now: try later.\n");
+        }
+        File::Fresh { bytes, tag, from, until } => (bytes, format!("\"{tag}\""), from, until),
+    };
+    let mut response = if is_known(asked, &tag, from) {
+        let mut unchanged = Response::new(Body::empty());
+        *unchanged.status_mut() = StatusCode::NOT_MODIFIED;
+        unchanged
+    } else {
+        typed(bytes, kind)
+    };
+    let seconds = until.since(now).as_secs().min(KEPT_SECONDS_MAX);
+    let headers = response.headers_mut();
+    set(headers, header::CACHE_CONTROL, format!("public, max-age={seconds}, no-transform, must-revalidate"));
+    set(headers, header::EXPIRES, http_date(now.plus(Duration::from_secs(seconds))));
+    set(headers, header::LAST_MODIFIED, http_date(from));
+    set(headers, header::ETAG, tag);
+    response
+}
+
+/// Whether who asks holds this very file (RFC 9110 13.2.2): a tag counts before a date.
+fn is_known(asked: &HeaderMap, tag: &str, from: Time) -> bool {
+    let text = |name| asked.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = text(header::IF_NONE_MATCH).flat_map(|tags| tags.split(',')).map(str::trim).peekable();
+    if tags.peek().is_some() {
+        return tags.any(|held| held == "*" || held.trim_start_matches("W/") == tag);
+    }
+    let since = text(header::IF_MODIFIED_SINCE).next();
+    since
+        .and_then(|date| jiff::fmt::rfc2822::parse(date).ok())
+        .is_some_and(|date| from.secs() <= date.timestamp().as_second())
+}
+
+fn typed(file: Bytes, kind: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(file));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// RFC 9110 5.6.7.
+fn http_date(time: Time) -> String {
+    time.format("%a, %d %b %Y %H:%M:%S GMT")
 }
 
 /// What stands between `before` and `after`, where it is one plain name.
@@ -140,6 +242,10 @@ fn words(status: StatusCode, text: &'static str) -> Response<Body> {
 
 /// A CA's certificate changes with the CA, which has years.
 const CA_SECONDS_MAX: u32 = 24 * 3600;
+
+/// A revocation list, or an answer of OCSP, is kept no longer by those who fetch it: far less than it
+/// counts, since a revocation is worth little to those who do not hear of it.
+const KEPT_SECONDS_MAX: u64 = 300;
 
 const CONNECTIONS_MAX: usize = 1_000;
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 100;

@@ -1,9 +1,13 @@
 //! The plain listener and the operator's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use portcullis::ca::ocsp;
+use portcullis::domain::Time;
 use portcullis::front::{ops, plain};
+use portcullis::world::{Clock, HeldClock};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +16,8 @@ use crate::gate::{Gate, read_all};
 
 async fn ask(address: std::net::SocketAddr, head: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let (head, body) = head.split_once("\r\n\r\n").unwrap_or((head, ""));
+    stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n{body}").as_bytes()).await.unwrap();
     String::from_utf8_lossy(&read_all(&mut stream).await).into_owned()
 }
 
@@ -22,17 +27,83 @@ async fn crls_and_cas_are_read_and_everybody_else_is_led_to_tls() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
+    let clock = Arc::new(HeldClock::at(Time::from_secs(1_795_292_244)));
+    let from = clock.now();
     let served = plain::Plain {
-        crl: Arc::new(|id| (id == "devices-1").then(|| Bytes::from_static(b"the list"))),
+        crl: Arc::new(move |id| match id {
+            "devices-1" => plain::File::Fresh {
+                bytes: Bytes::from_static(b"the list"),
+                tag: "7a".to_owned(),
+                from,
+                until: from.plus(Duration::from_secs(1000)),
+            },
+            "ended" => plain::File::Ended,
+            _ => plain::File::Unknown,
+        }),
         ca: Arc::new(|name| (name == "root").then(|| Bytes::from_static(b"the root"))),
         https_port: gate.address.port(),
-        crl_seconds_max: 600,
+        ocsp: Arc::new(move |question| ocsp::Answer {
+            der: [b"on ", question].concat(),
+            kept: (question == b"kept").then(|| (from, from.plus(Duration::from_secs(60)))),
+        }),
+        clock: Arc::clone(&clock) as Arc<dyn Clock>,
     };
     tokio::spawn(plain::serve(listener, served, gate.front.clone()));
 
     let crl = ask(address, "GET /crl/devices-1.crl HTTP/1.1\r\nHost: anything").await;
     assert!(crl.contains("200 OK") && crl.contains("the list"), "{crl}");
-    assert!(crl.contains("application/pkix-crl") && crl.contains("max-age=600"), "{crl}");
+    for header in [
+        "content-type: application/pkix-crl",
+        "cache-control: public, max-age=300, no-transform, must-revalidate",
+        "expires: Sat, 21 Nov 2026 20:22:24 GMT",
+        "last-modified: Sat, 21 Nov 2026 20:17:24 GMT",
+        "etag: \"7a\"",
+    ] {
+        assert!(crl.contains(&format!("{header}\r\n")), "{header}: {crl}");
+    }
+    for (held, unchanged) in [
+        ("If-None-Match: \"7a\"", true),
+        ("If-None-Match: \"77\", W/\"7a\"", true),
+        ("If-None-Match: *", true),
+        ("If-None-Match: \"7\"", false),
+        ("If-None-Match: \"7\"\r\nIf-Modified-Since: Sat, 21 Nov 2026 20:17:24 GMT", false),
+        ("If-Modified-Since: Sat, 21 Nov 2026 20:17:24 GMT", true),
+        ("If-Modified-Since: Sat, 21 Nov 2026 20:17:23 GMT", false),
+        ("If-Modified-Since: yesterday", false),
+    ] {
+        let answer = ask(address, &format!("GET /crl/devices-1.crl HTTP/1.1\r\nHost: x\r\n{held}")).await;
+        assert_eq!(answer.contains("304 Not Modified"), unchanged, "{held}: {answer}");
+        assert_eq!(answer.contains("the list"), !unchanged, "{held}: {answer}");
+        assert!(answer.contains("etag: \"7a\"") && answer.contains("max-age=300"), "{held}: {answer}");
+    }
+    let post = |kind: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST /ocsp HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let posted = ask(address, &post("application/ocsp-request", "kept")).await;
+    assert!(posted.contains("200 OK") && posted.ends_with("on kept"), "{posted}");
+    assert!(posted.contains("application/ocsp-response") && posted.contains("no-store"), "{posted}");
+    assert!(ask(address, &post("text/plain", "kept")).await.contains(" 415 "));
+    let large = "x".repeat(ocsp::BYTES_MAX + 1);
+    assert!(ask(address, &post("application/ocsp-request", &large)).await.contains(" 413 "));
+    let got = ask(address, "GET /ocsp/a2VwdA%3D%3D HTTP/1.1\r\nHost: x").await;
+    assert!(
+        got.ends_with("on kept") && got.contains("public, max-age=60,") && got.contains("etag: "),
+        "{got}"
+    );
+    let got = ask(address, "GET /ocsp/b25jZQ== HTTP/1.1\r\nHost: x").await;
+    assert!(got.ends_with("on once") && got.contains("no-store") && !got.contains("etag"), "{got}");
+    assert!(ask(address, "GET /ocsp/ HTTP/1.1\r\nHost: x").await.contains(" 404 "));
+    assert!(ask(address, "PUT /ocsp HTTP/1.1\r\nHost: x\r\nContent-Length: 0").await.contains(" 405 "));
+
+    // Nobody keeps it beyond its end, and what has ended is not to be had.
+    clock.advance(Duration::from_secs(990));
+    let crl = ask(address, "GET /crl/devices-1.crl HTTP/1.1\r\nHost: x").await;
+    assert!(crl.contains("max-age=10,") && crl.contains("expires: Sat, 21 Nov 2026 20:34:04 GMT"), "{crl}");
+    let ended = ask(address, "GET /crl/ended.crl HTTP/1.1\r\nHost: x\r\nIf-None-Match: *").await;
+    assert!(ended.contains("503") && ended.contains("no-store"), "{ended}");
     assert!(ask(address, "GET /ca/root.crt HTTP/1.1\r\nHost: x").await.contains("the root"));
     for missing in ["/crl/devices-2.crl", "/ca/other.crt"] {
         assert!(ask(address, &format!("GET {missing} HTTP/1.1\r\nHost: x")).await.contains("404"));
@@ -54,7 +125,7 @@ async fn crls_and_cas_are_read_and_everybody_else_is_led_to_tls() {
     }
     // No HTTP/2 without TLS, however it is asked for (H-20).
     let upgrade = "GET / HTTP/1.1\r\nHost: bank.localhost\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk";
-    assert!(!ask(address, upgrade).await.contains("101"));
+    assert!(!ask(address, upgrade).await.contains(" 101 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
