@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::print::{Printer, write_file};
 use super::reach::Reach;
 use super::revoke::Revoke;
+use crate::console::command::expiring::Expiring;
 use crate::console::command::history::Format;
 use crate::console::command::search::Search;
 use crate::console::command::{Command, certificate};
@@ -36,6 +37,8 @@ pub(super) enum Certificate {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Show what ends, and what ended lately; not what a newer certificate has replaced
+    Expiring(Expiring),
     /// Switch certificates off for good: one, all of a device, of a person, of a tenant
     Revoke(Revoke),
 }
@@ -48,6 +51,7 @@ pub(super) async fn run(
     let (command, out) = match certificate {
         Certificate::List { search, most } => (certificate::Command::List { search, most }, None),
         Certificate::Show { number } => (certificate::Command::Show { number }, None),
+        Certificate::Expiring(expiring) => (certificate::Command::Expiring(expiring), None),
         Certificate::Revoke(revoke) => (certificate::Command::Revoke(revoke.command()), None),
         Certificate::Export { search, format, out } => (certificate::Command::Export { search, format }, out),
     };

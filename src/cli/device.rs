@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::bulk;
 use super::failure::Failure;
 use super::print::{Printer, write_file};
 use super::reach::Reach;
@@ -19,10 +20,13 @@ pub(super) enum Device {
     /// certifies a key made elsewhere and writes the chain
     Issue {
         /// Whose: TENANT/PERSON
-        person: WhichPerson,
+        #[arg(required_unless_present = "from", conflicts_with = "from")]
+        person: Option<WhichPerson>,
         /// As its owner calls it: laptop
-        #[arg(long)]
-        name: String,
+        #[arg(long, required_unless_present = "from", conflicts_with = "from")]
+        name: Option<String>,
+        #[command(flatten)]
+        bulk: Box<bulk::Bulk>,
         #[command(flatten)]
         file: File,
         /// Send the file to the owner's first recorded address instead of writing it; the password never goes by mail
@@ -97,14 +101,30 @@ pub(super) struct File {
 }
 
 pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> Result<bool, Failure> {
+    if let Device::Issue { bulk, file: File { out: Some(folder), .. }, .. } = &device
+        && let Some(from) = &bulk.from
+    {
+        return bulk::run(bulk, from, folder, reach, printer).await;
+    }
     let (command, out) = match device {
-        Device::Issue { person, name, file: File { encoding, csr, out }, mail } => match csr {
+        Device::Issue {
+            person: Some(person),
+            name: Some(name),
+            file: File { encoding, csr, out },
+            mail,
+            ..
+        } => match csr {
             None => (handed_over(Target::New { person, name }, encoding, mail), out),
             Some(csr) => {
                 let request = request_in(&csr)?;
                 (device::Command::Request(request::Command::Issue { person, name, request }), out)
             }
         },
+        Device::Issue { .. } => {
+            return Err(Failure::Usage(
+                "say whose it is and how it is called: TENANT/PERSON --name laptop".to_owned(),
+            ));
+        }
         Device::Renew { device, file: File { encoding, csr, out }, mail } => match csr {
             None => (handed_over(Target::Again(device), encoding, mail), out),
             Some(csr) => {

@@ -2,6 +2,7 @@
 //! itself, prints. What a command does is in `console::command`.
 
 mod arguments;
+mod bulk;
 mod ca;
 mod certificate;
 pub mod demo;

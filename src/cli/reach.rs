@@ -8,7 +8,7 @@ use super::failure::Failure;
 use crate::app;
 use crate::auth::password;
 use crate::config::{Config, Environment};
-use crate::console::command::{Command, Output};
+use crate::console::command::{Acts, Command, Output};
 use crate::control::{self, CallError};
 use crate::world::World;
 
@@ -32,6 +32,18 @@ impl<'e> Reach<'e> {
         }
     }
 
+    /// The same for many commands, one after the other or at once: where no server runs the store is opened, and
+    /// the keys of the CA with it, for all of them.
+    pub(super) async fn seat(&self) -> Result<Seat<'_>, Failure> {
+        let socket = self.config.control_socket();
+        if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+            return Ok(Seat::Beside(self));
+        }
+        let core = app::open(&self.config, World::real(), password::Settings::default()).await?;
+        let authority = Arc::new(app::open_authority(&self.config, self.environment, &core)?);
+        Ok(Seat::Alone(app::acts(&self.config, &core, Some(authority))?))
+    }
+
     async fn alone(&self, command: Command) -> Result<Output, Failure> {
         let core = app::open(&self.config, World::real(), password::Settings::default()).await?;
         let authority = match &command {
@@ -42,6 +54,25 @@ impl<'e> Reach<'e> {
         };
         let acts = app::acts(&self.config, &core, authority.map(Arc::new))?;
         Ok(acts.run(&actor(), command).await?)
+    }
+}
+
+/// Who does the commands, for as long as there are some.
+pub(super) enum Seat<'r> {
+    /// The running server.
+    Beside(&'r Reach<'r>),
+    /// This process, which holds the store.
+    Alone(Arc<Acts>),
+}
+
+impl Seat<'_> {
+    /// Has it done.
+    pub(super) async fn run(&self, command: Command) -> Result<Output, Failure> {
+        match self {
+            // Where the server ends meanwhile, so do we: what it was doing is not ours to do beside it.
+            Self::Beside(reach) => Ok(control::call(&reach.config.control_socket(), &command).await?),
+            Self::Alone(acts) => Ok(acts.run(&actor(), command).await?),
+        }
     }
 }
 

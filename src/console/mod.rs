@@ -7,6 +7,7 @@ mod api;
 mod certificates;
 mod codes;
 mod doings;
+mod expiring;
 mod issue;
 mod lists;
 mod people;
@@ -67,6 +68,7 @@ pub const ROUTES: Routes = &[
     ("GET", "/certificates/*"),
     ("GET", "/certificates/*/revoke"),
     ("POST", "/certificates/*/revoke"),
+    ("GET", "/certificates/expiring/"),
     ("GET", "/tenants/"),
     ("GET", "/tenants/*/revoke"),
     ("POST", "/tenants/*/revoke"),
@@ -153,6 +155,7 @@ impl Console {
                     self.ask_issue(&here, (tenant, person, device), None)
                 }
                 [.., "revoke"] => self.ask_revoke(&here, &self.falling(&parts)?, "").await,
+                ["certificates", "expiring"] if path.ends_with('/') => Ok(self.expiring(&here, &query)),
                 ["certificates"] => self.certificates(&here, &query),
                 ["certificates", name] if name.starts_with("export.") => {
                     self.export(&here, name, &query).await

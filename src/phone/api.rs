@@ -22,6 +22,7 @@ use crate::auth::phone::webauthn::Assertion;
 use crate::domain::approval::Approval;
 use crate::domain::{ApprovalId, PairingId, PersonId, Secret, TenantId, Time};
 use crate::enrolment::pairing::{Made, Standing};
+use crate::enrolment::reminders::{self, Ending, Left};
 use crate::notify::{self, About};
 
 impl PhoneRoom {
@@ -117,6 +118,7 @@ impl PhoneRoom {
                 "phone_name": phone.name,
                 "credential": BASE64URL_NOPAD.encode(&phone.credential_id),
                 "paired": phone.paired.millis(),
+                "ending": self.ending(&phone.tenant, &phone.person),
             }),
         );
         Ok(ok(&answer))
@@ -198,6 +200,20 @@ impl PhoneRoom {
         let phone = call.phone();
         let pending = self.approvals.pending(&phone.tenant, &phone.person).await?;
         Ok(questions(pending.as_slice(), self.world.now()))
+    }
+
+    /// Certificates of the person that end soon or have ended, to be shown as they stand here.
+    fn ending(&self, tenant: &TenantId, person: &PersonId) -> Value {
+        let ending = reminders::ending_of(&self.view, tenant, person, self.world.now());
+        let one = |it: &Ending| {
+            json!({
+                "device": it.device.name,
+                "until": it.certificate.not_after.millis(),
+                "said": it.left.said(),
+                "ended": it.left == Left::Ended,
+            })
+        };
+        ending.iter().map(one).collect()
     }
 
     fn site(&self, tenant: &TenantId, person: &PersonId) -> Value {

@@ -9,9 +9,43 @@ use serde_json::{Value, json};
 use super::*;
 use crate::auth::phone::rig::{FROM, Hand, Rig};
 use crate::domain::approval::{Answer, Approval, ApprovalState};
+use crate::domain::certificate::{Certificate, CertificateState};
+use crate::domain::device::{Device, DeviceState};
 use crate::domain::person::{Person, Standing};
+use crate::domain::{DeviceId, IssuerId};
 use crate::enrolment::pairing::{Opening, Verdict};
 use crate::store::table;
+
+fn ends_in_two_weeks(rig: &Rig) -> (Device, Certificate) {
+    let (tenant, person, id) = (&rig.tenant, &rig.anna, DeviceId::parse("laptop-9").unwrap());
+    let device = Device {
+        tenant: tenant.clone(),
+        person: person.clone(),
+        id: id.clone(),
+        name: "laptop".to_owned(),
+        state: DeviceState::Active,
+        issued_by: "local:1000".to_owned(),
+        delivered_by: None,
+        released_by: None,
+        created: rig.world.now(),
+    };
+    let days = |days: u64| std::time::Duration::from_secs(days * 86_400);
+    let certificate = Certificate {
+        serial: "ab12".to_owned(),
+        tenant: tenant.clone(),
+        person: person.clone(),
+        device: id,
+        issuer: IssuerId::parse("devices-1").unwrap(),
+        profile: "device".to_owned(),
+        der: vec![0x30],
+        fingerprint: [5; 32],
+        not_before: rig.world.now().minus(days(700)),
+        not_after: rig.world.now().plus(days(14)),
+        state: CertificateState::Active,
+        issued_by: "local:1000".to_owned(),
+    };
+    (device, certificate)
+}
 
 struct House {
     rig: Rig,
@@ -120,6 +154,15 @@ async fn a_phone_pairs_is_asked_and_answers() {
     let (status, me) = house.call(&hand, "GET", "/api/me", Value::Null).await;
     assert_eq!((status, &me["phone"]), (StatusCode::OK, &claimed["phone"]));
     assert_eq!(me["person"], "Anna Muster");
+
+    assert_eq!(me["ending"], json!([]));
+    let (laptop, certificate) = ends_in_two_weeks(&house.rig);
+    house.rig.put(&laptop).await;
+    house.rig.put(&certificate).await;
+    let (_, me) = house.call(&hand, "GET", "/api/me", Value::Null).await;
+    let until = certificate.not_after.millis();
+    let ends = json!({ "device": "laptop", "until": until, "said": "ends in 14 days", "ended": false });
+    assert_eq!(me["ending"], json!([ends]));
 
     let (_, empty) = house.call(&hand, "GET", "/api/approvals", Value::Null).await;
     assert_eq!(empty["approvals"], json!([]));

@@ -41,6 +41,7 @@ mod paths;
 mod phone;
 mod recorder;
 mod redirects;
+mod reminders;
 mod resumption;
 mod revoked;
 mod routes;

@@ -12,6 +12,7 @@ mod looks;
 mod ports;
 mod settings;
 mod walk;
+mod what_ends;
 
 use std::time::Duration;
 

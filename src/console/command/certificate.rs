@@ -31,6 +31,8 @@ pub enum Command {
         /// How it is written.
         format: Format,
     },
+    /// Show what ends.
+    Expiring(super::expiring::Expiring),
     /// Switch certificates off for good.
     Revoke(Revoke),
 }
@@ -41,6 +43,7 @@ impl Acts {
             Command::List { search, most } => Ok(self.list_certificates(&search, most)),
             Command::Show { number } => self.show_certificate(&number).await,
             Command::Export { search, format } => self.export_certificates(actor, &search, format).await,
+            Command::Expiring(expiring) => self.expiring(&expiring).await,
             Command::Revoke(revoke) => self.revoke(actor, &revoke).await,
         }
     }

@@ -170,15 +170,20 @@ fn usage(what: &str) -> CommandError {
 }
 
 /// The encoding by its name.
-mod encoding {
+pub(super) mod encoding {
     use super::Encoding;
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(encoding: &Encoding, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::console::command) fn serialize<S: Serializer>(
+        encoding: &Encoding,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_str(encoding.as_str())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Encoding, D::Error> {
+    pub(in crate::console::command) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Encoding, D::Error> {
         let text = String::deserialize(from)?;
         Encoding::parse(&text).ok_or_else(|| de::Error::custom("an encoding is modern or compatible"))
     }

@@ -267,7 +267,8 @@ fn as_csv<'a>(rows: impl Iterator<Item = (&'a Found, Option<Time>)>) -> Result<V
 }
 
 /// A cell that a spreadsheet would run as a formula is put behind an apostrophe.
-fn tame(text: &str) -> String {
+#[must_use]
+pub fn tame(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
 }
 

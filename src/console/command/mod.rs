@@ -3,6 +3,7 @@
 //! socket, no page and no terminal; who may call it is decided before.
 
 pub mod audit;
+pub mod bulk;
 pub mod ca;
 pub mod certificate;
 pub mod code;
@@ -10,6 +11,7 @@ pub mod delivery;
 pub mod device;
 pub mod doctor;
 pub mod enrol_secret;
+pub mod expiring;
 pub mod founding;
 pub mod history;
 pub mod issue;
@@ -57,6 +59,8 @@ pub enum Command {
     Person(person::Command),
     /// Devices and their certificates.
     Device(device::Command),
+    /// Devices, by the sheet.
+    Bulk(bulk::Command),
     /// Certificates, whosever they are.
     Certificate(certificate::Command),
     /// The certificate authorities.
@@ -75,7 +79,11 @@ impl Command {
     /// Whether it needs the keys of the CA, and so the passphrase.
     #[must_use]
     pub const fn signs(&self) -> bool {
-        matches!(self, Self::Device(device) if device.signs())
+        match self {
+            Self::Device(device) => device.signs(),
+            Self::Bulk(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -140,6 +148,7 @@ impl Acts {
             Command::Route(command) => self.route(actor, command).await,
             Command::Person(command) => self.person(actor, command).await,
             Command::Device(command) => self.device(actor, command).await,
+            Command::Bulk(command) => self.bulk(actor, command).await,
             Command::Certificate(command) => self.certificate(actor, command).await,
             Command::Ca(command) => self.ca(actor, command).await,
             Command::Code(command) => self.code(actor, command).await,

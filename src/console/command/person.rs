@@ -261,7 +261,7 @@ pub fn check(add: &Add) -> Result<(), CommandError> {
 }
 
 /// Checks what was given and makes the record.
-fn new_person(add: Add, now: Time) -> Result<Person, CommandError> {
+pub(super) fn new_person(add: Add, now: Time) -> Result<Person, CommandError> {
     let usage = |what: String, next: &str| CommandError::new(Kind::Usage, what, next);
     let name = add.name.split_whitespace().collect::<Vec<_>>().join(" ");
     if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {

@@ -32,12 +32,13 @@ async function start() {
 
 function open(phone) {
   close(phone.id);
-  const line = { phone, status: "waiting", questions: [] };
+  const line = { phone, status: "waiting", questions: [], ending: [] };
   lines.set(phone.id, line);
   line.close = listen(phone, {
     status(status) {
       if (line.status === status) return;
       line.status = status;
+      if (status === "live") lookWhatEnds(line);
       if (page() === "home") home();
     },
     approvals(questions) {
@@ -81,6 +82,7 @@ function home() {
     "home",
     "Nothing to approve",
     el("p", {}, "When you sign in on your computer, the question appears here by itself. Keep the app open while you sign in."),
+    ...first.flatMap((line) => line.ending.map((one) => ends(one, line))),
     ...first.map(card),
     install && action("Put the app on the home screen", offerInstall, { look: "second" }),
     el(
@@ -111,6 +113,31 @@ function card(line) {
     el(`p.state.${line.status}`, { role: "status" }, words[line.status]),
     line.status === "unpaired" &&
       action("Remove it from this phone", () => remove(phone), { look: "second" }),
+  );
+}
+
+/** The line comes back at least each quarter of an hour, and we look again. */
+async function lookWhatEnds(line) {
+  const who = { handle: line.phone.id, key: line.phone.key };
+  const me = await call(who, "GET", "/api/me").catch(() => null);
+  if (!me || JSON.stringify(me.ending) === JSON.stringify(line.ending)) return;
+  line.ending = me.ending ?? [];
+  if (page() === "home") home();
+}
+
+function ends({ device, until, said, ended }, { phone }) {
+  const day = new Date(until).toLocaleDateString([], { day: "numeric", month: "long", year: "numeric", timeZone: "UTC" });
+  return el(
+    `section.card.ends${ended ? ".over" : ""}`,
+    {},
+    el("h2", {}, `The certificate of ${device} ${said}`),
+    el(
+      "p",
+      {},
+      ended
+        ? `It ended on ${day}. Open ${phone.site} on that device: the page leads on to a new one. Or call support.`
+        : `On ${day}. Sign in on that device before then and choose Settings, Security, Certificate to make a new one. Or call support.`,
+    ),
   );
 }
 

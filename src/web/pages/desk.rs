@@ -2,10 +2,12 @@
 //! as its hidden field; a row's `href` leads to the page of what the row is about.
 
 mod certificates;
+mod expiring;
 mod lists;
 mod people;
 
 pub use certificates::{CertificateDetail, CertificateRow, Certificates};
+pub use expiring::{Day, Expiring, ExpiringRow, Month};
 pub use lists::{Audit, AuditRow, TenantRow, Tenants};
 pub use people::{
     Delivered, DeviceRow, IssueDevice, Issued, People, Person, PersonRow, PhoneRow, SessionRow, Ways,

@@ -78,6 +78,7 @@ page! {
     desk::Outcome: desk.page,
     desk::Confirm: desk.page,
     desk::Certificates: desk.page,
+    desk::Expiring: desk.page,
     desk::CertificateDetail: desk.page,
     desk::Tenants: desk.page,
     desk::Audit: desk.page,

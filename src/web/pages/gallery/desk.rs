@@ -4,9 +4,9 @@ use super::{html, text};
 use crate::domain::Time;
 use crate::web::pages::Moment;
 use crate::web::pages::desk::{
-    Audit, AuditRow, CertificateDetail, CertificateRow, Certificates, CodeResult, Confirm, Desk, DeviceRow,
-    Doing, Home, Mark, Outcome, People, Person, PersonRow, PhoneRow, Place, SessionRow, TenantRow, Tenants,
-    Tone, Waiting,
+    Audit, AuditRow, CertificateDetail, CertificateRow, Certificates, CodeResult, Confirm, Day, Desk,
+    DeviceRow, Doing, Expiring, ExpiringRow, Home, Mark, Month, Outcome, People, Person, PersonRow, PhoneRow,
+    Place, SessionRow, TenantRow, Tenants, Tone, Waiting,
 };
 use crate::web::visit::tests::visit;
 use crate::web::{Head, assets, brand};
@@ -234,6 +234,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
     show("desk-certificates", html(certificates(30, 812, "")));
     show("desk-certificates-none", html(certificates(0, 0, "")));
     show("desk-certificates-not-found", html(certificates(0, 0, "zacharias")));
+    expiring(show, desk("Certificates"));
     let line = |n: i64, what: &str| AuditRow {
         number: format!("one/{n}"),
         when: ago(n * 4000),
@@ -297,4 +298,48 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         older: text("/audit?before=970"),
     };
     show("desk-audit", html(audit));
+}
+
+/// A month with three busy days, and the list of one of them.
+fn expiring(show: &mut impl FnMut(&str, String), desk: Desk) {
+    let now = visit().now;
+    let day = |number: usize| Day {
+        number: if (3..34).contains(&number) { (number - 2).to_string() } else { String::new() },
+        count: if [6, 18, 19].contains(&number) { number } else { 0 },
+        said: format!("{} December 2026: {number} certificates end", number.saturating_sub(2)),
+        href: text("/x"),
+        today: number == 9,
+        chosen: number == 18,
+    };
+    let month = |name: &str| Month {
+        name: text(name),
+        weeks: (0..5).map(|week| (1..=7).map(|at| day(week * 7 + at)).collect()).collect(),
+    };
+    let row = |person: &str, left: &str, tone| ExpiringRow {
+        until: Moment::new(Time::from_secs(now.secs() + 86_400 * 14), now),
+        day: text("16 December 2026"),
+        left: Mark { text: text(left), tone },
+        person: text(person),
+        href: text("/x"),
+        tenant: text("bank"),
+        device: text("laptop"),
+        serial: text("5f3a90c177de0b124e6fa8d31c559e04"),
+        detail: text("/x"),
+    };
+    let place = |label: &str| Place { label: text(label), href: text("/x"), here: false };
+    show(
+        "desk-expiring",
+        html(Expiring {
+            desk,
+            months: vec![month("November 2026"), month("December 2026"), month("January 2027")],
+            onward: vec![place("Months before"), place("Months after")],
+            listed: text("On 16 December 2026"),
+            all: Some(place("All within 60 days")),
+            rows: vec![
+                row("Anna Muster", "ends in 14 days", Tone::Waiting),
+                row("Beat Keller", "has ended", Tone::Bad),
+            ],
+            total: 18,
+        }),
+    );
 }
