@@ -129,7 +129,8 @@ async fn an_operator_issues_and_revokes_at_the_desk() {
     gate.person("bank", "anna", "Anna Muster", &[]).await;
     let desk = staff(&gate, "olga", "Olga Operator", &[Role::Operator]).await;
     let page = desk.open("/devices/bank/anna/new").await;
-    let page = desk.submit(&page, "/new", &[("device", "laptop"), ("encoding", "modern")]).await;
+    let fields = [("device", "laptop"), ("encoding", "modern"), ("way", "hand")];
+    let page = desk.submit(&page, "/new", &fields).await;
     page.must_say("The file for laptop").must_say("Anna Muster");
     let base64 = page.html.split_once("x-pkcs12;base64,").unwrap().1.split('"').next().unwrap();
     let base64 = base64.replace("&#43;", "+").replace("&#61;", "=").replace("&#47;", "/");
@@ -142,8 +143,10 @@ async fn an_operator_issues_and_revokes_at_the_desk() {
     assert_eq!(gate.told(Event::CertificateIssued).await, 2);
 
     let person = desk.open("/people/bank/anna").await;
-    let href = person.html.split("href=\"").find(|href| href.contains("/revoke\"")).unwrap();
-    let page = desk.open(href.split('"').next().unwrap()).await;
+    // The device's own, beside the one for all that the person has.
+    let mut links = person.html.split("href=\"").filter_map(|rest| rest.split('"').next());
+    let href = links.find(|href| href.ends_with("/revoke") && href.matches('/').count() == 5).unwrap();
+    let page = desk.open(href).await;
     let refused = desk.submit(&page, "/revoke", &[("reason", "key-compromise"), ("name", "tablet")]).await;
     refused.must_say("Please type the name exactly");
     desk.submit(&page, "/revoke", &[("reason", "key-compromise"), ("name", "laptop")]).await;

