@@ -245,7 +245,8 @@ pub async fn start(
     let plain = local(plain_listener.as_ref());
 
     let view = Arc::clone(&core.view);
-    let live = Live::beside(move || view.revision());
+    let clock = core.world.clone();
+    let live = Live::beside(move || view.revision(), move || clock.now());
     let acts = acts(config, &core, Some(Arc::clone(&authority)))?;
     let (house, jwks) =
         rooms::house(config, &core, Arc::clone(&policy), Arc::clone(&live), Arc::clone(&acts))?;

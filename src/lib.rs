@@ -74,6 +74,7 @@ pub mod policy;
 pub mod portal;
 pub mod proxy;
 pub mod public;
+pub mod renewal;
 pub mod sign_in;
 pub mod store;
 pub mod web;

@@ -20,6 +20,7 @@ use crate::portal::{self, Portal};
 use crate::proxy::{self, Proxy};
 use crate::public::est::EstRoom;
 use crate::public::{self, Public};
+use crate::renewal::{self, RenewalRoom};
 use crate::sign_in::questions::Questions;
 use crate::sign_in::{self, SignIn};
 
@@ -79,12 +80,27 @@ pub(super) fn house(
     let portal = Portal::new(portal, &jwks);
     let est = EstRoom::new(Arc::clone(&acts.est), Arc::clone(&view));
     let deliveries = Arc::clone(&acts.deliveries);
-    let console = Console::new(acts, Arc::clone(&core.sessions), Arc::clone(&policy));
+    let console = Console::new(Arc::clone(&acts), Arc::clone(&core.sessions), Arc::clone(&policy));
+    let renewal = Arc::new(RenewalRoom::new(renewal::Parts {
+        ledger: Arc::clone(&ledger),
+        view: Arc::clone(&view),
+        world: world.clone(),
+        pepper: Arc::clone(&core.pepper),
+        policy: Arc::clone(&policy),
+        passwords: Arc::clone(&core.passwords),
+        throttles: Arc::clone(&core.throttles),
+        first_visits: Arc::clone(&core.first_visits),
+        approvals: Arc::clone(&approvals),
+        issuance: Arc::clone(&acts.issuance),
+        phone_origin: config.origin(&config.phone.host),
+    }));
     let house = House {
+        renewal: Arc::clone(&renewal),
         judge: Judge::new(Arc::clone(&view)),
         portal,
         sessions: Arc::clone(&core.sessions),
-        public: Public::new(public::Parts { view: Arc::clone(&view), deliveries }),
+        public: Public::new(public::Parts { view: Arc::clone(&view), deliveries, renewal }),
+        public_origin: config.public.as_ref().map(|door| config.origin(&door.host).into()),
         nobody: Arc::new(nobody(core)),
         world,
         view,

@@ -62,6 +62,10 @@ events! {
     EnrolSecretMade = "enrol-secret.made", "A one-time secret for EST was made.";
     EnrolSecretWrong = "enrol-secret.wrong", "A wrong one-time secret was shown for EST.";
     ExpiredAsked = "expired.asked", "Somebody whose certificate ended asked for a new one.";
+    ExpiredReleased = "expired.released", "Support released the renewal of a certificate that ended.";
+    RenewalBegan = "renewal.began", "A renewal of a certificate that ended began.";
+    RenewalStepped = "renewal.stepped", "A renewal of a certificate that ended took up an approval.";
+    RenewalGivenUp = "renewal.given-up", "A renewal of a certificate that ended was given up.";
     ReminderQueued = "reminder.queued", "A reminder that a certificate ends was queued.";
     BulkBegun = "bulk.begun", "An issue in bulk was begun.";
     BulkEnded = "bulk.ended", "An issue in bulk ended.";

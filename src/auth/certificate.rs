@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use super::evidence::{CertificateEvidence, ProvedCertificate};
+use super::evidence::{CertificateEvidence, EndedCertificate, ProvedCertificate};
 use crate::crypto;
 use crate::domain::certificate::{CertificateState, Fingerprint, Identity, Issuer, IssuerKind};
 use crate::domain::device::DeviceState;
@@ -90,6 +90,13 @@ impl Judge {
             }
             Presented::Ours(leaf) => match self.look_up(leaf, tenant, now) {
                 Ok(proved) => CertificateEvidence::Proved(proved),
+                Err(Reason::CertificateExpired { on, .. }) => match self.look_up_ended(leaf, tenant, now) {
+                    Some(ended) => CertificateEvidence::Ended(ended),
+                    None => CertificateEvidence::Rejected {
+                        reason: Reason::CertificateExpired { on, renews: false },
+                        fingerprint: leaf.fingerprint,
+                    },
+                },
                 Err(reason) => CertificateEvidence::Rejected { reason, fingerprint: leaf.fingerprint },
             },
         }
@@ -110,7 +117,7 @@ impl Judge {
             return Err(Reason::CertificateNotYetValid { from: leaf.not_before });
         }
         if now > leaf.not_after {
-            return Err(Reason::CertificateExpired { on: leaf.not_after });
+            return Err(Reason::CertificateExpired { on: leaf.not_after, renews: false });
         }
         if record.tenant != *tenant {
             return Err(Reason::WrongTenant);
@@ -127,6 +134,25 @@ impl Judge {
             return Err(Reason::PersonLocked);
         }
         Ok(ProvedCertificate::new(record, device, person))
+    }
+}
+
+impl Judge {
+    /// The same for one that ended: whether it may still open its own renewal.
+    fn look_up_ended(&self, leaf: &Leaf, tenant: &TenantId, now: Time) -> Option<EndedCertificate> {
+        let record = self.view.certificate(&leaf.serial)?;
+        let same = record.fingerprint == leaf.fingerprint
+            && record.device == leaf.identity.device
+            && record.tenant == leaf.identity.tenant
+            && record.tenant == *tenant;
+        let terms = self.view.tenant(tenant)?.certificates;
+        if !same || now <= leaf.not_after || !record.ended_within(terms.expired_grace(), now) {
+            return None;
+        }
+        let device = self.view.device(tenant, &record.person, &record.device)?;
+        let person = self.view.person(tenant, &record.person)?;
+        let welcome = device.state.is_released() && !person.shut_out(now);
+        welcome.then(|| EndedCertificate::new(record, device, person, leaf.not_after))
     }
 }
 

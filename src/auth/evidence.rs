@@ -30,8 +30,22 @@ pub enum CertificateEvidence {
         /// Of which certificate.
         fingerprint: Fingerprint,
     },
+    /// A certificate of ours that ended a short while ago and is otherwise as good as it ever was: it opens
+    /// its own renewal, and nothing else.
+    Ended(EndedCertificate),
     /// A certificate of ours, in force, of a device and person we know, at the right door.
     Proved(ProvedCertificate),
+}
+
+/// A certificate of ours that ended within the tenant's grace period: neither revoked nor superseded, of a
+/// released device, of a person who may come in. Not a [`ProvedCertificate`], and never made into one: whatever
+/// asks for that cannot be given this.
+#[derive(Clone, Debug)]
+pub struct EndedCertificate {
+    certificate: Arc<Certificate>,
+    device: Arc<Device>,
+    person: Arc<Person>,
+    on: Time,
 }
 
 /// A certificate of ours in force, with the device and the person behind it.
@@ -71,7 +85,20 @@ impl Evidence {
     pub const fn proved(&self) -> Option<&ProvedCertificate> {
         match &self.certificate {
             CertificateEvidence::Proved(proved) => Some(proved),
-            CertificateEvidence::Absent | CertificateEvidence::Rejected { .. } => None,
+            CertificateEvidence::Absent
+            | CertificateEvidence::Rejected { .. }
+            | CertificateEvidence::Ended(_) => None,
+        }
+    }
+
+    /// The certificate, where it ended and may still be renewed.
+    #[must_use]
+    pub const fn ended(&self) -> Option<&EndedCertificate> {
+        match &self.certificate {
+            CertificateEvidence::Ended(ended) => Some(ended),
+            CertificateEvidence::Absent
+            | CertificateEvidence::Rejected { .. }
+            | CertificateEvidence::Proved(_) => None,
         }
     }
 
@@ -167,6 +194,54 @@ impl ProvedCertificate {
     #[must_use]
     pub fn is_released(&self) -> bool {
         self.device.state.is_released()
+    }
+}
+
+impl EndedCertificate {
+    /// For `auth::certificate` alone.
+    pub(in crate::auth) const fn new(
+        certificate: Arc<Certificate>,
+        device: Arc<Device>,
+        person: Arc<Person>,
+        on: Time,
+    ) -> Self {
+        Self { certificate, device, person, on }
+    }
+
+    /// A proof for tests of rooms that read one.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) const fn for_tests(
+        certificate: Arc<Certificate>,
+        device: Arc<Device>,
+        person: Arc<Person>,
+        on: Time,
+    ) -> Self {
+        Self::new(certificate, device, person, on)
+    }
+
+    /// The certificate's record.
+    #[must_use]
+    pub const fn certificate(&self) -> &Arc<Certificate> {
+        &self.certificate
+    }
+
+    /// The device it is installed on.
+    #[must_use]
+    pub const fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// Whose it is.
+    #[must_use]
+    pub const fn person(&self) -> &Arc<Person> {
+        &self.person
+    }
+
+    /// When it ended.
+    #[must_use]
+    pub const fn on(&self) -> Time {
+        self.on
     }
 }
 

@@ -78,6 +78,12 @@ impl Sessions {
                 ..
             } => false,
             // Its own certificate, which ended or was switched off since: its page says so. Another's is a thief's.
+            CertificateEvidence::Ended(ended) => {
+                if bool::from(ended.certificate().fingerprint.ct_eq(&session.fingerprint)) {
+                    return Ok(None);
+                }
+                false
+            }
             CertificateEvidence::Rejected { fingerprint, .. } => {
                 if bool::from(fingerprint.ct_eq(&session.fingerprint)) {
                     return Ok(None);

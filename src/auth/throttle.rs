@@ -24,6 +24,11 @@ pub struct Throttles {
 pub enum Subject {
     /// A person who came with a known certificate.
     Person(PersonId),
+    /// A person of whom somebody says that it is they, and shows no certificate: counted apart, so that a
+    /// stranger cannot lock the owner out.
+    Stranger(PersonId),
+    /// What was typed as an e-mail address, known or not, as a hash.
+    Mailbox(String),
     /// A device.
     Device(DeviceId),
     /// A network address: many people may share it, so it is never blocked for good.
@@ -133,7 +138,7 @@ impl Throttles {
         person: &PersonId,
         devices: &[DeviceId],
     ) -> Result<Vec<Write>, StoreError> {
-        let mut subjects = vec![Subject::Person(person.clone())];
+        let mut subjects = vec![Subject::Person(person.clone()), Subject::Stranger(person.clone())];
         subjects.extend(devices.iter().cloned().map(Subject::Device));
         let keys = subjects.iter().flat_map(|subject| {
             [Guarded::Code, Guarded::SignIn, Guarded::Requests]
@@ -175,6 +180,8 @@ impl Subject {
     fn key(&self) -> String {
         match self {
             Self::Person(id) => format!("person:{id}"),
+            Self::Stranger(id) => format!("stranger:{id}"),
+            Self::Mailbox(hash) => format!("mailbox:{hash}"),
             Self::Device(id) => format!("device:{id}"),
             Self::Address(ip) => format!("address:{ip}"),
             Self::Machine(id) => format!("machine:{id}"),
@@ -185,7 +192,8 @@ impl Subject {
     /// How many failures in a row close it, and for how long; `None` is until the desk opens it.
     const fn limit(&self) -> (u32, Option<Duration>) {
         match self {
-            Self::Person(_) | Self::Device(_) => (FAILURES_MAX, None),
+            Self::Person(_) | Self::Stranger(_) | Self::Device(_) => (FAILURES_MAX, None),
+            Self::Mailbox(_) => (MAILBOX_ASKED_MAX, Some(MAILBOX_PAUSE)),
             Self::Address(_) => (ADDRESS_FAILURES_MAX, Some(ADDRESS_PAUSE)),
             Self::Machine(_) => (MACHINE_RENEWALS_MAX, Some(MACHINE_PAUSE)),
             Self::Agent(_) => (AGENT_FAILURES_MAX, Some(AGENT_PAUSE)),
@@ -246,6 +254,10 @@ const FAILURES_MAX: u32 = 5;
 /// An office behind one address makes this many slips before it must pause.
 const ADDRESS_FAILURES_MAX: u32 = 50;
 const ADDRESS_PAUSE: Duration = Duration::from_secs(15 * 60);
+
+/// Somebody who asks for a new certificate this often must pause: each time may put a line into the desk's queue.
+const MAILBOX_ASKED_MAX: u32 = 5;
+const MAILBOX_PAUSE: Duration = Duration::from_secs(15 * 60);
 
 /// An agent who types this many wrong codes in a row is guessing, or is being used to guess.
 const AGENT_FAILURES_MAX: u32 = 20;

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{Response, StatusCode};
 
 use super::{Answer, Console, Here};
-use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentState};
+use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentKind, EnrolmentState};
 use crate::domain::person::Role;
 use crate::domain::{PersonId, Reason, TenantId};
 use crate::enrolment::first_visit::DeskRefusal;
@@ -79,7 +79,9 @@ impl Console {
                     ("Back to the codes", "/"),
                 ));
             }
-            EnrolmentState::Released { .. } => return Ok(self.released(here, &found.device.name)),
+            EnrolmentState::Released { .. } => {
+                return Ok(self.released(here, &found.device.name, found.enrolment.kind));
+            }
             _ => return Err(Reason::NotFound),
         };
         let view = &self.acts.view;
@@ -88,7 +90,21 @@ impl Console {
         let telephone = caller.telephone.clone().unwrap_or_default();
         let mut alarms = vec![];
         if found.enrolment.alarm {
-            alarms.push("The same certificate came from another browser before this one.".to_owned());
+            alarms.push(
+                match found.enrolment.kind {
+                    EnrolmentKind::FirstVisit => {
+                        "The same certificate came from another browser before this one."
+                    }
+                    EnrolmentKind::Expired => {
+                        "Another browser asks for this person’s new certificate at the same time."
+                    }
+                }
+                .to_owned(),
+            );
+        }
+        let renewal = found.enrolment.kind == EnrolmentKind::Expired;
+        if renewal {
+            alarms.push(RENEWAL.to_owned());
         }
         if telephone.is_empty() {
             alarms.push("No telephone number is recorded for this person.".to_owned());
@@ -139,7 +155,9 @@ impl Console {
             Ok(()) => {
                 let name =
                     self.acts.view.person(&whose, &who).map(|one| one.name.clone()).unwrap_or_default();
-                Ok(self.released(here, &name))
+                let found = self.acts.first_visits.look(&agent, &whose, &who, number).await;
+                let kind = found.map(|found| found.enrolment.kind).unwrap_or_default();
+                Ok(self.released(here, &name, kind))
             }
             Err(refusal) => {
                 let words = words(&refusal)?;
@@ -171,11 +189,15 @@ impl Console {
         }
     }
 
-    fn released(&self, here: &Here<'_>, whom: &str) -> Response<Body> {
+    fn released(&self, here: &Here<'_>, whom: &str, kind: EnrolmentKind) -> Response<Body> {
+        let what = match kind {
+            EnrolmentKind::FirstVisit => "the device is released",
+            EnrolmentKind::Expired => "the renewal is released; password and phone come next",
+        };
         self.outcome(
             here,
             Tone::Good,
-            &format!("{whom}: the device is released"),
+            &format!("{whom}: {what}"),
             "The person's page moves on by itself. Every address of the person is told by e-mail.",
             ("Back to the codes", "/"),
         )
@@ -203,7 +225,10 @@ impl Console {
             caller: format!("{}/{}", one.tenant, one.person),
             person: person.name.clone(),
             tenant: view.tenant(&one.tenant).map(|tenant| tenant.name.clone()).unwrap_or_default(),
-            device: device.name.clone(),
+            device: match one.kind {
+                EnrolmentKind::FirstVisit => device.name.clone(),
+                EnrolmentKind::Expired => format!("{}: expired, no device is shown", device.name),
+            },
             browser: one.browser.clone(),
             address: one.address.clone(),
             since: Moment::new(one.started, here.visit.now),
@@ -247,6 +272,10 @@ fn words(refusal: &DeskRefusal) -> Result<String, Reason> {
     }
     .to_owned())
 }
+
+/// What an agent must know of a renewal: the code proves less than on a first visit.
+const RENEWAL: &str = "This is the renewal of an expired certificate: no device is shown. The caller has shown us \
+                       nothing but an e-mail address, and your release stands in for the certificate.";
 
 /// What an agent checks before a release.
 const CHECKLIST: &[&str] = &[

@@ -1,5 +1,7 @@
 //! Certificates we issued, the CAs that issued them, and the identity URI that names a device.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{DeviceId, IssuerId, PersonId, TenantId, Time};
@@ -83,6 +85,21 @@ pub enum CertificateState {
         /// Since when.
         at: Time,
     },
+}
+
+impl Certificate {
+    /// The last moment of validity: the last second counts whole (RFC 5280 4.1.2.5).
+    #[must_use]
+    pub fn last_moment(&self) -> Time {
+        Time::from_secs(self.not_after.secs()).plus(Duration::from_millis(999))
+    }
+
+    /// Whether it ended no longer than `grace` ago, and was good until then.
+    #[must_use]
+    pub fn ended_within(&self, grace: Duration, now: Time) -> bool {
+        let last = self.last_moment();
+        self.state == CertificateState::Active && last < now && now <= last.plus(grace)
+    }
 }
 
 impl CertificateState {

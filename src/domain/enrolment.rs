@@ -1,4 +1,4 @@
-//! Enrolments: a device's first visit, from the code on the screen to the release.
+//! Enrolments: what waits for the desk's release, from the code on the screen to the word that was said.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,31 @@ pub struct Enrolment {
     pub started: Time,
     /// How far it has come.
     pub state: EnrolmentState,
+    /// What is to be released.
+    #[serde(default)]
+    pub kind: EnrolmentKind,
+}
+
+/// What the desk is asked to release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnrolmentKind {
+    /// A device that has never been in, and shows its certificate.
+    #[default]
+    FirstVisit,
+    /// The renewal of a certificate that ended: nothing is shown but an e-mail address.
+    Expired,
+}
+
+impl EnrolmentKind {
+    /// In lists and the audit trail.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FirstVisit => "first visit",
+            Self::Expired => "expired certificate",
+        }
+    }
 }
 
 impl Enrolment {

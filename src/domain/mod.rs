@@ -13,6 +13,7 @@ pub mod person;
 pub mod phone;
 pub mod reason;
 pub mod reminder;
+pub mod renewal;
 pub mod route;
 pub mod secret;
 pub mod session;

@@ -12,6 +12,8 @@ pub enum Reason {
     CertificateExpired {
         /// When.
         on: Time,
+        /// Whether it still opens its own renewal.
+        renews: bool,
     },
     /// Its certificate is for later.
     CertificateNotYetValid {

@@ -1,5 +1,7 @@
 //! Tenants: whose gate it is, what it looks like, whom to call.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{TenantId, Time};
@@ -55,6 +57,12 @@ impl CertificateTerms {
     pub const SUPERSEDE_GRACE_SECS_MAX: u64 = 30 * 24 * 3600;
     /// The longest that an ended certificate may open renewal.
     pub const EXPIRED_GRACE_DAYS_MAX: u32 = 90;
+
+    /// For how long after its end a certificate opens renewal.
+    #[must_use]
+    pub const fn expired_grace(&self) -> Duration {
+        Duration::from_secs(self.expired_grace_days as u64 * 24 * 3600)
+    }
 }
 
 impl Default for CertificateTerms {

@@ -12,7 +12,8 @@ pub struct Throttle {
     pub tenant: TenantId,
     /// What is guarded.
     pub purpose: Guarded,
-    /// Who is counted: `person:ID`, `device:ID`, `address:IP`, `agent:ID`.
+    /// Who is counted: `person:ID`, `stranger:ID`, `mailbox:HASH`, `device:ID`, `address:IP`,
+    /// `agent:ID`.
     pub subject: String,
     /// Failures in a row.
     pub failures: u32,

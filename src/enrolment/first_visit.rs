@@ -1,5 +1,6 @@
 //! The first visit, up to the release: a code on the client's screen, read out on the telephone,
-//! typed by an agent, who then says a word that the client must find on the screen.
+//! typed by an agent, who then says a word that the client must find on the screen. The renewal of a certificate
+//! that ended goes the same way where nothing is shown but an e-mail address.
 //!
 //! The code proves only that the caller sees that screen; who the caller is, the agent establishes.
 //! The word is no defence against somebody who relays the call live.
@@ -15,10 +16,10 @@ use crate::auth::on_screen::OnScreen;
 use crate::auth::throttle::{Subject, Throttles};
 use crate::crypto::{self, Pepper};
 use crate::domain::device::{Device, DeviceState};
-use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentState};
+use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentKind, EnrolmentState};
 use crate::domain::session::TokenHash;
 use crate::domain::throttle::Guarded;
-use crate::domain::{PersonId, Reason, Secret, TenantId, Time};
+use crate::domain::{DeviceId, PersonId, Reason, Secret, TenantId, Time};
 use crate::store::Write;
 use crate::store::table::{self, Stored};
 use crate::store::view::View;
@@ -63,6 +64,36 @@ pub enum Screen {
     Ended(EndedWhy),
 }
 
+/// Who waits for the desk, and for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Whose tenant.
+    pub tenant: &'a TenantId,
+    /// Who, as far as is known.
+    pub person: &'a PersonId,
+    /// For which device.
+    pub device: &'a DeviceId,
+    /// For what.
+    pub kind: EnrolmentKind,
+}
+
+impl<'a> From<&'a ProvedCertificate> for Caller<'a> {
+    fn from(proved: &'a ProvedCertificate) -> Self {
+        let (tenant, person, device) = (proved.tenant(), proved.person_id(), proved.device_id());
+        Self { tenant, person, device, kind: EnrolmentKind::FirstVisit }
+    }
+}
+
+impl Caller<'_> {
+    /// As the audit trail names them: who shows nothing may be anybody.
+    fn actor(&self) -> String {
+        match self.kind {
+            EnrolmentKind::FirstVisit => actor(self.tenant, self.person),
+            EnrolmentKind::Expired => "stranger".to_owned(),
+        }
+    }
+}
+
 impl FirstVisits {
     /// Over the house's ledger.
     #[must_use]
@@ -82,13 +113,14 @@ impl FirstVisits {
     /// [`Reason::Internal`] where the store does not answer.
     pub async fn of_session(
         &self,
-        certificate: &ProvedCertificate,
+        caller: impl Into<Caller<'_>>,
         session: &TokenHash,
     ) -> Result<Option<Stored<Enrolment>>, Reason> {
-        let (tenant, person) = (certificate.tenant(), certificate.person_id());
-        let prefix = table::enrolments_of_device(tenant, person, certificate.device_id());
+        let caller = caller.into();
+        let prefix = table::enrolments_of_device(caller.tenant, caller.person, caller.device);
         let all = table::list::<Enrolment>(&**self.ledger.store(), &prefix).await;
-        Ok(all.map_err(|_| Reason::Internal)?.into_iter().find(|read| read.record.session == *session))
+        let mut all = all.map_err(|_| Reason::Internal)?.into_iter();
+        Ok(all.find(|read| read.record.session == *session && read.record.kind == caller.kind))
     }
 
     /// What the page of this browser shows now; begins an enrolment, or a new code, where one is due.
@@ -97,13 +129,14 @@ impl FirstVisits {
     /// [`Reason::Blocked`] where too many wrong codes were tried for this device.
     pub async fn screen(
         &self,
-        certificate: &ProvedCertificate,
+        caller: impl Into<Caller<'_>>,
         session: &TokenHash,
         browser: &str,
         address: &str,
         renew: bool,
     ) -> Result<Screen, Reason> {
-        let found = self.of_session(certificate, session).await?;
+        let caller = caller.into();
+        let found = self.of_session(caller, session).await?;
         let in_time = |enrolment: &Enrolment| enrolment.in_time(self.world.now());
         if let Some(read) = &found {
             match &read.record.state {
@@ -114,7 +147,7 @@ impl FirstVisits {
                 EnrolmentState::Released { .. } => return Ok(Screen::Released),
                 EnrolmentState::Ended { why } if !renew => return Ok(Screen::Ended(*why)),
                 EnrolmentState::Waiting if !renew => {
-                    self.not_blocked(certificate).await?;
+                    self.not_blocked(caller).await?;
                     if let Some(screen) = self.still_shown(&read.record) {
                         return Ok(screen);
                     }
@@ -122,7 +155,7 @@ impl FirstVisits {
                 EnrolmentState::Waiting | EnrolmentState::Ended { .. } => {}
             }
         }
-        self.new_code(certificate, session, browser, address, found).await
+        self.new_code(caller, session, browser, address, found).await
     }
 
     fn still_shown(&self, enrolment: &Enrolment) -> Option<Screen> {
@@ -140,56 +173,63 @@ impl FirstVisits {
 
     async fn new_code(
         &self,
-        certificate: &ProvedCertificate,
+        caller: Caller<'_>,
         session: &TokenHash,
         browser: &str,
         address: &str,
         found: Option<Stored<Enrolment>>,
     ) -> Result<Screen, Reason> {
-        let (tenant, person) = (certificate.tenant(), certificate.person_id());
-        self.not_blocked(certificate).await?;
+        let Caller { tenant, person, device, kind } = caller;
+        self.not_blocked(caller).await?;
         let now = self.world.now();
         let all = table::list::<Enrolment>(&**self.ledger.store(), &table::enrolments(tenant, person)).await;
         let all = all.map_err(|_| Reason::Internal)?;
         let (digits, number) = (self.new_digits(&all)?, self.new_number(&all)?);
         let others: Vec<_> = all
             .into_iter()
-            .filter(|read| read.record.device == *certificate.device_id() && read.record.session != *session)
+            .filter(|read| read.record.device == *device && read.record.session != *session)
+            .filter(|read| {
+                read.record.kind == kind && (kind == EnrolmentKind::FirstVisit || read.record.in_time(now))
+            })
             .filter(|read| !matches!(read.record.state, EnrolmentState::Ended { .. }))
             .collect();
         let enrolment = Enrolment {
             tenant: tenant.clone(),
             person: person.clone(),
-            device: certificate.device_id().clone(),
+            device: device.clone(),
             session: *session,
             number: found.as_ref().map_or(number, |read| read.record.number.clone()),
-            code_mac: Some(self.code_mac(tenant, certificate.device_id().as_str(), session, digits.expose())),
+            code_mac: Some(self.code_mac(tenant, device.as_str(), session, digits.expose())),
             code_expires: now.plus(CODE_LIVES),
             browser: browser.to_owned(),
             address: address.to_owned(),
             alarm: !others.is_empty() || found.as_ref().is_some_and(|read| read.record.alarm),
             started: now,
             state: EnrolmentState::Waiting,
+            kind,
         };
         let mut writes = vec![match &found {
             Some(read) => table::replace(read, &enrolment),
             None => table::create(&enrolment),
         }];
-        // One live code a device: the newest. The desk sees the alarm on it.
-        writes.extend(others.iter().map(|read| {
+        // One live code a device: the newest. The desk sees the alarm on it. Who shows nothing ends nobody's code.
+        let replaced = others.iter().filter(|_| kind == EnrolmentKind::FirstVisit);
+        writes.extend(replaced.map(|read| {
             let why = EndedWhy::Replaced;
             table::replace(
                 read,
                 &Enrolment { code_mac: None, state: EnrolmentState::Ended { why }, ..read.record.clone() },
             )
         }));
-        writes.extend(self.awaiting(certificate.device()).await?);
-        let event = if others.is_empty() { Event::CodeShown } else { Event::EnrolmentReplaced };
-        let entry = Entry::new(actor(tenant, person), event)
+        writes.extend(self.awaiting(caller).await?);
+        let replaces = kind == EnrolmentKind::FirstVisit && !others.is_empty();
+        let event = if replaces { Event::EnrolmentReplaced } else { Event::CodeShown };
+        let entry = Entry::new(caller.actor(), event)
             .tenant(tenant)
-            .whom(certificate.device_id().as_str())
+            .whom(device.as_str())
             .whence(address)
-            .detail("enrolment", &enrolment.number);
+            .detail("enrolment", &enrolment.number)
+            .detail("for", kind.as_str());
         self.ledger.record(entry, writes).await.map_err(refused)?;
         let expires = enrolment.code_expires;
         self.shown.put(session, now, expires, (expires, digits.clone()));
@@ -198,19 +238,20 @@ impl FirstVisits {
     }
 
     /// The count of wrong tries survives a new code; past it no code is shown, the old one neither.
-    async fn not_blocked(&self, certificate: &ProvedCertificate) -> Result<(), Reason> {
-        let device = Subject::Device(certificate.device_id().clone());
-        match self.throttles.check(certificate.tenant(), Guarded::Code, &device).await {
+    async fn not_blocked(&self, caller: Caller<'_>) -> Result<(), Reason> {
+        let device = Subject::Device(caller.device.clone());
+        match self.throttles.check(caller.tenant, Guarded::Code, &device).await {
             Err(Reason::TooMany { .. }) => Ok(()),
             checked => checked,
         }
     }
 
-    async fn awaiting(&self, device: &Device) -> Result<Option<Write>, Reason> {
-        if device.state != DeviceState::Issued {
+    async fn awaiting(&self, caller: Caller<'_>) -> Result<Option<Write>, Reason> {
+        let device = self.view.device(caller.tenant, caller.person, caller.device);
+        let Some(device) = device.filter(|device| device.state == DeviceState::Issued) else {
             return Ok(None);
-        }
-        let read = self.device(device).await?;
+        };
+        let read = self.device(&device).await?;
         let awaiting = Device { state: DeviceState::AwaitingCode, ..read.record.clone() };
         Ok((read.record.state == DeviceState::Issued).then(|| table::replace(&read, &awaiting)))
     }
@@ -222,13 +263,13 @@ impl FirstVisits {
     /// [`Reason::Internal`]; a word that is not asked for is [`Reason::BadRequest`].
     pub async fn choose_word(
         &self,
-        certificate: &ProvedCertificate,
+        caller: impl Into<Caller<'_>>,
         session: &TokenHash,
         chosen: Option<&str>,
         address: &str,
     ) -> Result<(), Reason> {
-        let read =
-            self.of_session(certificate, session).await?.ok_or(Reason::BadRequest("nothing is asked"))?;
+        let caller = caller.into();
+        let read = self.of_session(caller, session).await?.ok_or(Reason::BadRequest("nothing is asked"))?;
         let EnrolmentState::CodeRight { agent, word, .. } = &read.record.state else {
             return Err(Reason::BadRequest("no word is asked for"));
         };
@@ -241,8 +282,7 @@ impl FirstVisits {
         } else {
             (Event::WordWrong, EnrolmentState::Ended { why: EndedWhy::WrongWord })
         };
-        let entry =
-            self.entry(&actor(certificate.tenant(), certificate.person_id()), event, &read.record, address);
+        let entry = self.entry(&caller.actor(), event, &read.record, address);
         let writes = vec![table::replace(&read, &Enrolment { state, ..read.record.clone() })];
         self.ledger.record(entry, writes).await.map_err(refused).map(drop)
     }

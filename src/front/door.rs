@@ -105,6 +105,8 @@ pub enum Target {
 pub enum Room {
     /// First visit and signing in.
     SignIn,
+    /// Renewal with a certificate that ended.
+    Renewal,
     /// Settings, signing out, the keys that sign identities.
     Portal,
     /// The phone app and its API.
@@ -208,6 +210,9 @@ impl Door {
             (DoorKind::Phone, _) => Target::Own(Room::Phone),
             (DoorKind::Public, _) => Target::Own(Room::Public),
             (_, Some(own)) if own == "sign-in" || own.starts_with("sign-in/") => Target::Own(Room::SignIn),
+            (DoorKind::Portal, Some(own)) if own == "renew" || own.starts_with("renew/") => {
+                Target::Own(Room::Renewal)
+            }
             (_, Some(_)) => Target::Own(Room::Portal),
             (DoorKind::Portal, None) => Target::Backend,
             (DoorKind::Console, None) => Target::Own(Room::Console),
@@ -222,6 +227,7 @@ impl Door {
             Target::Own(Room::Est) => Area::Open,
             Target::Own(Room::Assets | Room::Phone | Room::Public) => Area::Open,
             Target::Own(Room::SignIn) => Area::SignIn,
+            Target::Own(Room::Renewal) => Area::Renewal,
             // Somebody half signed in may leave, too.
             Target::Own(Room::Portal) if own(path) == Some("sign-out") => Area::SignIn,
             Target::Own(Room::Portal) if own(path) == Some("jwks.json") => Area::Open,

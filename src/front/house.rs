@@ -7,6 +7,7 @@ use crate::audit::Ledger;
 use crate::auth::certificate::Judge;
 use crate::auth::session::Sessions;
 use crate::console::Console;
+use crate::domain::Time;
 use crate::domain::certificate::Fingerprint;
 use crate::domain::device::DeviceState;
 use crate::domain::session::TokenHash;
@@ -17,6 +18,7 @@ use crate::portal::Portal;
 use crate::proxy::Proxy;
 use crate::public::Public;
 use crate::public::est::EstRoom;
+use crate::renewal::RenewalRoom;
 use crate::sign_in::SignIn;
 use crate::store::view::View;
 use crate::world::World;
@@ -41,6 +43,8 @@ pub struct House {
     pub live: Arc<Live>,
     /// The steps of signing in.
     pub sign_in: SignIn,
+    /// Renewal of certificates that ended.
+    pub renewal: Arc<RenewalRoom>,
     /// The client's room.
     pub portal: Portal,
     /// The phone app's room.
@@ -51,6 +55,8 @@ pub struct House {
     pub public: Public,
     /// Machines that enrol by themselves.
     pub est: EstRoom,
+    /// `https://start.example.com`, where there is a public door.
+    pub public_origin: Option<Arc<str>>,
     /// Whose name stands on doors that are no tenant's.
     pub nobody: Arc<Tenant>,
 }
@@ -64,7 +70,7 @@ pub struct Counting {
 }
 
 impl Standing for Counting {
-    fn certificate_counts(&self, serial: &str, fingerprint: &Fingerprint) -> bool {
+    fn certificate_counts(&self, serial: &str, fingerprint: &Fingerprint, opened: Time) -> bool {
         let now = self.world.now();
         // A certificate that never counted hangs on a connection that shows a page and nothing else.
         let Some(record) = self.view.certificate(serial) else { return true };
@@ -76,7 +82,10 @@ impl Standing for Counting {
             .view
             .device(&record.tenant, &record.person, &record.device)
             .is_none_or(|device| device.state == DeviceState::Retired);
-        record.state.counts(now) && now <= record.not_after && !shut_out && !retired
+        // What opened before the end goes with it; what came after it shows pages and renews.
+        let over = record.not_after.plus(std::time::Duration::from_secs(1));
+        let in_time = now <= record.not_after || opened >= over;
+        record.state.counts(now) && in_time && !shut_out && !retired
     }
 
     fn session_lives(&self, token: &TokenHash) -> bool {

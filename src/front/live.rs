@@ -12,6 +12,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::Time;
 use crate::domain::certificate::{Certificate, Fingerprint, Issuer, Serial};
 use crate::domain::device::Device;
 use crate::domain::person::Person;
@@ -23,8 +24,9 @@ use crate::store::{Key, Record, Revision};
 pub trait Standing: Send + Sync + 'static {
     /// Whether a connection that showed this certificate may stay open: it is active and in
     /// time, its person is not shut out, its device not retired. A certificate that never
-    /// counted may be answered either way: its connection shows a page and nothing else.
-    fn certificate_counts(&self, serial: &str, fingerprint: &Fingerprint) -> bool;
+    /// counted may be answered either way: its connection shows a page and nothing else. One that
+    /// had ended when the connection was `opened` may renew itself on it.
+    fn certificate_counts(&self, serial: &str, fingerprint: &Fingerprint, opened: Time) -> bool;
 
     /// Whether this session lives.
     fn session_lives(&self, token: &TokenHash) -> bool;
@@ -36,6 +38,8 @@ pub struct Live {
     requests: Register<TokenHash, ()>,
     /// How far the view is: what enters now has been judged by all that came before.
     revision: Box<dyn Fn() -> Revision + Send + Sync>,
+    /// The clock.
+    now: Box<dyn Fn() -> Time + Send + Sync>,
 }
 
 impl std::fmt::Debug for Live {
@@ -63,15 +67,18 @@ impl Live {
     /// Nothing is open. Every change that is heard concerns everything that is open then.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Self::beside(|| 0)
+        Self::beside(|| 0, Time::default)
     }
 
-    /// Nothing is open; `revision` says how far the view is. A change concerns what was open before the
+    /// Nothing is open; `revision` says how far the view is, `now` the time. A change concerns what was open before the
     /// view held it: who comes later is judged by it, and may read on a page why it is refused.
     #[must_use]
-    pub fn beside(revision: impl Fn() -> Revision + Send + Sync + 'static) -> Arc<Self> {
+    pub fn beside(
+        revision: impl Fn() -> Revision + Send + Sync + 'static,
+        now: impl Fn() -> Time + Send + Sync + 'static,
+    ) -> Arc<Self> {
         let (connections, requests) = (Register::default(), Register::default());
-        Arc::new(Self { connections, requests, revision: Box::new(revision) })
+        Arc::new(Self { connections, requests, revision: Box::new(revision), now: Box::new(now) })
     }
 
     /// Enters a connection that showed this leaf (DER). Its token is cancelled with `parent`, or
@@ -80,7 +87,7 @@ impl Live {
     pub fn enter(self: &Arc<Self>, leaf: &[u8], parent: &CancellationToken) -> Guard {
         let fingerprint = crate::crypto::sha256(leaf);
         let token = parent.child_token();
-        let number = self.connections.add(fingerprint, serial(leaf), (self.revision)(), token.clone());
+        let number = self.connections.add(fingerprint, serial(leaf), self.since(), token.clone());
         Guard { live: Arc::clone(self), place: Place::Connection(fingerprint), number, token }
     }
 
@@ -90,8 +97,12 @@ impl Live {
     #[must_use]
     pub fn attend(self: &Arc<Self>, session: TokenHash, connection: &CancellationToken) -> Guard {
         let token = connection.child_token();
-        let number = self.requests.add(session, (), 0, token.clone());
+        let number = self.requests.add(session, (), (0, (self.now)()), token.clone());
         Guard { live: Arc::clone(self), place: Place::Request(session), number, token }
+    }
+
+    fn since(&self) -> Since {
+        ((self.revision)(), (self.now)())
     }
 
     /// Cuts every connection of a certificate; returns how many.
@@ -112,9 +123,9 @@ impl Live {
 
     /// Cuts all that no longer counts; returns how many.
     pub fn sweep(&self, standing: &dyn Standing) -> usize {
-        self.connections
-            .cut(Revision::MAX, |fingerprint, serial| !standing.certificate_counts(serial, fingerprint))
-            + self.requests.cut(Revision::MAX, |token, ()| !standing.session_lives(token))
+        self.connections.cut(Revision::MAX, |fingerprint, serial, opened| {
+            !standing.certificate_counts(serial, fingerprint, opened)
+        }) + self.requests.cut(Revision::MAX, |token, (), _| !standing.session_lives(token))
     }
 
     /// Looks again at what hung on this key of the store before `revision` changed it; returns how many
@@ -128,13 +139,16 @@ impl Live {
             Certificate::TABLE => {
                 let parts = key.parts();
                 let changed = parts.as_deref().and_then(<[&str]>::first).copied();
-                self.connections.cut(revision, |fingerprint, serial| {
-                    changed == Some(serial.as_str()) && !standing.certificate_counts(serial, fingerprint)
+                self.connections.cut(revision, |fingerprint, serial, opened| {
+                    changed == Some(serial.as_str())
+                        && !standing.certificate_counts(serial, fingerprint, opened)
                 })
             }
-            Person::TABLE | Device::TABLE | Issuer::TABLE | Tenant::TABLE => self
-                .connections
-                .cut(revision, |fingerprint, serial| !standing.certificate_counts(serial, fingerprint)),
+            Person::TABLE | Device::TABLE | Issuer::TABLE | Tenant::TABLE => {
+                self.connections.cut(revision, |fingerprint, serial, opened| {
+                    !standing.certificate_counts(serial, fingerprint, opened)
+                })
+            }
             _ => 0,
         }
     }
@@ -223,8 +237,11 @@ impl Drop for Guard {
     }
 }
 
-/// Tokens by number, each with the revision it entered at.
-type Tokens = HashMap<u64, (Revision, CancellationToken)>;
+/// When something entered: by the view, and by the clock.
+type Since = (Revision, Time);
+
+/// Tokens by number, each with when it entered.
+type Tokens = HashMap<u64, (Since, CancellationToken)>;
 
 /// Tokens by key, each key with what is known of it.
 #[derive(Debug)]
@@ -245,7 +262,7 @@ impl<K, W> Default for Register<K, W> {
 }
 
 impl<K: Eq + Hash, W> Register<K, W> {
-    fn add(&self, key: K, what: W, since: Revision, token: CancellationToken) -> u64 {
+    fn add(&self, key: K, what: W, since: Since, token: CancellationToken) -> u64 {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.next += 1;
         let number = entries.next;
@@ -270,23 +287,28 @@ impl<K: Eq + Hash, W> Register<K, W> {
 
     fn cut_one(&self, key: &K) -> usize {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let cut = entries.by_key.get(key).map(|(_, tokens)| open(tokens, Revision::MAX)).unwrap_or_default();
+        let cut = entries.by_key.get(key).map(|(_, tokens)| open(tokens, Revision::MAX, |_| true));
+        let cut = cut.unwrap_or_default();
         drop(entries);
         cancel(&cut)
     }
 
     /// Cancels outside the lock: who is woken may leave the register at once.
-    fn cut(&self, before: Revision, which: impl Fn(&K, &W) -> bool) -> usize {
+    fn cut(&self, before: Revision, which: impl Fn(&K, &W, Time) -> bool) -> usize {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let which = entries.by_key.iter().filter(|(key, (what, _))| which(key, what));
-        let cut: Vec<_> = which.flat_map(|(_, (_, tokens))| open(tokens, before)).collect();
+        let of_key = entries.by_key.iter();
+        let cut: Vec<_> = of_key
+            .flat_map(|(key, (what, tokens))| open(tokens, before, |opened| which(key, what, opened)))
+            .collect();
         drop(entries);
         cancel(&cut)
     }
 }
 
-fn open(tokens: &Tokens, before: Revision) -> Vec<CancellationToken> {
-    let entered = tokens.values().filter(|(since, token)| *since < before && !token.is_cancelled());
+fn open(tokens: &Tokens, before: Revision, which: impl Fn(Time) -> bool) -> Vec<CancellationToken> {
+    let entered = tokens
+        .values()
+        .filter(|((since, opened), token)| *since < before && !token.is_cancelled() && which(*opened));
     entered.map(|(_, token)| token.clone()).collect()
 }
 
@@ -328,7 +350,7 @@ mod tests {
     struct Only(Mutex<(Vec<Fingerprint>, Vec<TokenHash>)>);
 
     impl Standing for Only {
-        fn certificate_counts(&self, _serial: &str, fingerprint: &Fingerprint) -> bool {
+        fn certificate_counts(&self, _serial: &str, fingerprint: &Fingerprint, _: Time) -> bool {
             self.0.lock().unwrap().0.contains(fingerprint)
         }
         fn session_lives(&self, token: &TokenHash) -> bool {
@@ -403,7 +425,8 @@ mod tests {
     fn who_comes_after_the_change_is_not_cut_by_it() {
         let revision = Arc::new(AtomicU64::new(7));
         let at = Arc::clone(&revision);
-        let (live, root) = (Live::beside(move || at.load(Ordering::SeqCst)), CancellationToken::new());
+        let (live, root) =
+            (Live::beside(move || at.load(Ordering::SeqCst), Time::default), CancellationToken::new());
         let standing = Only(Mutex::new((vec![], vec![])));
         let before = live.enter(b"a", &root);
         revision.store(8, Ordering::SeqCst);

@@ -87,7 +87,8 @@ impl House {
         let est = visit.tenant.certificates.est;
         let area = peer.door.area(request.uri().path(), est);
         let session = match area {
-            Area::Open | Area::Reenrol => None,
+            // Renewal knows no session: what was proved there counts there.
+            Area::Open | Area::Reenrol | Area::Renewal => None,
             Area::SignIn | Area::Guarded => {
                 let cookies = request.headers().get_all(header::COOKIE);
                 let cookies = cookies.iter().filter_map(|value| value.to_str().ok());
@@ -137,6 +138,7 @@ impl House {
             }
             Target::Own(Room::Assets) => asset(&request).ok_or(Reason::NotFound)?,
             Target::Own(Room::SignIn) => self.sign_in.serve(permit, visit, request).await,
+            Target::Own(Room::Renewal) => self.renewal.serve(permit, visit, request).await,
             Target::Own(Room::Portal) => self.portal.serve(permit, visit, request).await,
             Target::Own(Room::Phone) => self.phone.serve(permit, visit, request).await,
             Target::Own(Room::Console) => self.console.serve(permit, visit, request).await,
@@ -167,7 +169,7 @@ impl House {
         let mut visit =
             Visit::new(tenant, host.to_string(), parts, peer.address.ip(), number, self.world.now());
         visit.json |= est::is_path(parts.uri.path());
-        visit
+        visit.beside(self.public_origin.clone())
     }
 }
 

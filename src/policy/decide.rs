@@ -68,6 +68,13 @@ impl Policy {
         self.tenants.load().get(tenant).map(|in_force| Arc::clone(&in_force.set))
     }
 
+    /// Whether the desk must release a renewal that comes without a certificate: wherever three factors are asked
+    /// for it must, whatever `set` the tenant's terms have, and where no rules are in force.
+    #[must_use]
+    pub fn release_needed(&self, tenant: &TenantId, set: bool) -> bool {
+        set || self.rules(tenant).is_none_or(|rules| rules.asks_three_factors())
+    }
+
     /// Decides about one request. Allocates nothing.
     ///
     /// A path with more than one meaning is refused at every area.
@@ -81,6 +88,14 @@ impl Policy {
             Area::Open => Decision::Permit(Permit::open(evidence, ask.cancel)),
             Area::SignIn => match evidence.certificate() {
                 CertificateEvidence::Proved(_) => Decision::Permit(Permit::sign_in(evidence, ask.cancel)),
+                CertificateEvidence::Absent
+                | CertificateEvidence::Rejected { .. }
+                | CertificateEvidence::Ended(_) => without_certificate(evidence),
+            },
+            Area::Renewal => match evidence.certificate() {
+                CertificateEvidence::Ended(_) => Decision::Permit(Permit::renewal(evidence, ask.cancel)),
+                // Whose certificate is in force renews it in the settings.
+                CertificateEvidence::Proved(_) => Decision::Refuse(Reason::NotFound),
                 CertificateEvidence::Absent | CertificateEvidence::Rejected { .. } => {
                     without_certificate(evidence)
                 }
@@ -142,6 +157,7 @@ fn facts<'a>(ask: &Ask<'a>, evidence: &'a Evidence, now: Time) -> Facts<'a> {
 fn without_certificate(evidence: &Evidence) -> Decision {
     Decision::Refuse(match evidence.certificate() {
         CertificateEvidence::Rejected { reason, .. } => reason.clone(),
+        CertificateEvidence::Ended(ended) => Reason::CertificateExpired { on: ended.on(), renews: true },
         CertificateEvidence::Absent | CertificateEvidence::Proved(_) => Reason::NoCertificate,
     })
 }
@@ -155,7 +171,7 @@ mod tests {
 
     use super::super::shipped;
     use super::*;
-    use crate::auth::evidence::{ProvedCertificate, ProvedSession};
+    use crate::auth::evidence::{EndedCertificate, ProvedCertificate, ProvedSession};
     use crate::domain::certificate::{Certificate, CertificateState};
     use crate::domain::device::{Device, DeviceState};
     use crate::domain::person::{Person, Standing};
@@ -307,6 +323,62 @@ mod tests {
             );
             assert!(matches!(decide(&policy, Area::Open, "/x", &revoked), Decision::Permit(_)));
         }
+    }
+
+    /// T-04: whatever the rules, the path and the session, an ended certificate opens its own renewal alone.
+    #[test]
+    fn an_ended_certificate_opens_renewal_and_nothing_else() {
+        let proved = certificate(DeviceState::Active);
+        let ended = || {
+            let record = Arc::new(proved.certificate().clone());
+            let (device, person) = (Arc::new(proved.device().clone()), Arc::new(proved.person().clone()));
+            CertificateEvidence::Ended(EndedCertificate::for_tests(record, device, person, NOW))
+        };
+        let expired = Reason::CertificateExpired { on: NOW, renews: true };
+        let full = session(Some(NOW), Some(NOW));
+        for text in [shipped::PORTAL.rules, shipped::CONSOLE.rules, shipped::DEMO_CONSOLE.rules] {
+            let policy = Policy::empty();
+            policy.load(&rules(text, 1)).unwrap();
+            for session in [None, Some(full.clone())] {
+                let evidence = evidence(ended(), session);
+                // Neither the session made with it nor anything else a rule could ask for is left.
+                assert!(evidence.session().is_none() && evidence.proved().is_none());
+                assert!(evidence.password().is_none() && evidence.phone().is_none());
+                for path in ["/", "/accounts", "/.portcullis/settings", "/.portcullis/sign-in/", "/people/"] {
+                    for area in [Area::Guarded, Area::SignIn] {
+                        let reason = refused(decide(&policy, area, path, &evidence));
+                        let unnamed = reason == Reason::PolicyDenied { rule: None };
+                        assert!(reason == expired || unnamed, "{path}: {reason:?}");
+                    }
+                    match decide(&policy, Area::Renewal, path, &evidence) {
+                        Decision::Permit(permit) => {
+                            assert_eq!(permit.rule(), "renewal");
+                            assert!(permit.certificate().is_none() && permit.session().is_none());
+                        }
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            // And nobody else comes there.
+            let proved = evidence(CertificateEvidence::Proved(proved.clone()), Some(full.clone()));
+            assert_eq!(refused(decide(&policy, Area::Renewal, "/", &proved)), Reason::NotFound);
+            let none = evidence(CertificateEvidence::Absent, None);
+            assert_eq!(refused(decide(&policy, Area::Renewal, "/", &none)), Reason::NoCertificate);
+        }
+    }
+
+    #[test]
+    fn three_factors_need_the_release_whatever_is_set() {
+        let policy = Policy::empty();
+        assert!(policy.release_needed(&bank(), false), "no rules: nothing is known to be safe");
+        policy.load(&rules(shipped::PORTAL.rules, 1)).unwrap();
+        assert!(policy.release_needed(&bank(), false));
+        let two = "[[rule]]\nname = \"all\"\npaths = [\"/**\"]\nwho = [\"everyone\"]\nneed = [\"certificate\", \"password\"]\n";
+        policy.load(&rules(two, 2)).unwrap();
+        assert!(!policy.release_needed(&bank(), false));
+        assert!(policy.release_needed(&bank(), true));
+        policy.load(&rules(shipped::PORTAL.rules, 3)).unwrap();
+        assert!(policy.release_needed(&bank(), false));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Area {
     /// A machine's renewal of the certificate it shows (RFC 7030 4.2.2), where the tenant lets machines do so:
     /// a certificate of a released device, and nothing else, since a machine has neither password nor phone.
     Reenrol,
+    /// The renewal of a certificate that ended: open to exactly such a certificate.
+    Renewal,
     /// What anybody may see: style sheets, the phone app, the JWKS.
     Open,
 }
@@ -86,6 +88,12 @@ impl Permit {
     /// By the rule, built in, that a released machine renews its own certificate.
     pub(in crate::policy) fn reenrol(evidence: &Evidence, cancel: &CancellationToken) -> Self {
         static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("re-enrol"));
+        Self::by(&NAME, evidence, cancel)
+    }
+
+    /// By the rule, built in, that a certificate which ended opens its own renewal.
+    pub(in crate::policy) fn renewal(evidence: &Evidence, cancel: &CancellationToken) -> Self {
+        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| Arc::from("renewal"));
         Self::by(&NAME, evidence, cancel)
     }
 

@@ -147,6 +147,17 @@ impl RuleSet {
         &self.file
     }
 
+    /// Whether any rule asks for certificate, password and phone together.
+    #[must_use]
+    pub fn asks_three_factors(&self) -> bool {
+        self.rules.iter().any(|rule| match rule.effect {
+            Effect::Allow(need) => {
+                need.certificate && need.password != Freshness::Unasked && need.phone != Freshness::Unasked
+            }
+            Effect::Deny => false,
+        })
+    }
+
     /// The rules, in order.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {

@@ -12,6 +12,7 @@ use http::{Request, Response, StatusCode};
 use crate::domain::Reason;
 use crate::enrolment::delivery::Deliveries;
 use crate::policy::Permit;
+use crate::renewal::RenewalRoom;
 use crate::store::view::View;
 use crate::web::page::Head;
 use crate::web::pages::{Page as _, public::Start};
@@ -29,10 +30,25 @@ pub struct Parts {
     pub view: Arc<View>,
     /// One-time links.
     pub deliveries: Arc<Deliveries>,
+    /// Renewal of certificates that ended.
+    pub renewal: Arc<RenewalRoom>,
 }
 
 /// Every route of the room.
-pub const ROUTES: Routes = &[("GET", "/"), ("GET", "/deliver/*"), ("POST", "/deliver/*")];
+pub const ROUTES: Routes = &[
+    ("GET", "/"),
+    ("GET", "/deliver/*"),
+    ("POST", "/deliver/*"),
+    ("GET", "/expired/*/"),
+    ("GET", "/expired/*/events"),
+    ("POST", "/expired/*/ask"),
+    ("POST", "/expired/*/code"),
+    ("POST", "/expired/*/word"),
+    ("POST", "/expired/*/password"),
+    ("POST", "/expired/*/phone"),
+    ("POST", "/expired/*/cancel"),
+    ("POST", "/expired/*/certificate"),
+];
 
 type Answer = Result<Response<Body>, Reason>;
 
@@ -44,20 +60,21 @@ impl Public {
     }
 
     /// Serves the room's own paths.
-    pub async fn serve(&self, _permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
-        let answer = self.answer(&visit, request).await;
+    pub async fn serve(&self, permit: Permit, visit: Visit, request: Request<Body>) -> Response<Body> {
+        let answer = self.answer(&permit, &visit, request).await;
         answer.unwrap_or_else(|reason| refusal::respond(&reason, &visit))
     }
 
-    async fn answer(&self, visit: &Visit, request: Request<Body>) -> Answer {
+    async fn answer(&self, permit: &Permit, visit: &Visit, request: Request<Body>) -> Answer {
         let path = request.uri().path();
         let method = routes::listed(ROUTES, request.method().as_str(), path)?;
         match (method, path.split('/').nth(1).unwrap_or_default()) {
             ("GET", "") => Ok(self.start(visit)),
             (_, "deliver") => {
-                let Parts { view, deliveries } = &self.parts;
+                let Parts { view, deliveries, .. } = &self.parts;
                 delivery::answer(deliveries, view, method, visit, request).await
             }
+            (method, "expired") => self.parts.renewal.public(permit, visit, method, request).await,
             _ => Err(Reason::NotFound),
         }
     }

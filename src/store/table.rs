@@ -13,6 +13,7 @@ use crate::domain::grant::Grant;
 use crate::domain::person::Person;
 use crate::domain::phone::{Pairing, Phone};
 use crate::domain::reminder::Reminder;
+use crate::domain::renewal::Renewal;
 use crate::domain::route::{Route, Rules};
 use crate::domain::session::Session;
 use crate::domain::tenant::Tenant;
@@ -210,6 +211,12 @@ pub fn session(token: &[u8; 32]) -> Key {
     Key::of(Session::TABLE, &[hex(token).as_bytes()])
 }
 
+/// Where a renewal of an ended certificate lives, by the hash of its token.
+#[must_use]
+pub fn renewal(token: &[u8; 32]) -> Key {
+    Key::of(Renewal::TABLE, &[hex(token).as_bytes()])
+}
+
 /// Where a throttle lives.
 #[must_use]
 pub fn throttle(tenant: &TenantId, purpose: &str, subject: &str) -> Key {
@@ -364,6 +371,16 @@ impl Record for Session {
     }
     fn expires(&self) -> Option<Time> {
         Some(self.absolute_end)
+    }
+}
+
+impl Record for Renewal {
+    const TABLE: u8 = b'v';
+    fn key(&self) -> Key {
+        renewal(&self.token)
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.expires)
     }
 }
 

@@ -145,6 +145,14 @@ fn is_form(headers: &HeaderMap) -> bool {
     kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
+/// The body of what is no form: JSON or a certificate request of a program.
+///
+/// # Errors
+/// [`Reason::TooLarge`] beyond 16 KiB.
+pub async fn body(headers: &HeaderMap, body: Body) -> Result<Zeroizing<Vec<u8>>, Reason> {
+    collect(headers, body).await
+}
+
 async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Zeroizing<Vec<u8>>, Reason> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if length.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > BODY_BYTES_MAX) {

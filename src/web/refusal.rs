@@ -11,7 +11,7 @@ use crate::domain::{Reason, Time};
 use crate::web::language::Words;
 use crate::web::page::{self, Head};
 use crate::web::pages::Page;
-use crate::web::pages::refused::{Press, Refused};
+use crate::web::pages::refused::{Expired, Press, Refused};
 use crate::web::visit::Visit;
 
 /// How a refusal is told.
@@ -105,7 +105,8 @@ const REFUSED: Option<&str> = Some("certificate.refused");
 #[must_use]
 pub fn respond(reason: &Reason, visit: &Visit) -> Response<Body> {
     note(reason, &visit.request_id, visit.tenant.id.as_str(), &visit.address.to_string());
-    let told = Told::new(reason, Head::of(visit), visit.now);
+    let mut told = Told::new(reason, Head::of(visit), visit.now);
+    told.lane = lane(reason, visit);
     told.respond(reason, &visit.again, visit.json, &visit.browser)
 }
 
@@ -120,6 +121,15 @@ pub fn respond_to_nobody(
 ) -> Response<Body> {
     note(reason, request_id, "", &address.to_string());
     Told::new(reason, Head::nobody(request_id), now).respond(reason, "/", json, "")
+}
+
+/// Where a new certificate is to be had instead of one that ended.
+fn lane(reason: &Reason, visit: &Visit) -> Option<String> {
+    match reason {
+        Reason::CertificateExpired { renews: true, .. } => Some(format!("{}{RENEWAL}", visit.origin())),
+        Reason::NoCertificate => visit.expired(),
+        _ => None,
+    }
 }
 
 fn note(reason: &Reason, request: &str, tenant: &str, address: &str) {
@@ -151,6 +161,7 @@ struct Told {
     text: String,
     next: String,
     wait: Option<u64>,
+    lane: Option<String>,
 }
 
 impl Told {
@@ -167,7 +178,7 @@ impl Told {
             _ => None,
         };
         match reason {
-            Reason::CertificateExpired { on: day }
+            Reason::CertificateExpired { on: day, .. }
             | Reason::CertificateNotYetValid { from: day }
             | Reason::CertificateRevoked { on: day } => gaps.push(("day", day_words(*day, now).into())),
             Reason::TooMany { until } => {
@@ -190,7 +201,11 @@ impl Told {
         }
         let say = |part: &str| words.get(&format!("{}-{part}", manner.key), &gaps);
         let (title, text, next) = (say("title"), say("text"), say("next"));
-        Self { head, words, manner, title, text, next, wait }
+        let next = match reason {
+            Reason::CertificateExpired { renews: true, .. } => words.get("certificate-expired-renew", &gaps),
+            _ => next,
+        };
+        Self { head, words, manner, title, text, next, wait, lane: None }
     }
 
     fn respond(self, reason: &Reason, again: &str, json: bool, browser: &str) -> Response<Body> {
@@ -207,7 +222,7 @@ impl Told {
 
     /// RFC 9457.
     fn problem(self) -> Response<Body> {
-        let problem = serde_json::json!({
+        let mut problem = serde_json::json!({
             "type": format!("urn:portcullis:refusal:{}", self.manner.key),
             "title": self.title,
             "status": self.manner.status.as_u16(),
@@ -215,15 +230,21 @@ impl Told {
             "instance": self.head.request,
             "next": self.next,
         });
+        if let Some(lane) = self.lane {
+            problem["renewal"] = lane.into();
+        }
         let mut response = page::respond(self.manner.status, problem.to_string(), &self.head.host);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
 
     fn page(self, reason: &Reason, again: &str, browser: &str) -> Response<Body> {
-        let Self { head, words, manner, title, text, next, wait } = self;
+        let Self { head, words, manner, title, text, next, wait, lane } = self;
         let press = |key: &str, href: &str| Some(Press { label: words.get(key, &[]), href: href.to_owned() });
         let press = match manner.step {
+            NextStep::Call if matches!(reason, Reason::CertificateExpired { renews: true, .. }) => {
+                press("press-renew", RENEWAL)
+            }
             NextStep::Call => None,
             NextStep::Again | NextStep::AgainAfter(_) => press("press-again", again),
             NextStep::SignIn => press("press-sign-in", "/"),
@@ -232,7 +253,17 @@ impl Told {
         let telephone = FluentValue::from(head.telephone.clone());
         let request = FluentValue::from(head.request.clone());
         let helped = matches!(reason, Reason::NoCertificate);
+        let first = |part: &str| {
+            if helped { words.get(&format!("no-certificate-first-{part}"), &[]) } else { String::new() }
+        };
+        let expired = lane.filter(|_| helped).map(|href| {
+            let say = |part: &str| words.get(&format!("no-certificate-expired-{part}"), &[]);
+            Expired { title: say("title"), text: say("text"), label: say("press"), href }
+        });
         let refused = Refused {
+            first_title: first("title"),
+            first_text: first("text"),
+            expired,
             title,
             text,
             next,
@@ -280,6 +311,9 @@ fn help(words: &Words, browser: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Where an ended certificate renews itself, on its own door.
+const RENEWAL: &str = "/.portcullis/renew/";
+
 /// "3 November", with the year where it is another than this one.
 fn day_words(day: Time, now: Time) -> String {
     let this_year = day.format("%Y") == now.format("%Y");
@@ -302,7 +336,8 @@ pub(crate) mod tests {
         let now = visit().now;
         vec![
             Reason::NoCertificate,
-            Reason::CertificateExpired { on: now.minus(Duration::from_secs(18 * 86_400)) },
+            Reason::CertificateExpired { on: now.minus(Duration::from_secs(18 * 86_400)), renews: false },
+            Reason::CertificateExpired { on: now.minus(Duration::from_secs(18 * 86_400)), renews: true },
             Reason::CertificateNotYetValid { from: now.plus(Duration::from_secs(86_400)) },
             Reason::ForeignIssuer,
             Reason::WrongPurpose,

@@ -34,6 +34,8 @@ pub struct Visit {
     pub json: bool,
     /// Where "Try again" leads: the path asked for, where it was asked for by GET, else `/`.
     pub again: String,
+    /// `https://start.example.com`, where there is a public door.
+    pub public_origin: Option<Arc<str>>,
 }
 
 impl Visit {
@@ -58,7 +60,24 @@ impl Visit {
             now,
             json: prefers_json(text(&parts.headers, ACCEPT.as_str())),
             again: again(parts),
+            public_origin: None,
         }
+    }
+
+    /// The same, where there is a public door.
+    #[must_use]
+    pub fn beside(mut self, public_origin: Option<Arc<str>>) -> Self {
+        self.public_origin = public_origin;
+        self
+    }
+
+    /// Where somebody whose certificate ended gets a new one without showing it; none where there is no public
+    /// door, or the tenant has its clients call.
+    #[must_use]
+    pub fn expired(&self) -> Option<String> {
+        let offered = !self.tenant.id.is_staff() && self.tenant.certificates.expired_grace_days > 0;
+        let origin = self.public_origin.as_ref().filter(|_| offered)?;
+        Some(format!("{origin}/expired/{}/", self.tenant.id))
     }
 
     /// `https://bank.example.com:8443`

@@ -13,7 +13,7 @@ use portcullis::domain::enrolment::Enrolment;
 use portcullis::domain::person::{Person, Role};
 use portcullis::policy::shipped;
 use portcullis::web::routes::Routes;
-use portcullis::{console, phone, portal, public, sign_in};
+use portcullis::{console, phone, portal, public, renewal, sign_in};
 
 use crate::support::browser::{Browser, navigation};
 use crate::support::desk::*;
@@ -59,7 +59,8 @@ async fn everybody_may_what_the_golden_table_says_and_nothing_more() {
     let stranger = |door| program.stranger(door);
     // Of EST's paths a portal has one, and that where the tenant lets machines renew.
     let portal: Vec<_> =
-        [sign_in::ROUTES, &[("POST", "/.well-known/est/simplereenroll")], portal::ROUTES].concat();
+        [sign_in::ROUTES, renewal::ROUTES, &[("POST", "/.well-known/est/simplereenroll")], portal::ROUTES]
+            .concat();
     let nobody = stranger("bank");
     let other = program.browser("bank", &foreign);
     let desk = program.browser("bank", &program_identity(&operator, &foreign));

@@ -10,7 +10,7 @@ use portcullis::audit::{Entry, Event};
 use portcullis::auth::password;
 use portcullis::config::Config;
 use portcullis::domain::device::Device;
-use portcullis::domain::enrolment::{Enrolment, EnrolmentState};
+use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::{PersonId, TenantId};
 use portcullis::store::table;
 use portcullis::world::World;
@@ -207,6 +207,7 @@ async fn awaits_code(dir: &Path, person: &PersonId) {
         alarm: false,
         started: now,
         state: EnrolmentState::Waiting,
+        kind: EnrolmentKind::FirstVisit,
     };
     let entry = Entry::new("gate", Event::CodeShown).tenant(&staff);
     core.ledger.record(entry, vec![table::create(&enrolment)]).await.unwrap();

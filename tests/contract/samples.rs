@@ -8,11 +8,12 @@ use portcullis::domain::certificate::{
     Certificate, CertificateState, Forgotten, Issuer, IssuerKind, LastUse, RevocationReason,
 };
 use portcullis::domain::device::{Device, DeviceState};
-use portcullis::domain::enrolment::{Enrolment, EnrolmentState};
+use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
 use portcullis::domain::person::{Person, Role, Standing};
 use portcullis::domain::phone::{Pairing, PairingState, Phone};
 use portcullis::domain::reminder::Reminder;
+use portcullis::domain::renewal::{PhoneSaidYes, Renewal, RenewalWay};
 use portcullis::domain::route::{Route, Rules};
 use portcullis::domain::session::Session;
 use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
@@ -142,6 +143,24 @@ fn enrolment() -> Enrolment {
             word: "apple".into(),
             words: ["apple".into(), "river".into(), "stone".into()],
         },
+        kind: EnrolmentKind::Expired,
+    }
+}
+
+fn renewal() -> Renewal {
+    Renewal {
+        token: [1; 32],
+        tenant: bank(),
+        person: anna(),
+        device: laptop(),
+        serial: "4f2a9c".into(),
+        fingerprint: [5; 32],
+        way: RenewalWay::Asked,
+        released_by: Some("person:staff/sara".into()),
+        password: Some(NOW),
+        phone: Some(PhoneSaidYes { approval: ApprovalId::parse("q1").unwrap(), at: NOW }),
+        started: NOW,
+        expires: later(),
     }
 }
 
@@ -296,7 +315,7 @@ fn later() -> Time {
 macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
-        $with!(last_use, reminder, forgotten);
+        $with!(last_use, reminder, forgotten, renewal);
         $with!(session, throttle, route, rules, line, head);
     };
 }

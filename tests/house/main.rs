@@ -19,6 +19,7 @@ mod delivery;
 mod doors;
 mod engines;
 mod est;
+mod expired;
 mod first_visit;
 mod history;
 mod identity;

@@ -39,7 +39,8 @@ async fn each_route_is_answered_and_no_other() {
     // A link that was never made is not there: `house::delivery` has one.
     let public = portcullis::public::ROUTES.iter().filter(|(_, path)| !path.starts_with("/deliver/"));
     for (method, path) in public {
-        assert_ne!(status(&gate.stranger("start"), method, path).await, 404, "{method} {path}");
+        let path = path.replace('*', "bank");
+        assert_ne!(status(&gate.stranger("start"), method, &path).await, 404, "{method} {path}");
     }
     let phone = gate.stranger("phone");
     for (method, path) in portcullis::phone::ROUTES {

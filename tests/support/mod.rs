@@ -6,6 +6,7 @@ pub(crate) mod browser;
 pub(crate) mod ca;
 pub(crate) mod clock;
 pub(crate) mod desk;
+pub(crate) mod ended;
 pub(crate) mod faketime;
 pub(crate) mod gate;
 pub(crate) mod laid_out;

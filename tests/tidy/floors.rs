@@ -15,7 +15,7 @@ const FLOORS: [(u8, &[&str]); 14] = [
     (5, &["auth", "ca", "notify"]),
     (6, &["policy"]),
     (7, &["enrolment", "proxy", "web"]),
-    (8, &["sign_in"]),
+    (8, &["renewal", "sign_in"]),
     (9, &["console", "phone", "portal", "public"]),
     (10, &["control", "front"]),
     (11, &["config"]),

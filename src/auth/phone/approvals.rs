@@ -71,6 +71,21 @@ pub enum Standing {
     Expired,
 }
 
+/// Who waits for an answer, and with which certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiter<'a> {
+    /// Whose door.
+    pub tenant: &'a TenantId,
+    /// Whom.
+    pub person: &'a PersonId,
+    /// The device.
+    pub device: &'a DeviceId,
+    /// Its certificate.
+    pub fingerprint: &'a Fingerprint,
+    /// The browser that waits.
+    pub token: &'a TokenHash,
+}
+
 /// An approval that the waiting session may take up.
 #[derive(Clone, Debug)]
 pub struct Approved {
@@ -194,11 +209,24 @@ impl Approvals {
     /// # Errors
     /// The store's.
     pub async fn approved(&self, session: &Session, id: &ApprovalId) -> Result<Option<Approved>, StoreError> {
-        let Some(found) = self.find(&session.tenant, &session.person, id).await? else { return Ok(None) };
+        let Session { tenant, person, device, fingerprint, token, .. } = session;
+        self.approved_for(&Waiter { tenant, person, device, fingerprint, token }, id).await
+    }
+
+    /// The same for somebody who waits without a session.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn approved_for(
+        &self,
+        waiter: &Waiter<'_>,
+        id: &ApprovalId,
+    ) -> Result<Option<Approved>, StoreError> {
+        let Some(found) = self.find(waiter.tenant, waiter.person, id).await? else { return Ok(None) };
         let approval = &found.record;
-        let same = approval.session == session.token
-            && approval.fingerprint == session.fingerprint
-            && approval.device == session.device
+        let same = approval.session == *waiter.token
+            && approval.fingerprint == *waiter.fingerprint
+            && approval.device == *waiter.device
             && self.world.now() < approval.expires.plus(TAKEN_UP_WITHIN);
         Ok(match &approval.state {
             ApprovalState::Approved { at, .. } if same => {

@@ -10,7 +10,7 @@ use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
 use crate::domain::device::Device;
-use crate::domain::enrolment::{Enrolment, EnrolmentState};
+use crate::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use crate::domain::person::{Person, Role, Standing};
 use crate::domain::tenant::Tenant;
 use crate::enrolment::first_visit::{Agent, DeskRefusal, Found, let_in};
@@ -137,7 +137,9 @@ impl Acts {
         let device: Stored<Device> = self.read(&key).await?.ok_or_else(moved_on)?;
         let mine =
             matches!(&enrolment.record.state, EnrolmentState::CodeRight { agent, .. } if agent == actor);
-        let state = let_in(device.record.state).filter(|_| mine).ok_or_else(moved_on)?;
+        let state = let_in(device.record.state)
+            .filter(|_| mine && enrolment.record.kind == EnrolmentKind::FirstVisit)
+            .ok_or_else(moved_on)?;
         let by = actor.to_owned();
         let released = Device { state, released_by: Some(by.clone()), ..device.record.clone() };
         let state = EnrolmentState::Released { by };

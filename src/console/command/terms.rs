@@ -8,6 +8,7 @@ use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
 use crate::domain::tenant::{CertificateTerms, Tenant};
+use crate::policy;
 use crate::store::table;
 
 /// What to change; what is left out stays.
@@ -39,6 +40,17 @@ impl Acts {
     ) -> Result<Output, CommandError> {
         let read = self.find_tenant(id).await?;
         let terms = changed(read.record.certificates, change)?;
+        let three = self.asks_three_factors(id);
+        if three && change.expired_release == Some(false) {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!(
+                    "--expired-release no: the rules of {id} ask for certificate, password and phone, and without \
+                     the certificate two factors would be left"
+                ),
+                "keep the desk's release, or let no rule of this tenant ask for all three",
+            ));
+        }
         if terms != read.record.certificates {
             let entry = Entry::new(actor, Event::TenantChanged).tenant(id);
             let entry =
@@ -46,8 +58,22 @@ impl Acts {
             let tenant = Tenant { certificates: terms, ..read.record.clone() };
             self.record(entry, vec![table::replace(&read, &tenant)]).await?;
         }
-        let lines = told(&terms).into_iter().map(|(name, value)| format!("{name:<28}{value}")).collect();
-        Ok(Output::new(json!({ "tenant": id.as_str(), "certificates": terms }), lines))
+        let mut lines: Vec<_> =
+            told(&terms).into_iter().map(|(name, value)| format!("{name:<28}{value}")).collect();
+        if three && !terms.expired_needs_release {
+            lines.push("The rules ask for three factors, so the desk releases all the same.".to_owned());
+        }
+        let needed = terms.expired_needs_release || three;
+        let told = json!({ "tenant": id.as_str(), "certificates": terms, "expired_release_needed": needed });
+        Ok(Output::new(told, lines))
+    }
+
+    /// Whether the rules in force ask for certificate, password and phone together anywhere; rules that cannot be
+    /// read are taken to.
+    fn asks_three_factors(&self, id: &TenantId) -> bool {
+        self.view.rules(id).is_some_and(|rules| {
+            policy::rules::parse(&rules.file, &rules.text).map_or(true, |set| set.asks_three_factors())
+        })
     }
 }
 

@@ -6,7 +6,7 @@ use super::{FirstVisits, actor};
 use crate::audit::{Entry, Event, Outcome, RecordError};
 use crate::auth::throttle::Subject;
 use crate::domain::device::{Device, DeviceState};
-use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentState};
+use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentKind, EnrolmentState};
 use crate::domain::throttle::Guarded;
 use crate::domain::{PersonId, Reason, TenantId, words};
 use crate::notify::{self, About};
@@ -166,6 +166,9 @@ impl FirstVisits {
         }
         let device = self.device(&found.device).await.map_err(DeskRefusal::Refused)?;
         let by = agent.actor.clone();
+        if read.record.kind == EnrolmentKind::Expired {
+            return self.release_renewal(agent, &read, &device).await;
+        }
         let state = let_in(device.record.state).ok_or(DeskRefusal::MovedOn)?;
         let released = Device { state, released_by: Some(by.clone()), ..device.record.clone() };
         let state = EnrolmentState::Released { by };
@@ -177,6 +180,26 @@ impl FirstVisits {
             About::DeviceReleased { device: found.device.name.clone(), address: read.record.address.clone() };
         writes.extend(self.told(tenant, person, about));
         let entry = self.entry(&agent.actor, Event::DeviceReleased, &read.record, &agent.address);
+        self.ledger.record(entry, writes).await.map_err(desk_refused).map(drop)
+    }
+
+    /// Lets somebody whose certificate ended go on to password and phone: the device was let in long ago.
+    async fn release_renewal(
+        &self,
+        agent: &Agent,
+        read: &Stored<Enrolment>,
+        device: &Stored<Device>,
+    ) -> Result<(), DeskRefusal> {
+        if !device.record.state.is_released() {
+            return Err(DeskRefusal::MovedOn);
+        }
+        let (tenant, person) = (&read.record.tenant, &read.record.person);
+        let state = EnrolmentState::Released { by: agent.actor.clone() };
+        let mut writes =
+            vec![table::replace(read, &Enrolment { state, ..read.record.clone() }), table::unchanged(device)];
+        let (device, address) = (device.record.name.clone(), read.record.address.clone());
+        writes.extend(self.told(tenant, person, About::ExpiredAsked { device, address }));
+        let entry = self.entry(&agent.actor, Event::ExpiredReleased, &read.record, &agent.address);
         self.ledger.record(entry, writes).await.map_err(desk_refused).map(drop)
     }
 

@@ -5,6 +5,7 @@ pub mod desk;
 pub mod guide;
 pub mod public;
 pub mod refused;
+pub mod renewal;
 pub mod settings;
 pub mod sign_in;
 
@@ -52,6 +53,10 @@ page! {
     public::Start: page,
     public::Deliver: page,
     public::NoSuchLink: page,
+    renewal::Ask: page,
+    renewal::Code: page,
+    renewal::Password: page,
+    renewal::Ready: page,
     sign_in::Code: page,
     sign_in::Word: page,
     sign_in::Ended: page,

@@ -13,12 +13,31 @@ pub struct Press {
     pub href: String,
 }
 
+/// The way on for somebody whose certificate ended.
+#[derive(Clone, Debug)]
+pub struct Expired {
+    /// A question.
+    pub title: String,
+    /// What will be asked for.
+    pub text: String,
+    /// What the link says.
+    pub label: String,
+    /// Where it leads: the public door.
+    pub href: String,
+}
+
 /// A refusal in words.
 #[derive(Template)]
 #[template(path = "refused.html")]
 pub struct Refused {
     /// Around it.
     pub page: Head,
+    /// What to try before anything else, in large type; empty where there is nothing.
+    pub first_title: String,
+    /// The same at more length.
+    pub first_text: String,
+    /// The way on for somebody whose certificate ended.
+    pub expired: Option<Expired>,
     /// One large sentence.
     pub title: String,
     /// What we saw.

@@ -1,21 +1,25 @@
 ## Refusals. Each key of web::refusal has a title, a text (what we saw and what it means) and a
 ## next step. Never blame; say what to do and whom to call.
 
+no-certificate-first-title = Please close the browser completely, and open it again
+no-certificate-first-text = Every window of it. Then come back to this address. If you have just installed something new from us, or pressed Cancel by mistake, that is all there is to do.
 no-certificate-title = This browser did not show us your certificate
 no-certificate-text = A certificate is a file on this device that proves it is yours. Without it this address stays closed.
 no-certificate-next = If none of these is it, call us. We will find the reason together.
-no-certificate-q1 = Did you install it just now?
-no-certificate-a1 = Close the browser completely, every window of it, and open it again. Then come back to this address.
-no-certificate-q2 = Is this another browser than usual?
-no-certificate-a2 = Firefox keeps certificates apart from the other browsers. Open this address in the browser you installed it in.
+no-certificate-q1 = Is this another browser than usual?
+no-certificate-a1 = Firefox keeps certificates apart from the other browsers. Open this address in the browser you installed it in.
+no-certificate-q2 = Were you asked to choose a certificate, and pressed Cancel?
+no-certificate-a2 = Close the browser completely and open it again. When it asks, choose the line with your name.
 no-certificate-q3 = Is it two years since you received it?
-no-certificate-a3 = A certificate that has ended is no longer offered by the browser. Call us, and we will give you a new one.
-no-certificate-q4 = Were you asked to choose a certificate, and pressed Cancel?
-no-certificate-a4 = Close the browser completely and open it again. When it asks, choose the line with your name.
+no-certificate-a3 = A certificate that has ended is no longer offered by the browser. You need a new one: see below, or call us.
+no-certificate-expired-title = My certificate has expired
+no-certificate-expired-text = You get a new one with your password, your phone and a call to us. It takes about five minutes.
+no-certificate-expired-press = Get a new certificate
 
 certificate-expired-title = Your certificate ended on { $day }
 certificate-expired-text = The file on this device that proves it is yours is good for two years, and these are over. Nothing is wrong with your account.
 certificate-expired-next = Call us to renew it. It takes about five minutes.
+certificate-expired-renew = You can renew it here, with your password and your phone. It takes about five minutes.
 
 certificate-not-yet-title = Your certificate begins on { $day }
 certificate-not-yet-text = The file on this device that proves it is yours is for later. It can also be that the clock of this device is not right.
@@ -134,6 +138,7 @@ internal-next = Try again. If it happens again, call us and read out that number
 ## What the person can press
 
 press-call = Call { $telephone }
+press-renew = Renew it now
 press-again = Try again
 press-sign-in = Sign in again
 press-first = Go to the first page

@@ -10,6 +10,7 @@ use crate::auth::phone::webauthn::{self, Assertion, Known};
 use crate::crypto;
 use crate::domain::approval::{Answer, Approval, ApprovalState, Asked, Signed};
 use crate::domain::phone::Phone;
+use crate::domain::renewal::Renewal;
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::{ApprovalId, PersonId, TenantId, Time};
 use crate::store::table::{self, Stored};
@@ -106,6 +107,8 @@ impl Approvals {
                 condition: Condition::Present,
                 action: Action::Delete,
             }));
+            let renewals = self.renewals(&approval.tenant, &approval.person).await?;
+            writes.extend(renewals.iter().map(|token| table::delete(table::renewal(token))));
             let entry = answer_entry(&denied, call.phone(), from)
                 .detail("alarm", "the person says it was somebody else")
                 .detail("sessions_ended", sessions.len().to_string());
@@ -140,6 +143,13 @@ impl Approvals {
     async fn sessions(&self, tenant: &TenantId, person: &PersonId) -> Result<Vec<TokenHash>, StoreError> {
         let all = table::list::<Session>(self.ledger.store().as_ref(), &table::all::<Session>()).await?;
         let of_person = |it: &Session| it.tenant == *tenant && it.person == *person;
+        Ok(all.into_iter().map(|it| it.record).filter(of_person).map(|it| it.token).collect())
+    }
+
+    /// Renewals under way: they end as sessions do.
+    async fn renewals(&self, tenant: &TenantId, person: &PersonId) -> Result<Vec<TokenHash>, StoreError> {
+        let all = table::list::<Renewal>(self.ledger.store().as_ref(), &table::all::<Renewal>()).await?;
+        let of_person = |it: &Renewal| it.tenant == *tenant && it.person == *person;
         Ok(all.into_iter().map(|it| it.record).filter(of_person).map(|it| it.token).collect())
     }
 

@@ -1,0 +1,175 @@
+//! The pages of a renewal, each from how things stand now.
+
+use axum::body::Body;
+use futures_util::StreamExt as _;
+use http::{Response, StatusCode};
+
+use super::steps::{ASKED_SECS, Phone};
+use super::{Answer, Here, Question, RenewalRoom, Stage, begin};
+use crate::auth::phone::approvals::Standing;
+use crate::ca::import_password;
+use crate::domain::Reason;
+use crate::domain::enrolment::EndedWhy;
+use crate::enrolment::first_visit::Screen;
+use crate::store::table;
+use crate::web::page::{Head, see_other};
+use crate::web::pages::{Page as _, renewal as pages, sign_in, spoken};
+use crate::web::sse::{self, Happening};
+
+impl RenewalRoom {
+    pub(super) async fn page(&self, here: &Here<'_>, refused: &str) -> Answer {
+        match self.stage(here).await? {
+            Stage::Call => self.call_page(here).await,
+            Stage::Password => Ok(self.password_page(here, refused)),
+            Stage::Phone => self.phone_page(here).await,
+            Stage::Certificate => self.ready_page(here),
+        }
+    }
+
+    async fn call_page(&self, here: &Here<'_>) -> Answer {
+        let (page, csrf) = (Head::of(here.visit), self.csrf(&here.renewal.record.token));
+        let action = |name: &str| format!("{}{name}", here.base);
+        let ended = |why, again_action| {
+            sign_in::Ended { page: page.clone(), csrf: csrf.clone(), why, again_action }
+                .response(StatusCode::OK)
+        };
+        let word = |words, chosen| {
+            let (action, events) = (action("word"), action("events"));
+            sign_in::Word { page: page.clone(), csrf: csrf.clone(), words, action, chosen, events }
+                .response(StatusCode::OK)
+        };
+        Ok(match self.code(here, false).await {
+            Err(Reason::Blocked) => ended(sign_in::EndedWhy::WrongTries, String::new()),
+            Err(reason) => return Err(reason),
+            Ok(Screen::Code { digits, expires, .. }) => pages::Code {
+                page: page.clone(),
+                csrf: csrf.clone(),
+                digits: digits.expose().to_owned(),
+                left_secs: expires.since(here.visit.now).as_secs(),
+                total_secs: CODE_SECS,
+                renew_action: action("code"),
+                cancel_action: action("cancel"),
+                events: action("events"),
+            }
+            .response(StatusCode::OK),
+            Ok(Screen::Word { words }) => word(words, false),
+            Ok(Screen::Deciding) => word([String::new(), String::new(), String::new()], true),
+            Ok(Screen::Released) => see_other(here.base),
+            Ok(Screen::Ended(why)) => match why {
+                EndedWhy::Rejected => ended(sign_in::EndedWhy::Rejected, action("code")),
+                EndedWhy::WrongWord => ended(sign_in::EndedWhy::WrongWord, action("code")),
+                EndedWhy::Replaced => ended(sign_in::EndedWhy::Replaced, action("code")),
+            },
+        })
+    }
+
+    fn password_page(&self, here: &Here<'_>, refused: &str) -> Response<Body> {
+        let status = if refused.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        pages::Password {
+            page: Head::of(here.visit),
+            csrf: self.csrf(&here.renewal.record.token),
+            refused: refused.to_owned(),
+            action: format!("{}password", here.base),
+            cancel_action: format!("{}cancel", here.base),
+        }
+        .response(status)
+    }
+
+    async fn phone_page(&self, here: &Here<'_>) -> Answer {
+        let unanswered = |why| {
+            sign_in::Unanswered {
+                page: Head::of(here.visit),
+                csrf: self.csrf(&here.renewal.record.token),
+                why,
+                about: sign_in::Matter::Renewal,
+                again_action: format!("{}phone", here.base),
+            }
+            .response(StatusCode::OK)
+        };
+        Ok(match self.phone(here).await? {
+            Phone::Waiting { question, left_secs } => self.waiting_page(here, &question, left_secs),
+            Phone::Next(begun) => self.with_cookie(see_other(here.base), &begun),
+            Phone::Denied => sign_in::NotMe { page: Head::of(here.visit) }.response(StatusCode::OK),
+            Phone::Ended(Standing::WrongDigits) => unanswered(sign_in::UnansweredWhy::WrongDigits),
+            Phone::Ended(Standing::Superseded) => unanswered(sign_in::UnansweredWhy::Superseded),
+            Phone::Ended(_) => unanswered(sign_in::UnansweredWhy::Expired),
+        })
+    }
+
+    fn waiting_page(&self, here: &Here<'_>, question: &Question, left_secs: u64) -> Response<Body> {
+        let (renewal, view) = (&here.renewal.record, &self.parts.view);
+        let phones = view.phones(&renewal.tenant, &renewal.person);
+        let device = view.device(&renewal.tenant, &renewal.person, &renewal.device);
+        let since = here.visit.now.since(question.asked).as_secs();
+        sign_in::Wait {
+            page: Head::of(here.visit),
+            csrf: self.csrf(&renewal.token),
+            digits: question.digits.expose().to_owned(),
+            phones: phones.iter().map(|phone| phone.name.clone()).collect(),
+            about: sign_in::Matter::Renewal,
+            device: device.map(|device| device.name.clone()).unwrap_or_default(),
+            phone_host: self.parts.phone_origin.trim_start_matches("https://").to_owned(),
+            left_secs,
+            total_secs: ASKED_SECS,
+            again_after_secs: AGAIN_AFTER_SECS.saturating_sub(since),
+            again_action: format!("{}phone", here.base),
+            cancel_action: format!("{}cancel", here.base),
+            events: format!("{}events", here.base),
+        }
+        .response(StatusCode::OK)
+    }
+
+    /// The password stands on this page alone; the file is made under it when the button is pressed.
+    fn ready_page(&self, here: &Here<'_>) -> Answer {
+        let renewal = &here.renewal.record;
+        let password = self.import_passwords.get(&renewal.token, here.visit.now).unwrap_or_else(|| {
+            let drawn = import_password::draw(&self.parts.world);
+            self.import_passwords.put(&renewal.token, here.visit.now, renewal.expires, drawn.clone());
+            drawn
+        });
+        let device = self.parts.view.device(&renewal.tenant, &renewal.person, &renewal.device);
+        let groups: Vec<String> = password.expose().split('-').map(str::to_owned).collect();
+        let left = renewal.expires.since(here.visit.now).as_secs();
+        Ok(pages::Ready {
+            page: Head::of(here.visit),
+            csrf: self.csrf(&renewal.token),
+            device: device.ok_or(Reason::UnknownDevice)?.name.clone(),
+            password_spoken: groups.iter().map(|group| spoken(group)).collect(),
+            password_groups: groups,
+            compatible: wants_compatible(&here.visit.browser),
+            left_mins: left.div_ceil(60),
+            site: begin::site(&here.visit.tenant, here.visit),
+            action: format!("{}certificate", here.base),
+        }
+        .response(StatusCode::OK))
+    }
+
+    /// Tells the page to load itself again when anything it waits for changed.
+    pub(super) fn events(&self, here: &Here<'_>) -> Response<Body> {
+        let renewal = &here.renewal.record;
+        let watched = [
+            table::enrolments_of_device(&renewal.tenant, &renewal.person, &renewal.device),
+            table::approvals(&renewal.tenant, &renewal.person),
+            table::renewal(&renewal.token),
+        ];
+        let changes = sse::touched(self.parts.view.subscribe());
+        let moved = changes.filter_map(move |touched| {
+            // Told too late to know what it missed: look again.
+            let hit = touched.is_none_or(|key| watched.iter().any(|prefix| key.is_under(prefix)));
+            std::future::ready(hit.then_some(Happening::Moved))
+        });
+        sse::stream(moved, here.cancel.clone())
+    }
+}
+
+/// Apple's readers and older Androids often refuse the modern encoding.
+pub(super) fn wants_compatible(browser: &str) -> bool {
+    let says = |mark: &str| browser.contains(mark);
+    says("iPhone") || says("iPad") || says("Android") || (says("Mac") && !says("Firefox"))
+}
+
+/// As `enrolment::first_visit` has it.
+const CODE_SECS: u64 = 600;
+
+/// A question may be sent again after this.
+const AGAIN_AFTER_SECS: u64 = 30;
