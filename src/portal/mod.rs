@@ -3,7 +3,6 @@
 
 mod certificates;
 mod lost;
-mod platform;
 mod renewal;
 
 use std::sync::Arc;

@@ -8,7 +8,6 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 
-use super::platform::{Form, Platform};
 use super::{Answer, Here, LIST, Portal, refused};
 use crate::audit::{Event, RecordError};
 use crate::ca::{P12, ProfileWords, Subject, import_password};
@@ -27,6 +26,7 @@ use crate::web::page::{Head, secure, see_other};
 use crate::web::pages::Page as _;
 use crate::web::pages::guide::guide;
 use crate::web::pages::settings::{Choose, Ready, Told};
+use crate::web::platform::{Form, Platform};
 
 /// What a session is making.
 #[derive(Clone)]

@@ -13,12 +13,13 @@ use crate::domain::certificate::Certificate;
 use crate::domain::{Reason, Secret, TenantId};
 use crate::enrolment::delivery::{Brought, Deliveries, NotHanded};
 use crate::store::view::View;
+use crate::web::Visit;
 use crate::web::form::{self, Form};
 use crate::web::page::{self, Head};
 use crate::web::pages::Page as _;
+use crate::web::pages::guide::{Guide, guide};
 use crate::web::pages::public::{Deliver, NoSuchLink};
 use crate::web::platform::Platform;
-use crate::web::{Visit, assets};
 
 /// Where links lead, behind the door's address: this and the tenant.
 pub(super) const PATH: &str = "/deliver/";
@@ -60,7 +61,7 @@ async fn heard(deliveries: &Deliveries, visit: &Visit, form: &Form) -> Answer {
         tenant: &visit.tenant.id,
         secret: &secret,
         typed: &typed,
-        encoding: platform.encoding(),
+        encoding: platform.form().encoding(),
         from: visit.address,
     };
     match deliveries.hear(&brought).await {
@@ -90,6 +91,7 @@ fn asked(
     secret: Option<&Secret>,
     refused: &str,
 ) -> Deliver {
+    let port = visit.host.split_once(':').map(|(_, port)| format!(":{port}")).unwrap_or_default();
     Deliver {
         page: Head::of(visit),
         csrf: deliveries.csrf(&visit.tenant.id),
@@ -99,9 +101,16 @@ fn asked(
         browser: visit.browser.clone(),
         platforms: Platform::ALL.map(|one| (one.as_str(), one.name(), one == platform)).to_vec(),
         recognised: Platform::recognised(&visit.browser).as_str(),
-        door: visit.tenant.hosts.first().cloned().unwrap_or_default(),
-        script: assets::href("deliver.js"),
+        door: format!("https://{}{port}/", visit.tenant.hosts.first().unwrap_or(&visit.host)),
+        guides: Platform::ALL.map(|one| (one.name(), steps(one), one == platform)).to_vec(),
     }
+}
+
+/// How the file is installed. Where to go then stands on the page itself: not back here, as in the settings.
+fn steps(platform: Platform) -> Guide {
+    let mut guide = guide(platform.as_str(), false);
+    guide.steps.pop();
+    guide
 }
 
 /// The file in pieces; the whole is wiped behind the last one. The cookie tells the page, which stays where it is, that the

@@ -20,12 +20,21 @@ pub enum Platform {
     Android,
 }
 
+/// What is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A .p12 in this encoding.
+    P12(Encoding),
+    /// A configuration profile around a .p12 that Apple's readers open.
+    Profile,
+}
+
 impl Platform {
-    /// All of them, as the page lists them.
+    /// All of them, as a page lists them.
     pub const ALL: [Self; 6] =
         [Self::Windows, Self::Mac, Self::Ios, Self::Linux, Self::Firefox, Self::Android];
 
-    /// In forms.
+    /// In forms and in the trail.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -80,10 +89,49 @@ impl Platform {
     /// What opens there at the first try: Apple's readers often refuse the modern encoding, and so do those of
     /// Androids that are some years old.
     #[must_use]
+    pub const fn form(self) -> Form {
+        match self {
+            Self::Windows | Self::Linux | Self::Firefox => Form::P12(Encoding::Modern),
+            Self::Mac | Self::Android => Form::P12(Encoding::Compatible),
+            Self::Ios => Form::Profile,
+        }
+    }
+}
+
+impl Form {
+    /// What was asked for on the page; nothing, or anything else, is what suits the platform.
+    #[must_use]
+    pub fn asked(text: &str, platform: Platform) -> Self {
+        match text {
+            "profile" => Self::Profile,
+            text => Encoding::parse(text).map_or_else(|| platform.form(), Self::P12),
+        }
+    }
+
+    /// The encoding of its .p12.
+    #[must_use]
     pub const fn encoding(self) -> Encoding {
         match self {
-            Self::Windows | Self::Linux | Self::Firefox => Encoding::Modern,
-            Self::Mac | Self::Ios | Self::Android => Encoding::Compatible,
+            Self::P12(encoding) => encoding,
+            Self::Profile => Encoding::Compatible,
+        }
+    }
+
+    /// In forms and in the trail.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::P12(_) => "p12",
+            Self::Profile => "mobileconfig",
+        }
+    }
+
+    /// `Content-Type` of the file.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::P12(_) => "application/x-pkcs12",
+            Self::Profile => "application/x-apple-aspen-config",
         }
     }
 }
@@ -110,12 +158,17 @@ mod tests {
     }
 
     #[test]
-    fn compatible_is_only_by_platform() {
+    fn compatible_is_only_by_platform_or_request() {
         for platform in Platform::ALL {
-            let compatible = platform.encoding() == Encoding::Compatible;
+            let compatible = platform.form().encoding() == Encoding::Compatible;
             assert_eq!(compatible, matches!(platform, Platform::Mac | Platform::Ios | Platform::Android));
             assert_eq!(Platform::parse(platform.as_str()), Some(platform));
+            assert_eq!(Form::asked("compatible", platform), Form::P12(Encoding::Compatible));
+            assert_eq!(Form::asked("modern", platform), Form::P12(Encoding::Modern));
+            assert_eq!(Form::asked("profile", platform), Form::Profile);
+            for text in ["", "auto", "rc2"] {
+                assert_eq!(Form::asked(text, platform), platform.form());
+            }
         }
-        assert_eq!(Platform::parse("rc2"), None);
     }
 }

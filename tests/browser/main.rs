@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop where it stands")]
 
 mod bad;
+mod deliver;
 mod demo;
 mod device;
 mod looks;

@@ -6,6 +6,7 @@ const form = document.getElementById("deliver");
 const link = document.getElementById("link");
 const password = document.getElementById("password");
 
+document.getElementById("no-scripts").hidden = true;
 const secret = location.hash.slice(1);
 if (secret) link.value = secret;
 if (link.value) {

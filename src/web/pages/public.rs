@@ -3,6 +3,7 @@
 use askama::Template;
 use zeroize::Zeroize;
 
+use super::guide::{Guide, Picture};
 use crate::web::page::Head;
 
 /// "You have come to the front of the house."
@@ -37,10 +38,10 @@ pub struct Deliver {
     pub platforms: Vec<(&'static str, &'static str, bool)>,
     /// Which of them the browser seems to be on.
     pub recognised: &'static str,
-    /// "bank.example.com", where to go afterwards.
+    /// "https://bank.example.com/", where to go afterwards.
     pub door: String,
-    /// Address of the page's script.
-    pub script: String,
+    /// The steps that install the file: platform, guide, and whether it is the one chosen.
+    pub guides: Vec<(&'static str, Guide, bool)>,
 }
 
 impl Drop for Deliver {

@@ -3,6 +3,7 @@
 use super::{html, text};
 use crate::domain::Time;
 use crate::web::pages::desk::{Delivered, Desk, IssueDevice, Issued, Place, Ways};
+use crate::web::pages::guide::guide;
 use crate::web::pages::public::{Deliver, NoSuchLink};
 use crate::web::pages::{Moment, spoken};
 use crate::web::platform::Platform;
@@ -78,8 +79,10 @@ pub(super) fn delivery_pages(show: &mut impl FnMut(&str, String)) {
         browser: text("Edge on Windows"),
         platforms: Platform::ALL.map(|one| (one.as_str(), one.name(), one == Platform::Windows)).to_vec(),
         recognised: "windows",
-        door: text("bank.localhost"),
-        script: assets::href("deliver.js"),
+        door: text("https://bank.localhost:8443/"),
+        guides: Platform::ALL
+            .map(|one| (one.name(), guide(one.as_str(), false), one == Platform::Windows))
+            .to_vec(),
     };
     show("deliver", html(deliver("", "")));
     show("deliver-wrong", html(deliver("g5xkq2m7", "That is not the password we told you.")));
