@@ -166,6 +166,7 @@ fn read_leaf(der: &[u8], issuers: &[Arc<Issuer>]) -> Result<Leaf, Reason> {
     let not_after = Time::from_secs(certificate.validity().not_after.timestamp()).plus(LAST_SECOND);
     verify_signature(der, issuers, not_before)?;
     check_purpose(&certificate)?;
+    check_serial(certificate.raw_serial())?;
     Ok(Leaf {
         serial: format!("{:x}", certificate.tbs_certificate.serial),
         fingerprint: crypto::sha256(der),
@@ -240,6 +241,13 @@ fn check_purpose(certificate: &X509Certificate<'_>) -> Result<(), Reason> {
     if client_only && no_ca && signs { Ok(()) } else { Err(Reason::WrongPurpose) }
 }
 
+/// A positive number of 20 octets at most (RFC 5280 4.1.2.2), so that no two spellings are one serial.
+fn check_serial(raw: &[u8]) -> Result<(), Reason> {
+    let positive = raw.first().is_some_and(|first| first & 0x80 == 0) && raw.iter().any(|byte| *byte != 0);
+    let shortest = !matches!(raw, [0, second, ..] if second & 0x80 == 0);
+    if positive && shortest && raw.len() <= SERIAL_OCTETS_MAX { Ok(()) } else { Err(Reason::WrongPurpose) }
+}
+
 /// Exactly one name in the subject alternative name, and it is our identity URI.
 fn read_identity(certificate: &X509Certificate<'_>) -> Result<Identity, Reason> {
     let names = certificate.subject_alternative_name().ok().flatten().ok_or(Reason::WrongPurpose)?;
@@ -249,5 +257,6 @@ fn read_identity(certificate: &X509Certificate<'_>) -> Result<Identity, Reason> 
     }
 }
 
+const SERIAL_OCTETS_MAX: usize = 20;
 const P256_POINT_LENGTH: usize = 65;
 const LAST_SECOND: Duration = Duration::from_millis(999);

@@ -11,6 +11,7 @@ mod expiring;
 mod issue;
 mod lists;
 mod people;
+mod requests;
 mod revoking;
 
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub const ROUTES: Routes = &[
     ("POST", "/people/*/*/lock"),
     ("GET", "/people/*/*/unlock"),
     ("POST", "/people/*/*/unlock"),
+    ("GET", "/devices/*/*/csr"),
+    ("POST", "/devices/*/*/csr"),
     ("GET", "/devices/*/*/new"),
     ("POST", "/devices/*/*/new"),
     ("GET", "/devices/*/*/revoke"),
@@ -150,6 +153,9 @@ impl Console {
                 ["people"] => self.people(&here, &query),
                 ["people", tenant, person] => self.person(&here, tenant, person, "").await,
                 ["people", tenant, person, doing] => self.ask_person(&here, tenant, person, doing, ""),
+                ["devices", tenant, person, "csr"] => {
+                    self.ask_request(&here, (tenant, person), requests::Typed::default()).await
+                }
                 ["devices", tenant, person, "new"] => self.ask_issue(&here, (tenant, person, ""), None),
                 ["devices", tenant, person, device, "renew"] => {
                     self.ask_issue(&here, (tenant, person, device), None)
@@ -177,6 +183,7 @@ impl Console {
                 self.reject(&here, (tenant, person, number), &form).await
             }
             ["people", tenant, person, doing] => self.do_person(&here, tenant, person, doing, &form).await,
+            ["devices", tenant, person, "csr"] => self.certify(&here, (tenant, person), &form).await,
             ["devices", tenant, person, "new"] => self.issue(&here, (tenant, person, ""), &form).await,
             ["devices", tenant, person, device, "renew"] => {
                 self.issue(&here, (tenant, person, device), &form).await

@@ -234,6 +234,8 @@ fn doings(here: &Here<'_>, person: &Person) -> Vec<Doing> {
     if issues(here) {
         let href = format!("/devices/{}/{}/new", person.tenant, person.id);
         doings.push(Doing { label: "Issue a device".to_owned(), href, danger: false });
+        let href = format!("/devices/{}/{}/csr", person.tenant, person.id);
+        doings.push(Doing { label: "Certify a key (CSR)".to_owned(), href, danger: false });
         let href = format!("/devices/{}/{}/revoke", person.tenant, person.id);
         doings.push(Doing { label: "Switch off every device".to_owned(), href, danger: true });
     }

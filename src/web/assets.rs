@@ -35,6 +35,7 @@ static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
         "fields.js" => SCRIPT,
         "icon.svg" => "image/svg+xml",
         "password.js" => SCRIPT,
+        "request.js" => SCRIPT,
         "settings.css" => STYLE,
         "style.css" => STYLE,
         "table.js" => SCRIPT,

@@ -73,7 +73,7 @@ async fn served_over_http2(raw: &Raw, fields: &[Field]) -> bool {
     h2.listen(1, Duration::from_secs(10)).await.status == Some(200)
 }
 
-fn resident_bytes(pid: u32) -> u64 {
+pub(crate) fn resident_bytes(pid: u32) -> u64 {
     let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }

@@ -35,6 +35,7 @@ mod latency;
 mod limits;
 mod links;
 mod mailed;
+mod malformed;
 mod names;
 mod openssl;
 mod paths;
@@ -51,6 +52,7 @@ mod two;
 mod uniform;
 mod upgrade;
 mod variants;
+mod weak;
 
 use support::desk::{anna, first_visit, sam};
 use support::gate::Gate;

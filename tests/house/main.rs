@@ -15,6 +15,7 @@ mod support;
 mod api;
 mod attacks;
 mod ca_life;
+mod csr;
 mod delivery;
 mod doors;
 mod engines;

@@ -5,6 +5,7 @@ mod certificates;
 mod expiring;
 mod lists;
 mod people;
+mod requests;
 
 pub use certificates::{CertificateDetail, CertificateRow, Certificates};
 pub use expiring::{Day, Expiring, ExpiringRow, Month};
@@ -12,6 +13,7 @@ pub use lists::{Audit, AuditRow, TenantRow, Tenants};
 pub use people::{
     Delivered, DeviceRow, IssueDevice, Issued, People, Person, PersonRow, PhoneRow, SessionRow, Ways,
 };
+pub use requests::{Certified, Request};
 
 use askama::Template;
 

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod desk;
+mod requests;
 mod settings;
 mod sign_in;
 

@@ -90,6 +90,8 @@ page! {
     desk::IssueDevice: desk.page,
     desk::Issued: desk.page,
     desk::Delivered: desk.page,
+    desk::Request: desk.page,
+    desk::Certified: desk.page,
 }
 
 /// A moment as pages show it: how long ago, and exactly on hover.

@@ -298,6 +298,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         older: text("/audit?before=970"),
     };
     show("desk-audit", html(audit));
+    super::requests::request_pages(show, &desk("People"));
 }
 
 /// A month with three busy days, and the list of one of them.
