@@ -11,6 +11,7 @@ pub(crate) mod cookie;
 pub(crate) mod form;
 pub(crate) mod front;
 pub(crate) mod names;
+pub(crate) mod ocsp;
 pub(crate) mod path;
 pub(crate) mod proof;
 pub(crate) mod rules;
@@ -33,7 +34,7 @@ impl Heard {
 pub(crate) type Property = fn(&[u8]) -> Heard;
 
 /// Each of them, by the name of its target and of its corpus.
-pub(crate) const ALL: [(&str, Property); 12] = [
+pub(crate) const ALL: [(&str, Property); 13] = [
     ("approval", approval::holds),
     ("assertion", assertion::holds),
     ("attestation", attestation::holds),
@@ -43,6 +44,7 @@ pub(crate) const ALL: [(&str, Property); 12] = [
     ("form", form::holds),
     ("front", front::holds),
     ("names", names::holds),
+    ("ocsp", ocsp::holds),
     ("path", path::holds),
     ("proof", proof::holds),
     ("rules", rules::holds),

@@ -20,5 +20,6 @@ mod openssl;
 mod outside;
 mod p12;
 mod requests;
+mod revocation;
 mod rig;
 mod strangers;

@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs12
+from cryptography.x509 import ocsp as _ocsp
 from cryptography.x509 import verification
 
 
@@ -78,7 +79,22 @@ def verify_jwt(token, keys, issuer, audience, now):
         return jwt.decode(token, key, algorithms=["ES256"], issuer=issuer, audience=audience, options=required)
 
 
+def ocsp(answer, issuing, leaf):
+    """What an answer of OCSP says, once the certificate in it was seen to be the issuer's and to have signed it."""
+    read_answer = _ocsp.load_der_ocsp_response(read(answer))
+    issuer, signer = pem(issuing), read_answer.certificates[0]
+    signer.verify_directly_issued_by(issuer)
+    signer.public_key().verify(
+        read_answer.signature, read_answer.tbs_response_bytes, ec.ECDSA(read_answer.signature_hash_algorithm)
+    )
+    if read_answer.serial_number != pem(leaf).serial_number:
+        raise ValueError("this answer is about another certificate")
+    reason = read_answer.revocation_reason
+    return {"status": read_answer.certificate_status.name, "reason": reason and reason.value}
+
+
 VERBS = {
+    "ocsp": ocsp,
     "p12": open_p12,
     "client": verify_client,
     "server": verify_server,

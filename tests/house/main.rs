@@ -24,6 +24,7 @@ mod expired;
 mod first_visit;
 mod history;
 mod identity;
+mod lists;
 mod policy;
 mod proxy;
 mod revocation;

@@ -115,6 +115,7 @@ twins! {
     form: 2048,
     front: 128,
     names: 4096,
+    ocsp: 4096,
     path: 4096,
     proof: 512,
     rules: 512,
