@@ -15,9 +15,9 @@
 //! | 4 | [`audit`] | the ledger: no change without its trace, chained |
 //! | 5 | [`ca`], [`auth`], [`notify`] | certificates made; the three factors, each a proof as a value; messages |
 //! | 6 | [`policy`] | who may what: files, a pure judge, the [`policy::Permit`] |
-//! | 7 | [`enrolment`], [`proxy`], [`web`] | first visit; the way to the backend; the manners of our own pages |
-//! | 8 | [`sign_in`] | the steps that portal and console share |
-//! | 9 | [`portal`], [`phone`], [`console`], [`public`] | the rooms people come to |
+//! | 7 | [`enrolment`], [`proxy`], [`web`] | first visit, certificates on a grant, one-time links, reminders, revocation; the way to the backend; the manners of our own pages |
+//! | 8 | [`sign_in`], [`renewal`] | the steps that portal and console share; the lane of ended certificates, for portal and public door |
+//! | 9 | [`portal`], [`phone`], [`console`], [`public`] | settings; the phone app; the desk and its API; links and EST |
 //! | 10 | [`front`], [`control`] | listeners, TLS, doors, the way of a request; the local socket |
 //! | 11 | [`config`] | what the operator wrote |
 //! | 12 | [`app`] | builds the house; the only file that names an engine |
@@ -35,6 +35,10 @@
 //! - What can be used once is used up by a commit under a revision: of many who try, one succeeds.
 //! - A try is counted before it is heard ([`auth::throttle`]).
 //! - A client's private key is in memory while its .p12 is made, and nowhere else, ever.
+//! - A certificate comes from a grant, used up in the commit that puts it on record
+//!   ([`enrolment::issuance`]), and never for a device that changed meanwhile.
+//! - What an ended certificate proves opens its own renewal and nothing else.
+//! - An import password goes by no mail, and lies in clear nowhere.
 //! - Short secrets are stored as HMACs under a pepper that lies apart from the store.
 //! - What stands on a screen only (codes, digits, pairing links) is kept in memory only.
 //!
@@ -51,10 +55,15 @@
 //! [`store::view`] hears of it, the page moves on over [`web::sse`]: a square ([`enrolment::pairing`]), two
 //! words, a password ([`auth::password`]), and the page first asked for.
 //!
+//! *A certificate lives.* It comes from a grant: an operator's command, a link whose import password was typed, a
+//! phone's approval ([`portal`]), or what an ended one leads to ([`renewal`]). At its first complete sign-in it takes the place
+//! of the one before ([`sign_in`]). [`enrolment::reminders`] say when it ends; [`enrolment::revocation`] ends it before.
+//! The view hears of either: sessions and connections fall ([`front::live`]), [`ca::crl`] and [`ca::ocsp`] follow.
+//!
 //! # What is not here
 //!
-//! Push that wakes the phone, renewal by the client, OCSP and EST, load balancing, many machines on etcd,
-//! accounts without certificates. Each has its place in the table above and nothing built for it.
+//! Push that wakes the phone, load balancing, many machines on etcd, accounts without certificates. Each has
+//! its place in the table above and nothing built for it.
 
 pub mod app;
 pub mod audit;

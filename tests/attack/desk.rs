@@ -60,7 +60,8 @@ async fn whoever_issued_a_device_does_not_let_it_in() {
     anna(&gate).await;
     let program = Program::instead_of(gate).await;
     let page = max.open("/devices/bank/anna/new").await;
-    let page = max.submit(&page, "/new", &[("device", "evil"), ("encoding", "modern")]).await;
+    let page =
+        max.submit(&page, "/new", &[("device", "evil"), ("way", "hand"), ("encoding", "modern")]).await;
     let client = Browser::new(program.wire.showing(&in_hand(&page)), program.host("bank"));
     let code_page = client.open("/").await;
     let code = code_page.digits();
