@@ -21,6 +21,7 @@ mod dates;
 mod delivery;
 mod desk;
 mod downgrade;
+mod expired;
 mod expiry;
 mod forms;
 mod frames;

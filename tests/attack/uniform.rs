@@ -24,7 +24,7 @@ fn masked(answer: &Answer) -> (StatusCode, Vec<String>, String) {
 }
 
 /// Numbers of requests (`QF-308-122`) and tokens of 256 bits become `#`.
-fn mask(text: &str) -> String {
+pub(crate) fn mask(text: &str) -> String {
     let mut masked = String::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

@@ -24,8 +24,9 @@ pub(crate) struct TestCa {
     der: Vec<u8>,
 }
 
-/// A certificate to be made for Anna's tablet, once its id is known.
+/// A certificate to be made for a device of Anna's, once its id is known.
 pub(crate) struct Spanned {
+    device: &'static str,
     file: PathBuf,
     from: Time,
     until: Time,
@@ -45,7 +46,12 @@ impl TestCa {
 
     /// A certificate of Anna's tablet, good from and until.
     pub(crate) fn spanned(&self, file: &Path, from: Time, until: Time) -> Spanned {
-        Spanned { file: file.to_owned(), from, until }
+        Spanned { device: "tablet", file: file.to_owned(), from, until }
+    }
+
+    /// The same of her laptop.
+    pub(crate) fn of_laptop(&self, file: &Path, from: Time, until: Time) -> Spanned {
+        Spanned { device: "laptop", ..self.spanned(file, from, until) }
     }
 
     /// Lets the gate trust this CA and know the certificates, in the store of a demo that does not run.
@@ -67,10 +73,10 @@ impl TestCa {
         let person = PersonId::parse("anna-muster").expect("an id");
         let devices =
             table::list::<Device>(&*store, &table::devices(&tenant, &person)).await.expect("devices");
-        let tablet =
-            devices.into_iter().map(|read| read.record).find(|one| one.name == "tablet").expect("a tablet");
         for one in certificates {
-            let uri = format!("portcullis://bank/device/{}", tablet.id);
+            let device = devices.iter().map(|read| &read.record).find(|device| device.name == one.device);
+            let device = device.expect("the device");
+            let uri = format!("portcullis://bank/device/{}", device.id);
             let (serial, der) = self.sign(&one.file, |leaf| {
                 (leaf.not_before, leaf.not_after) = (moment(one.from), moment(one.until));
                 leaf.subject_alt_names = vec![SanType::URI(uri.try_into().expect("a URI"))];
@@ -79,7 +85,7 @@ impl TestCa {
                 serial,
                 tenant: tenant.clone(),
                 person: person.clone(),
-                device: tablet.id.clone(),
+                device: device.id.clone(),
                 issuer: issuer.id.clone(),
                 profile: "device".to_owned(),
                 fingerprint: sha256(&der),

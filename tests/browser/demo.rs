@@ -35,26 +35,18 @@ impl Demo {
     /// Starts the demo of a folder and waits until it says that it runs.
     pub(crate) fn start_in(dir: tempfile::TempDir) -> Self {
         let port = two_free_ports();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
-            .args(["demo", "--dir", path(dir.path()), "--port", &port.to_string()])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the demo starts");
-        let out = BufReader::new(process.stdout.take().expect("its words"));
-        let mut runs = false;
-        let mut lines = out.lines();
-        for line in lines.by_ref() {
-            let line = line.expect("a line");
-            runs |= line.starts_with("The demo runs");
-            if runs && line.is_empty() {
-                break;
-            }
-        }
-        assert!(runs, "the demo ended before it ran");
-        // What it says later must go somewhere, or it would wait for ever.
-        std::thread::spawn(move || lines.for_each(drop));
+        let process = run(dir.path(), port);
         let kept = std::fs::read_to_string(dir.path().join("passwords.txt")).expect("the passwords");
         Self { port, process, passwords: passwords(&kept), dir }
+    }
+
+    /// Stops it, and starts it again at the same addresses once `meanwhile` is done with its files.
+    pub(crate) async fn while_stopped(&mut self, meanwhile: impl AsyncFnOnce(&Path)) {
+        let stopped = Command::new("kill").arg(self.process.id().to_string()).status();
+        assert!(stopped.expect("kill runs").success());
+        self.process.wait().expect("it ends");
+        meanwhile(self.dir.path()).await;
+        self.process = run(self.dir.path(), self.port);
     }
 
     /// A file of the demo.
@@ -94,6 +86,29 @@ impl Drop for Demo {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Starts the demo and waits until it says that it runs.
+fn run(dir: &Path, port: u16) -> Child {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+        .args(["demo", "--dir", path(dir), "--port", &port.to_string()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the demo starts");
+    let out = BufReader::new(process.stdout.take().expect("its words"));
+    let mut runs = false;
+    let mut lines = out.lines();
+    for line in lines.by_ref() {
+        let line = line.expect("a line");
+        runs |= line.starts_with("The demo runs");
+        if runs && line.is_empty() {
+            break;
+        }
+    }
+    assert!(runs, "the demo ended before it ran");
+    // What it says later must go somewhere, or it would wait for ever.
+    std::thread::spawn(move || lines.for_each(drop));
+    process
 }
 
 /// `passwords.txt`: a block for each person, each file with its import password.

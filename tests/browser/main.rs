@@ -8,6 +8,7 @@ mod bad;
 mod deliver;
 mod demo;
 mod device;
+mod expired;
 mod looks;
 #[path = "../support/ports.rs"]
 mod ports;

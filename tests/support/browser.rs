@@ -50,6 +50,11 @@ impl Browser {
         self.cookies.lock().unwrap().get(COOKIE).cloned()
     }
 
+    /// Any cookie.
+    pub(crate) fn cookie_of(&self, name: &str) -> Option<String> {
+        self.cookies.lock().unwrap().get(name).cloned()
+    }
+
     pub(crate) fn set_cookie(&self, name: &str, value: &str) {
         self.cookies.lock().unwrap().insert(name.to_owned(), value.to_owned());
     }

@@ -79,8 +79,14 @@ impl FirstVisits {
         if waiting.is_empty() {
             return Err(DeskRefusal::NobodyWaits);
         }
-        let mut subjects: Vec<_> =
-            waiting.iter().map(|read| Subject::Device(read.record.device.clone())).collect();
+        let mut subjects: Vec<Subject> = Vec::with_capacity(waiting.len() + 1);
+        for read in &waiting {
+            // Several browsers may ask for one device's renewal: it is counted once.
+            let device = Subject::Device(read.record.device.clone());
+            if !subjects.contains(&device) {
+                subjects.push(device);
+            }
+        }
         subjects.push(Subject::Agent(agent.actor.clone()));
         let counted = self.throttles.attempt(tenant, Guarded::Code, subjects).await;
         let counted = counted.map_err(DeskRefusal::Refused)?;
