@@ -131,7 +131,7 @@ impl Console {
             identified_on_incoming_call: whose.identified_on_incoming_call,
             word,
             word_right,
-            checklist: CHECKLIST.iter().map(|line| (*line).to_owned()).collect(),
+            checklist: checklist(found.enrolment.kind),
             may_not: may_not.to_owned(),
             refused: refused.to_owned(),
             release_action: format!("{at}/release"),
@@ -277,8 +277,16 @@ fn words(refusal: &DeskRefusal) -> Result<String, Reason> {
 const RENEWAL: &str = "This is the renewal of an expired certificate: no device is shown. The caller has shown us \
                        nothing but an e-mail address, and your release stands in for the certificate.";
 
+fn checklist(kind: EnrolmentKind) -> Vec<String> {
+    let mut lines = CHECKLIST;
+    if kind == EnrolmentKind::Expired {
+        lines[2] = "The caller asks for a new certificate for this device, because the old one has expired.";
+    }
+    lines.map(str::to_owned).to_vec()
+}
+
 /// What an agent checks before a release.
-const CHECKLIST: &[&str] = &[
+const CHECKLIST: [&str; 3] = [
     "I rang the recorded number, or identified the caller as this tenant allows.",
     "The caller named something that only this person knows.",
     "The caller expects this device, and is sitting in front of it.",
