@@ -8,3 +8,8 @@ mod stage;
 mod steps;
 
 pub use room::{Parts, ROUTES, SignIn, with_cookie};
+
+#[cfg(test)]
+mod tests {
+    mod life;
+}

@@ -44,7 +44,7 @@ pub(crate) struct Rig {
     pub(crate) approvals: Arc<Approvals>,
     pub(crate) tenant: TenantId,
     pub(crate) anna: PersonId,
-    _folder: tempfile::TempDir,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Rig {
@@ -69,8 +69,7 @@ impl Rig {
             Settings::default(),
         ));
         let (tenant, anna) = (TenantId::parse("bank").unwrap(), PersonId::parse("anna").unwrap());
-        let rig =
-            Self { clock, world, ledger, view, pepper, party, approvals, tenant, anna, _folder: folder };
+        let rig = Self { clock, world, ledger, view, pepper, party, approvals, tenant, anna, folder };
         rig.put(&bank(&rig.tenant)).await;
         rig.put(&person(&rig.tenant, "anna", "Anna Muster")).await;
         rig.put(&person(&rig.tenant, "bert", "Bert Beispiel")).await;
