@@ -21,7 +21,7 @@ use crate::audit::{Entry, Event, Ledger};
 use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaError};
+use crate::ca::{self, Authority, CaError, KeyFolder};
 use crate::config::{Config, Engine, Environment, Limits, SecretError};
 use crate::control;
 use crate::crypto::Pepper;
@@ -198,7 +198,11 @@ pub fn open_authority(
     let passphrase = config.secrets.passphrase(environment)?.secret;
     let issuers: Vec<Issuer> = core.view.issuers().iter().map(|issuer| (**issuer).clone()).collect();
     let settings = ca::Settings { crl_url_base: config.plain_origin() };
-    Ok(Authority::open(&config.data.join("ca"), &passphrase, &issuers, core.world.clone(), settings)?)
+    let dir = config.data.join("ca");
+    let authority = Authority::open(&dir, &passphrase, &issuers, core.world.clone(), settings)?;
+    // Keys that a killed `ca reseal` left under the other passphrase; those that opened are the ones that count.
+    KeyFolder::at(dir).remove_beside()?;
+    Ok(authority)
 }
 
 /// Opens the house: store, CA, rooms, doors, listeners, the control socket.

@@ -9,6 +9,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyUsagePurpose, NameConstraints, SanType, SerialNumber,
 };
+use x509_parser::extensions::GeneralName;
 use x509_parser::time::ASN1Time;
 
 use super::profile::{ExtendedKeyUsage, KeyUsage, NameKind, Profile};
@@ -134,6 +135,33 @@ pub(super) fn without(kinds: &[NameKind]) -> Option<NameConstraints> {
         }
     }
     (!kinds.is_empty()).then_some(NameConstraints { permitted_subtrees, excluded_subtrees })
+}
+
+/// Whether a certificate's constraints are those of [`without`].
+pub(super) fn is_without(
+    kinds: &[NameKind],
+    found: Option<&x509_parser::extensions::NameConstraints<'_>>,
+) -> bool {
+    let (mut permitted, mut excluded) = (Vec::new(), Vec::new());
+    for kind in kinds {
+        match kind {
+            NameKind::Dns => {
+                permitted.push(GeneralName::DNSName(NO_HOST));
+                excluded.push(GeneralName::DNSName(""));
+            }
+            NameKind::Ip => {
+                excluded.extend([GeneralName::IPAddress(&[0; 8]), GeneralName::IPAddress(&[0; 32])]);
+            }
+            NameKind::Email => permitted.push(GeneralName::RFC822Name(NO_HOST)),
+        }
+    }
+    let Some(found) = found else { return kinds.is_empty() };
+    let bases = |trees: &Option<Vec<x509_parser::extensions::GeneralSubtree<'_>>>,
+                 expected: &[GeneralName<'_>]| {
+        let trees = trees.as_deref().unwrap_or_default();
+        trees.len() == expected.len() && trees.iter().zip(expected).all(|(tree, name)| tree.base == *name)
+    };
+    bases(&found.permitted_subtrees, &permitted) && bases(&found.excluded_subtrees, &excluded)
 }
 
 /// Writes the bounds, in whole seconds.

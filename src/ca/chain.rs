@@ -3,10 +3,14 @@
 
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
+use x509_parser::oid_registry::OID_X509_EXT_NAME_CONSTRAINTS;
 use x509_parser::prelude::FromDer as _;
 
+use super::offline::OfflineError;
+use super::profile::Profiles;
+use super::{CaError, build};
 use crate::domain::Time;
-use crate::domain::certificate::Issuer;
+use crate::domain::certificate::{Issuer, IssuerKind};
 
 /// Checks form, signatures and links of an issuer and its root, and that both are in force at `now`.
 ///
@@ -102,6 +106,52 @@ pub(super) fn authority_key_id(certificate: &X509Certificate<'_>) -> Option<Vec<
         ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0.to_vec()),
         _ => None,
     })
+}
+
+/// Checks what a CA of the house has and no other: that its root signed it, what it may sign, and which names not.
+pub(super) fn check_issuing(
+    certificate: &X509Certificate<'_>,
+    root: &X509Certificate<'_>,
+    kind: IssuerKind,
+) -> Result<(), CaError> {
+    let of_root = certificate.issuer().as_raw() == root.subject().as_raw()
+        && certificate.verify_signature(Some(root.public_key())).is_ok();
+    if !of_root {
+        return Err(OfflineError::OtherShape("another root signed it").into());
+    }
+    is_ca(certificate).map_err(|_| OfflineError::OtherShape("it may not sign certificates and lists"))?;
+    let length =
+        certificate.basic_constraints().ok().flatten().and_then(|found| found.value.path_len_constraint);
+    if length != Some(0) {
+        return Err(OfflineError::OtherShape("its path length is not 0").into());
+    }
+    let usage = certificate.key_usage().ok().flatten().map(|found| found.value.flags);
+    if usage != Some(CA_USAGE) || !matches!(certificate.extended_key_usage(), Ok(None)) {
+        return Err(OfflineError::OtherShape("it may do more than sign certificates and lists").into());
+    }
+    let good = match kind {
+        IssuerKind::Server => names_of(certificate) == names_of(root),
+        IssuerKind::Devices | IssuerKind::Staff => {
+            let profiles = Profiles::shipped()?;
+            let found = certificate.name_constraints().ok().flatten().filter(|found| found.critical);
+            build::is_without(profiles.issuing.clients_exclude(), found.map(|found| found.value))
+        }
+    };
+    if !good {
+        return Err(OfflineError::OtherShape("its name constraints are others").into());
+    }
+    if validity(root).1 < validity(certificate).1 {
+        return Err(OfflineError::OtherShape("it outlives its root").into());
+    }
+    Ok(())
+}
+
+/// `keyCertSign` and `cRLSign` as x509-parser counts bits.
+const CA_USAGE: u16 = 1 << 5 | 1 << 6;
+
+fn names_of<'a>(certificate: &'a X509Certificate<'_>) -> Option<(bool, &'a [u8])> {
+    let found = certificate.iter_extensions().find(|found| found.oid == OID_X509_EXT_NAME_CONSTRAINTS)?;
+    Some((found.critical, found.value))
 }
 
 fn is_ca(certificate: &X509Certificate<'_>) -> Result<(), ChainFault> {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::chain::ChainFault;
+use super::offline::OfflineError;
 use super::profile::ProfileError;
 use crate::domain::certificate::IssuerKind;
 use crate::domain::{IssuerId, Time};
@@ -77,6 +78,18 @@ pub enum CaError {
         /// Where its key was looked for.
         path: PathBuf,
     },
+    /// Roots, requests and certificates that do not fit.
+    #[error(transparent)]
+    Offline(#[from] OfflineError),
+    /// The file system cannot change two folders' places.
+    #[error(
+        "the file system of {0} cannot let two folders change places, so the keys cannot be sealed anew all at once: \
+         move the data folder to ext4, xfs, btrfs or tmpfs, and repeat it there"
+    )]
+    NoExchange(PathBuf),
+    /// Not a backup.
+    #[error("{0} is no backup of a CA: name the file that `portcullis ca backup` wrote")]
+    NoBackup(PathBuf),
     /// A profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),

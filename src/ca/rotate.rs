@@ -6,6 +6,7 @@ use rcgen::PublicKeyData as _;
 use super::folder::{KeyFolder, root_name};
 use super::issuing::{self, Issuing};
 use super::keys::{CaKey, NewKey};
+use super::offline::OfflineError;
 use super::profile::Profiles;
 use super::sealed::{self, Opener};
 use super::{CaError, chain, key_name};
@@ -60,6 +61,10 @@ impl KeyFolder {
             return Err(CaError::OtherKey { path: root_path, issuer: current.id.clone() });
         }
         let number = issuing::next_number(kind, issuers);
+        let waiting = self.waiting(&issuing::id(kind, number)?);
+        if waiting.exists() {
+            return Err(OfflineError::Waits(waiting).into());
+        }
         let key = NewKey::make()?;
         let signer = rcgen::Issuer::from_ca_cert_der(&current.root_der.as_slice().into(), root_key)?;
         let root = (current.root_der.as_slice(), &signer);

@@ -54,7 +54,7 @@ pub(super) enum Act {
         #[command(subcommand)]
         command: certificate::Certificate,
     },
-    /// The certificate authorities: show, rotate
+    /// The certificate authorities: show, rotate, reseal, backup, restore; the root kept offline
     Ca {
         #[command(subcommand)]
         command: ca::Ca,

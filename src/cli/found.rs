@@ -8,16 +8,18 @@ use std::sync::Arc;
 
 use super::failure::Failure;
 use super::reach::actor;
-use crate::app::{self, Core};
+use crate::app::{self, AppError, Core};
+use crate::audit::{Entry, Event};
 use crate::auth::password;
-use crate::ca::{self, CaNames};
+use crate::ca::{self, Backup, CaNames, KeyFolder};
 use crate::config::annotated::{self, Answers};
 use crate::config::{Config, Environment, secrets};
-use crate::console::command::Acts;
 use crate::console::command::founding::Founding;
+use crate::console::command::{Acts, CommandError};
 use crate::crypto::Signer;
 use crate::domain::Secret;
 use crate::policy::shipped::Shipped;
+use crate::store::table;
 use crate::world::World;
 
 /// What a house is made of.
@@ -34,6 +36,8 @@ pub(super) struct Plan {
     pub(super) telephone: String,
     /// The desk's rules.
     pub(super) desk: Shipped,
+    /// The CA to begin with, where it is not a new one.
+    pub(super) restored: Option<Backup>,
 }
 
 /// A house that stands, and is not served yet.
@@ -87,8 +91,17 @@ async fn build(plan: &Plan, file: &Path, data: &Path, environment: &Environment)
     let key = Signer::generate()
         .map_err(|_| Failure::Other("the system gives no random bits: try again".to_owned()))?;
     write(&config.secrets.jwt_key_file, pem::encode(&pem::Pem::new("PRIVATE KEY", key.to_vec())).as_bytes())?;
-    let issuers = ca::init(&data.join("ca"), &plan.passphrase, &plan.names, &world)?;
+    let issuers = match &plan.restored {
+        None => ca::init(&data.join("ca"), &plan.passphrase, &plan.names, &world)?,
+        Some(backup) => {
+            KeyFolder::at(data.join("ca")).restore(backup)?;
+            backup.issuers().map_err(AppError::from)?
+        }
+    };
     let core = app::found(&config, world, password::Settings::default()).await?;
+    if let Some(backup) = &plan.restored {
+        restore_certificates(&core, backup).await?;
+    }
     let founding = Founding {
         issuers,
         organization: plan.names.organization.clone(),
@@ -103,6 +116,23 @@ async fn build(plan: &Plan, file: &Path, data: &Path, environment: &Environment)
     let acts = app::acts(&config, &core, Some(authority))?;
     Ok(Founded { config, core, acts })
 }
+
+/// Before the issuers: what is signed for a CA that is there must know what was revoked.
+async fn restore_certificates(core: &Core, backup: &Backup) -> Result<(), Failure> {
+    let certificates = backup.certificates().map_err(AppError::from)?;
+    let all = certificates.len();
+    for some in certificates.chunks(RECORDS_AT_ONCE) {
+        let entry = Entry::new(actor(), Event::CaRestored)
+            .detail("made", &backup.made)
+            .detail("certificates", format!("{} of {all}", some.len()));
+        let recorded = core.ledger.record(entry, some.iter().map(table::create).collect()).await;
+        recorded.map_err(CommandError::from)?;
+    }
+    Ok(())
+}
+
+/// A commit is held in memory.
+const RECORDS_AT_ONCE: usize = 1000;
 
 struct Made<'p> {
     file: &'p Path,

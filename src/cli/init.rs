@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::ca::offline::{self, Acting};
 use super::device::encoding;
 use super::failure::Failure;
 use super::found::{self, Founded, Plan};
@@ -61,6 +62,9 @@ pub(super) struct Init {
     /// File with the passphrase of the CA's keys, mode 0600; it is named in the configuration
     #[arg(long, value_name = "FILE")]
     passphrase_file: Option<PathBuf>,
+    /// Take the keys of the roots off this machine at once: write them to this bundle, which the gate never needs
+    #[arg(long, value_name = "FILE")]
+    offline_root: Option<PathBuf>,
     /// What keeps the store: redb or, where it was built in, sled
     #[arg(long, default_value = "redb", value_parser = Engine::named)]
     engine: Engine,
@@ -88,7 +92,11 @@ pub(super) async fn run(
     }
     let owner = owner(&init)?;
     let p12 = p12_path(&init)?;
+    if let Some(file) = &init.offline_root {
+        offline::free(file)?;
+    }
     let passphrase = passphrase(&init, environment, asks)?;
+    let passphrase_kept = passphrase.clone();
     let plan = plan(&init, passphrase)?;
     let config_file = found::config_in(&plan.dir);
     let Founded { config, core: _core, acts } = found::found(plan, environment).await?;
@@ -103,6 +111,14 @@ pub(super) async fn run(
     if let Some(file) = issued.files.first() {
         write_file(file, Some(&p12))?;
     }
+    let root = match &init.offline_root {
+        Some(file) => offline::take_away(&Acting(&acts), file, &passphrase_kept).await?,
+        None => vec![
+            "The keys of the roots lie on this machine. Take them away when you are ready: `portcullis ca init \
+             --offline-root FILE`."
+                .to_owned(),
+        ],
+    };
     let console = format!("{}/", config.origin(&config.console.host));
     let json = json!({
         "config": config_file.display().to_string(),
@@ -112,7 +128,9 @@ pub(super) async fn run(
         "device": issued.json,
         "console": console,
     });
-    let lines = steps(&init, &config_file, &p12, &console, &owner, &issued);
+    let mut lines = steps(&init, &config_file, &p12, &console, &owner, &issued);
+    lines.push(String::new());
+    lines.extend(root);
     printer.output(&Output::new(json, lines))
 }
 
@@ -235,6 +253,7 @@ fn plan(init: &Init, passphrase: Secret) -> Result<Plan, Failure> {
         names: CaNames { organization: taken(&init.organization), server_names: vec![] },
         telephone: taken(&init.telephone),
         desk: CONSOLE,
+        restored: None,
     })
 }
 
@@ -297,6 +316,11 @@ fn passphrase(init: &Init, environment: &Environment, asks: bool) -> Result<Secr
         }
         Err(other) => return Err(other.into()),
     };
+    long_enough(secret)
+}
+
+/// A passphrase that is not guessed by trying.
+pub(super) fn long_enough(secret: Secret) -> Result<Secret, Failure> {
     if secret.expose().chars().count() < PASSPHRASE_CHARS_MIN {
         return Err(Failure::Usage(format!(
             "the passphrase has fewer than {PASSPHRASE_CHARS_MIN} characters: take a longer one, such as five words by chance"
@@ -305,15 +329,16 @@ fn passphrase(init: &Init, environment: &Environment, asks: bool) -> Result<Secr
     Ok(secret)
 }
 
-fn typed() -> Result<Secret, Failure> {
+/// Asked for twice.
+pub(super) fn typed() -> Result<Secret, Failure> {
     let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
     let prompt = |text: &str| rpassword::prompt_password(text).map(Secret::new).map_err(terminal);
-    let first = prompt("Passphrase for the keys of the CA (it is not shown): ")?;
+    let first = prompt("New passphrase for the keys of the CA (it is not shown): ")?;
     let second = prompt("The same again: ")?;
     if first.expose() == second.expose() {
         return Ok(first);
     }
-    Err(Failure::Usage("the two are not the same: run `portcullis init` again".to_owned()))
+    Err(Failure::Usage("the two are not the same: run the command again".to_owned()))
 }
 
 /// Against guessing by whoever copies the sealed keys; Argon2id makes each guess dear.

@@ -101,6 +101,18 @@ impl Gate {
         gate
     }
 
+    /// Made by something else in a folder.
+    pub(crate) fn at(folder: tempfile::TempDir) -> Self {
+        Self { folder, server: None }
+    }
+
+    /// Where plain HTTP listens.
+    pub(crate) fn plain(&self) -> String {
+        let text = std::fs::read_to_string(self.dir().join("portcullis.toml")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("plain = \"")).unwrap();
+        line.trim_end_matches('"').to_owned()
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         self.folder.path()
     }

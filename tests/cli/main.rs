@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod bulk;
+mod ca_life;
 mod commands;
 mod demo;
 mod engines;
@@ -12,6 +13,9 @@ mod history;
 mod mistakes;
 #[path = "../support/ports.rs"]
 mod ports;
+#[path = "../support/sealed.rs"]
+#[allow(dead_code, reason = "the attacks use the rest")]
+mod sealed;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod socket;

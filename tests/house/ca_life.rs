@@ -30,7 +30,7 @@ async fn told(gate: &Gate, command: Command) -> Output {
 }
 
 async fn rotated(gate: &Gate, kind: IssuerKind) -> String {
-    let command = ca::Command::Rotate { kind, passphrase: Secret::new(PASSPHRASE) };
+    let command = ca::Command::Rotate { kind, passphrase: Secret::new(PASSPHRASE), certificate: None };
     told(gate, Command::Ca(command)).await.json["ca"].as_str().unwrap().to_owned()
 }
 
@@ -190,7 +190,7 @@ async fn a_rotation_that_cannot_be_done_changes_nothing() {
     let count = files();
     let command = |passphrase: &str| {
         let passphrase = Secret::new(passphrase);
-        Command::Ca(ca::Command::Rotate { kind: IssuerKind::Devices, passphrase })
+        Command::Ca(ca::Command::Rotate { kind: IssuerKind::Devices, passphrase, certificate: None })
     };
     let socket = gate.config.control_socket();
     let refused = control::call(&socket, &command("another passphrase")).await.err().unwrap().to_string();

@@ -45,6 +45,13 @@ impl OldCa {
         Self { issuer: rcgen::Issuer::new(params, key), der }
     }
 
+    /// The house's own, as it is for whoever has stolen its key (PKCS #8).
+    pub(crate) fn stolen(issuer: &Issuer, key: &[u8]) -> Self {
+        let key = rcgen::KeyPair::try_from(key.to_vec()).unwrap();
+        let der = issuer.der.clone();
+        Self { issuer: rcgen::Issuer::from_ca_cert_der(&der.as_slice().into(), key).unwrap(), der }
+    }
+
     /// A CA below this one.
     pub(crate) fn below(&self, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Self {
         let mut params = rcgen::CertificateParams::default();

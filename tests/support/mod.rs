@@ -15,6 +15,7 @@ pub(crate) mod phone;
 pub(crate) mod ports;
 pub(crate) mod program;
 pub(crate) mod raw;
+pub(crate) mod sealed;
 pub(crate) mod settings;
 pub(crate) mod signed_in;
 pub(crate) mod skipped;

@@ -107,6 +107,7 @@ pub(super) async fn first(place: &Place, environment: &Environment) -> Result<Co
         names,
         telephone: "+41 44 555 01 99".to_owned(),
         desk: DEMO_CONSOLE,
+        restored: None,
     };
     let made = async {
         let founded = found::found(plan, environment).await?;

@@ -1,6 +1,7 @@
 //! The certificate authorities: what they sign, until when, their certificates to hand out. What changes them
 //! is in the files beside.
 
+mod keep;
 mod rotate;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,42 @@ pub enum Command {
         /// Opens the keys.
         #[serde(serialize_with = "exposed")]
         passphrase: Secret,
+        /// What a root that is elsewhere has signed for a request of ours, PEM.
+        certificate: Option<String>,
+    },
+    /// Write a request for a root that is elsewhere.
+    Request {
+        /// For which.
+        kind: IssuerKind,
+        /// Opens the keys.
+        #[serde(serialize_with = "exposed")]
+        passphrase: Secret,
+    },
+    /// The keys of the roots, for taking away.
+    Bundle {
+        /// Opens the keys.
+        #[serde(serialize_with = "exposed")]
+        passphrase: Secret,
+    },
+    /// Remove the keys of the roots.
+    RootAway {
+        /// The bundle that holds them now.
+        bundle: String,
+    },
+    /// Another passphrase for all keys.
+    Reseal {
+        /// Opens the keys.
+        #[serde(serialize_with = "exposed")]
+        passphrase: Secret,
+        /// Will open them.
+        #[serde(serialize_with = "exposed")]
+        new: Secret,
+    },
+    /// All of the CA, for a file.
+    Backup {
+        /// Opens the keys.
+        #[serde(serialize_with = "exposed")]
+        passphrase: Secret,
     },
 }
 
@@ -39,7 +76,14 @@ impl Acts {
                 Ok(self.show_issuers(self.view.issuers().iter().map(AsRef::as_ref)))
             }
             Command::Show { pem: Some(kind) } => root(self.view.issuers().iter().map(AsRef::as_ref), kind),
-            Command::Rotate { kind, passphrase } => self.rotate(actor, kind, passphrase).await,
+            Command::Rotate { kind, passphrase, certificate } => {
+                self.rotate(actor, kind, passphrase, certificate).await
+            }
+            Command::Request { kind, passphrase } => self.request_ca(actor, kind, passphrase).await,
+            Command::Bundle { passphrase } => self.root_bundle(passphrase).await,
+            Command::RootAway { bundle } => self.take_root_away(actor, &bundle).await,
+            Command::Reseal { passphrase, new } => self.reseal(actor, passphrase, new).await,
+            Command::Backup { passphrase } => self.back_up(actor, passphrase).await,
         }
     }
 

@@ -89,6 +89,14 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
+/// A digest in groups of four hexadecimal digits, for comparing by eye.
+#[must_use]
+pub fn grouped(digest: &[u8]) -> String {
+    let digits: Vec<String> =
+        digest.chunks(2).map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+    digits.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::fingerprint;
 use crate::audit::{Entry, Event};
-use crate::ca::{CaError, Rotated};
+use crate::ca::{CaError, Request, Rotated};
+use crate::console::command::output::grouped;
 use crate::console::command::{Acts, CommandError, Kind, Output};
 use crate::domain::Secret;
 use crate::domain::certificate::{Issuer, IssuerKind};
@@ -18,13 +19,45 @@ impl Acts {
         actor: &str,
         kind: IssuerKind,
         passphrase: Secret,
+        certificate: Option<String>,
     ) -> Result<Output, CommandError> {
         let _turn = self.keys.turn().await;
         let before = self.read_all::<Issuer>(&table::all::<Issuer>()).await?;
         let issuers = before.iter().map(|read| read.record.clone()).collect::<Vec<_>>();
         let (keys, world) = (Arc::clone(&self.keys), self.world.clone());
-        let rotated = with_keys(move || keys.rotate(&passphrase, &issuers, kind, &world)).await?;
+        let rotated = with_keys(move || match certificate {
+            Some(certificate) => keys.accept(&passphrase, &issuers, kind, &certificate, &world),
+            None => keys.rotate(&passphrase, &issuers, kind, &world),
+        })
+        .await?;
         self.put_in_force(actor, &before, rotated).await
+    }
+
+    /// Writes the request for a root that is elsewhere; its key stays here.
+    pub(super) async fn request_ca(
+        &self,
+        actor: &str,
+        kind: IssuerKind,
+        passphrase: Secret,
+    ) -> Result<Output, CommandError> {
+        let _turn = self.keys.turn().await;
+        let issuers = self.records_of::<Issuer>().await?;
+        let (keys, world) = (Arc::clone(&self.keys), self.world.clone());
+        let text = with_keys(move || keys.request(&passphrase, &issuers, kind, &world)).await?;
+        let request = Request::parse(&text).map_err(CaError::from)?;
+        let print = grouped(&request.fingerprint);
+        let entry =
+            Entry::new(actor, Event::CaRequested).detail("ca", request.id.as_str()).detail("key", &print);
+        self.record(entry, vec![]).await?;
+        let json = json!({ "ca": request.id.as_str(), "key_sha256": print });
+        let lines = vec![
+            format!("A request for the CA {}. SHA-256 of its key, to be compared where the root is:", request.id),
+            format!("  {print}"),
+            "Next, where the root bundle is: `portcullis ca sign-intermediate --bundle FILE --request FILE --out FILE`,"
+                .to_owned(),
+            format!("then here: `portcullis ca rotate {} --certificate FILE`.", kind.as_str()),
+        ];
+        Ok(Output::new(json, lines).with_file(format!("{}.csr", request.id), text.as_bytes()))
     }
 
     /// Records it and takes it up; the caller holds the folder's turn.
@@ -48,6 +81,7 @@ impl Acts {
             .detail("sha256", fingerprint(&new.der));
         let revision = self.record(entry, writes).await?;
         self.view.reached(revision).await?;
+        self.keys.forget_request(&new.id);
         if let Ok(authority) = self.issuance.authority() {
             authority.take_up(rotated);
         }
