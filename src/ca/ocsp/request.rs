@@ -178,7 +178,7 @@ pub(super) const NONCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1
 /// RFC 9654 2.1.
 const NONCE_BYTES_MAX: usize = 128;
 
-/// More than a question about [`ASKED_MAX`] certificates needs; the plain listener reads no more.
+/// More than a question about as many certificates as are answered for needs; the plain listener reads no more.
 pub const BYTES_MAX: usize = 16 * 1024;
 
 /// A server that staples asks about one, a client about its chain.

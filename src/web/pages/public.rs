@@ -38,7 +38,7 @@ pub struct Deliver {
     pub platforms: Vec<(&'static str, &'static str, bool)>,
     /// Which of them the browser seems to be on.
     pub recognised: &'static str,
-    /// "https://bank.example.com/", where to go afterwards.
+    /// `https://bank.example.com/`, where to go afterwards.
     pub door: String,
     /// The steps that install the file: platform, guide, and whether it is the one chosen.
     pub guides: Vec<(&'static str, Guide, bool)>,
