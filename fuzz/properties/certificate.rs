@@ -135,7 +135,7 @@ pub(crate) fn der_signature(fixed: &[u8]) -> Vec<u8> {
     tlv(0x30, &[integer(&fixed[..32]), integer(&fixed[32..])].concat())
 }
 
-fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();
     let mut out = vec![tag];
     match u8::try_from(length) {

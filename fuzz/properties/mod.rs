@@ -8,6 +8,7 @@ pub(crate) mod attestation;
 pub(crate) mod certificate;
 pub(crate) mod config;
 pub(crate) mod cookie;
+pub(crate) mod est;
 pub(crate) mod form;
 pub(crate) mod front;
 pub(crate) mod names;
@@ -34,13 +35,14 @@ impl Heard {
 pub(crate) type Property = fn(&[u8]) -> Heard;
 
 /// Each of them, by the name of its target and of its corpus.
-pub(crate) const ALL: [(&str, Property); 13] = [
+pub(crate) const ALL: [(&str, Property); 14] = [
     ("approval", approval::holds),
     ("assertion", assertion::holds),
     ("attestation", attestation::holds),
     ("certificate", certificate::holds),
     ("config", config::holds),
     ("cookie", cookie::holds),
+    ("est", est::holds),
     ("form", form::holds),
     ("front", front::holds),
     ("names", names::holds),

@@ -112,6 +112,7 @@ twins! {
     certificate: 1024,
     config: 1024,
     cookie: 4096,
+    est: 1024,
     form: 2048,
     front: 128,
     names: 4096,

@@ -2,13 +2,16 @@
 //! them beside what fuzzing has found since, whose names are hashes.
 
 use ciborium::Value;
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64_MIME, BASE64URL_NOPAD};
 use portcullis::auth::session::COOKIE;
 use portcullis::crypto::sha256;
 use portcullis::policy::shipped;
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::prelude::FromDer as _;
 
 use crate::corpus;
 use crate::properties::assertion::challenge;
+use crate::properties::est::ROOM;
 use crate::properties::{ALL, Heard};
 
 type Seeds = Vec<(&'static str, &'static str, Vec<u8>)>;
@@ -16,7 +19,7 @@ type Seeds = Vec<(&'static str, &'static str, Vec<u8>)>;
 #[test]
 #[allow(clippy::disallowed_methods, reason = "whoever runs the test says whether to write the seeds anew")]
 fn seeds_are_what_their_names_say() {
-    let seeds = [phones(), certificates(), texts(), requests()].concat();
+    let seeds = [phones(), certificates(), enrolments(), texts(), requests()].concat();
     if std::env::var_os("UPDATE_CORPUS").is_some() {
         for (target, name, input) in &seeds {
             let folder = corpus::folder().join(target);
@@ -156,6 +159,33 @@ fn certificates() -> Seeds {
             said(&|it| it.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained)),
         ),
         ("certificate", "refused-unsigned", unsigned),
+    ]
+}
+
+/// Bodies as they came, and what the key of `fuzz/properties/est.rs` is asked to sign.
+fn enrolments() -> Seeds {
+    let request = |algorithm| {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let params = rcgen::CertificateParams::new(vec!["wish.example".to_owned()]).unwrap();
+        (params.serialize_request(&key).unwrap().der().to_vec(), key)
+    };
+    let (p256, key) = request(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let (p384, _) = request(&rcgen::PKCS_ECDSA_P384_SHA384);
+    let (ed25519, _) = request(&rcgen::PKCS_ED25519);
+    let came = |body: String| [&[0], body.as_bytes()].concat();
+    let (_, read) = X509CertificationRequest::from_der(&p256).unwrap();
+    let mut said = read.certification_request_info.raw.to_vec();
+    let point = key.public_key_raw();
+    let at = said.windows(point.len()).position(|window| window == point).unwrap();
+    said[at..at + point.len()].copy_from_slice(ROOM);
+    vec![
+        ("est", "taken", [&[1], said.as_slice()].concat()),
+        ("est", "taken-one-line", came(BASE64.encode(&p256))),
+        ("est", "taken-lines", came(BASE64_MIME.encode(&p384))),
+        ("est", "refused-kind", came(BASE64.encode(&ed25519))),
+        ("est", "refused-blank", came(format!(" {}", BASE64.encode(&p256)))),
+        ("est", "refused-armour", came(pem::encode(&pem::Pem::new("CERTIFICATE REQUEST", p256.clone())))),
+        ("est", "refused-unsigned", [&[1], &said[..said.len() - 1]].concat()),
     ]
 }
 
