@@ -1,6 +1,6 @@
 //! No sequence of issuing, renewing, taking a place, revoking and rotating lets a dead certificate through. A
-//! model of a few lines says which certificates live; hundreds of random lives are led on the real ledger, view,
-//! judge and revocation lists, and after each step every certificate ever made is asked.
+//! model of a few lines says which certificates live; hundreds of random lives are led on the real ledger,
+//! view, judge, revocation lists and OCSP, and after each step every certificate ever made is asked.
 
 #![allow(clippy::print_stdout, reason = "how many lives were led is for whoever runs it")]
 
@@ -20,7 +20,8 @@ use crate::auth::password::{self, Passwords};
 use crate::auth::phone::rig::Rig;
 use crate::auth::session::{Proof, Sessions};
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaNames, CrlShelf, KeyFolder, NewKey};
+use crate::ca::{self, Authority, CaNames, CrlShelf, KeyFolder, NewKey, Ocsp};
+use crate::crypto;
 use crate::domain::certificate::{Certificate, CertificateState, Issuer, IssuerKind, RevocationReason};
 use crate::domain::device::{Device, DeviceState};
 use crate::domain::person::{Person, Standing};
@@ -78,6 +79,7 @@ struct World {
     revocation: Revocation,
     judge: Judge,
     shelf: CrlShelf,
+    ocsp: Ocsp,
     steps: Steps,
     rotations: AtomicUsize,
     expiries: AtomicUsize,
@@ -154,6 +156,7 @@ impl World {
             revocation: Revocation::new(ledger.clone(), world.clone()),
             judge: Judge::new(rig.view.clone()),
             shelf: CrlShelf::new(),
+            ocsp: Ocsp::new(),
             steps: Steps {
                 sessions: Arc::new(Sessions::new(
                     ledger.clone(),
@@ -323,9 +326,15 @@ impl World {
                 return Err(format!("certificate {at} was revoked, and is told {reason:?}"));
             }
             let listed = self.listed(&known.record);
-            // Long after its end it may leave the list (RFC 5280 3.3).
-            if listed != known.revoked && (listed || now <= known.record.not_after) {
-                return Err(format!("certificate {at}: on the list {listed}, revoked {}", known.revoked));
+            // Whose place was taken stands there too, once its grace is over. Long after its end it may leave the
+            // list (RFC 5280 3.3).
+            let dead = known.revoked || known.superseded.is_some_and(|at| at <= now);
+            if listed != dead && (listed || now <= known.record.not_after) {
+                return Err(format!("certificate {at}: on the list {listed}, dead {dead}: {known:?}"));
+            }
+            let answered = self.answered(&known.record);
+            if answered != dead {
+                return Err(format!("certificate {at}: OCSP says dead {answered}, it is {dead}: {known:?}"));
             }
         }
         Ok(())
@@ -338,6 +347,29 @@ impl World {
         let serials: BTreeSet<String> =
             list.iter_revoked_certificates().map(|one| format!("{:x}", one.serial())).collect();
         serials.contains(&certificate.serial)
+    }
+
+    /// Whether OCSP says that it was revoked; anything but good or revoked is a failure.
+    fn answered(&self, certificate: &Certificate) -> bool {
+        use x509_parser::prelude::FromDer as _;
+        let issuer = self.authority.issuers().find(|one| one.id == certificate.issuer).expect("its issuer");
+        let (_, ca) = x509_parser::certificate::X509Certificate::from_der(&issuer.der).unwrap();
+        let (_, leaf) = x509_parser::certificate::X509Certificate::from_der(&certificate.der).unwrap();
+        let key = crypto::sha256(&ca.public_key().subject_public_key.data);
+        // RFC 6960 4.1.1: a request with one CertID by SHA-256 and nothing else.
+        let name = tagged(0x04, &crypto::sha256(ca.subject().as_raw()));
+        let number = [tagged(0x04, &key), tagged(0x02, leaf.raw_serial())].concat();
+        let asked = tagged(0x30, &[tagged(0x30, SHA_256), name, number.clone()].concat());
+        let request = tagged(0x30, &tagged(0x30, &tagged(0x30, &tagged(0x30, &asked))));
+        let find = |serial: &str| self.rig.view.certificate(serial);
+        let answer = self.ocsp.answer(&self.authority, find, &request, self.rig.world.now()).der;
+        // The status follows the CertID (4.2.1).
+        let at = answer.windows(number.len()).position(|part| part == number).expect("an answer about it");
+        match answer[at + number.len()] {
+            0x80 => false,
+            0xa1 => true,
+            other => panic!("neither good nor revoked: {other:#x}"),
+        }
     }
 
     async fn new_device(&self, life: &mut Life, person: usize) {
@@ -495,9 +527,19 @@ impl Known {
     }
 }
 
+/// DER of less than 256 bytes.
+fn tagged(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(contents.len()).unwrap();
+    let head = if length < 128 { vec![tag, length] } else { vec![tag, 0x81, length] };
+    [head.as_slice(), contents].concat()
+}
+
 fn passphrase() -> Secret {
     Secret::new("a passphrase for tests")
 }
+
+/// Its object identifier, 2.16.840.1.101.3.4.2.1.
+const SHA_256: &[u8] = &[0x06, 9, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
 
 const LIVES: u32 = 300;
 const GRACE: u64 = 600;
