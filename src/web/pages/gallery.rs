@@ -2,6 +2,7 @@
 
 mod delivery;
 mod desk;
+mod renewal;
 mod requests;
 mod settings;
 mod sign_in;
@@ -25,6 +26,7 @@ async fn every_page_is_written_to_be_looked_at() {
         names.push(name.to_owned());
     };
     sign_in::sign_in_pages(&mut show);
+    renewal::renewal_pages(&mut show);
     settings::settings_pages(&mut show);
     desk::desk_pages(&mut show);
     delivery::delivery_pages(&mut show);
