@@ -73,7 +73,6 @@ events! {
     CaRotated = "ca.rotated", "A new issuing CA took another's place.";
     CaRequested = "ca.requested", "A request for a new issuing CA was written.";
     CaRootAway = "ca.root-away", "The keys of the roots were taken off the machine.";
-    CaRetired = "ca.retired", "An issuing CA was taken out of use.";
     CaResealed = "ca.resealed", "The keys of the CAs were sealed anew.";
     CaBackedUp = "ca.backed-up", "The CAs were backed up.";
     CaRestored = "ca.restored", "The CAs were restored from a backup.";

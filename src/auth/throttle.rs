@@ -64,8 +64,11 @@ impl Throttles {
         &self,
         tenant: &TenantId,
         purpose: Guarded,
-        subjects: Vec<Subject>,
+        mut subjects: Vec<Subject>,
     ) -> Result<Try, Reason> {
+        // Who is named twice tries once.
+        let mut seen = std::collections::BTreeSet::new();
+        subjects.retain(|subject| seen.insert(subject.key()));
         // Many at once: each round one of them gets its count in, so the loop ends.
         loop {
             let now = self.world.now();

@@ -206,7 +206,8 @@ impl Deliveries {
             whence: &whence,
             event: if first { Event::CertificateIssued } else { Event::CertificateRenewed },
         };
-        let also = vec![table::unchanged(&device), table::unchanged(&person)];
+        let mut also = vec![table::unchanged(&device), table::unchanged(&person)];
+        also.extend(self.issuance.notice(&order, granted)?);
         Ok(self.issuance.p12(&order, granted, brought.encoding, Some(password.clone()), also).await?)
     }
 

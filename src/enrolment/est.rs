@@ -229,7 +229,7 @@ impl Est {
         let own = self.read::<Certificate>(&table::certificate(&proved.certificate().serial)).await?;
         let own = own.filter(|own| {
             own.record.fingerprint == *proved.fingerprint()
-                && own.record.state.counts(now)
+                && own.record.state == CertificateState::Active
                 && now <= own.record.not_after
         });
         let (Some(own), true) = (own, device.record.state.is_released()) else {

@@ -12,6 +12,7 @@ use crate::domain::grant::{Allows, Grant, GrantSecret};
 use crate::domain::person::Person;
 use crate::domain::tenant::Tenant;
 use crate::domain::{GrantId, Secret};
+use crate::notify::{self, About};
 use crate::store::Write;
 use crate::store::table::{self, Stored};
 use crate::world::World;
@@ -101,6 +102,20 @@ impl Issuance {
             secret,
             expires: self.world.now().plus(lives),
         }
+    }
+
+    /// What tells the owner, where a device is to have another certificate: whoever has it made, the owner hears of
+    /// it. It goes into the commit that puts the certificate on record.
+    ///
+    /// # Errors
+    /// [`NotIssued`], where there could be no certificate either.
+    pub fn notice(&self, order: &Order<'_>, grant: &Stored<Grant>) -> Result<Option<Write>, NotIssued> {
+        if order.event != Event::CertificateRenewed {
+            return Ok(None);
+        }
+        let until = self.authority()?.until(&grant.record, self.world.now())?;
+        let about = About::CertificateRenewed { device: order.device.name.clone(), until };
+        Ok(notify::queue(&self.world, order.tenant, order.person, about))
     }
 
     /// Puts a grant that is used in the same breath on record, with what else belongs into the commit; only

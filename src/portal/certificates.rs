@@ -51,7 +51,7 @@ impl Portal {
             .into_iter()
             .map(|(one, device, used)| {
                 let (state, tone) = state(&one, now);
-                let (of, counts) = (format!("{LIST}of/{}", one.serial), counts(&one, now));
+                let (of, opens) = (format!("{LIST}of/{}", one.serial), opens(here, &one));
                 let link = |shown: bool, end: &str| if shown { format!("{of}/{end}") } else { String::new() };
                 Row {
                     device,
@@ -62,8 +62,8 @@ impl Portal {
                     state,
                     tone,
                     here: one.serial == own.serial,
-                    forget: link(!counts, "forget"),
-                    lost: link(counts, "lost"),
+                    forget: link(!opens, "forget"),
+                    lost: link(opens, "lost"),
                 }
             })
             .collect();
@@ -85,7 +85,7 @@ impl Portal {
     pub(super) async fn ask_forget(&self, here: &Here<'_>, serial: &str) -> Answer {
         let owned = self.owned(here, serial).await?;
         let one = &owned.certificate.record;
-        if counts(one, here.visit.now) {
+        if opens(here, one) {
             return Err(STILL_COUNTS);
         }
         Ok(Forget {
@@ -104,7 +104,7 @@ impl Portal {
     pub(super) async fn forget(&self, here: &Here<'_>, serial: &str) -> Answer {
         let owned = self.owned(here, serial).await?;
         let now = here.visit.now;
-        if counts(&owned.certificate.record, now) {
+        if opens(here, &owned.certificate.record) {
             return Err(STILL_COUNTS);
         }
         let entry = Entry::new(here.actor(), Event::CertificateForgotten)
@@ -138,7 +138,13 @@ impl Portal {
     }
 }
 
-/// Whether it opens anything: its state and its dates.
+/// Whether it opens anything at all: one that has just ended still opens its renewal, and so may be lost.
+pub(super) fn opens(here: &Here<'_>, one: &Certificate) -> bool {
+    let (grace, now) = (here.visit.tenant.certificates.expired_grace(), here.visit.now);
+    counts(one, now) || one.ended_within(grace, now)
+}
+
+/// Whether it lets in: its state and its dates.
 pub(super) fn counts(one: &Certificate, now: Time) -> bool {
     one.state.counts(now) && now <= one.not_after
 }

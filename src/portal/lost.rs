@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
 use tokio::sync::oneshot;
 
-use super::certificates::{Owned, counts};
+use super::certificates::{Owned, opens};
 use super::{Answer, Here, LIST, Portal, refused, signed_out};
 use crate::audit::{Entry, Event, Ledger};
 use crate::domain::certificate::RevocationReason;
@@ -88,7 +88,7 @@ impl Portal {
 
     async fn counting(&self, here: &Here<'_>, serial: &str) -> Result<Owned, Reason> {
         let owned = self.owned(here, serial).await?;
-        if !counts(&owned.certificate.record, here.visit.now) {
+        if !opens(here, &owned.certificate.record) {
             return Err(Reason::BadRequest("this certificate opens nothing any more; take it off your list"));
         }
         Ok(owned)

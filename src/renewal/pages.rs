@@ -144,14 +144,18 @@ impl RenewalRoom {
         .response(StatusCode::OK))
     }
 
-    /// Tells the page to load itself again when anything it waits for changed.
+    /// Tells the page to load itself again when anything it waits for changed: of the person's own doings only
+    /// once the password was right, since until then it may be a stranger who listens.
     pub(super) fn events(&self, here: &Here<'_>) -> Response<Body> {
         let renewal = &here.renewal.record;
-        let watched = [
-            table::enrolments_of_device(&renewal.tenant, &renewal.person, &renewal.device),
-            table::approvals(&renewal.tenant, &renewal.person),
+        let (tenant, person) = (&renewal.tenant, &renewal.person);
+        let mut watched = vec![
+            table::enrolment(tenant, person, &renewal.device, &renewal.token),
             table::renewal(&renewal.token),
         ];
+        if renewal.password.is_some() {
+            watched.push(table::approvals(tenant, person));
+        }
         let changes = sse::touched(self.parts.view.subscribe());
         let moved = changes.filter_map(move |touched| {
             // Told too late to know what it missed: look again.

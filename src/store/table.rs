@@ -184,6 +184,20 @@ pub fn enrolments_of_device(tenant: &TenantId, person: &PersonId, device: &Devic
     )
 }
 
+/// Where the enrolment of a device in one browser session lives.
+#[must_use]
+pub fn enrolment(tenant: &TenantId, person: &PersonId, device: &DeviceId, session: &[u8; 32]) -> Key {
+    Key::of(
+        Enrolment::TABLE,
+        &[
+            tenant.as_str().as_bytes(),
+            person.as_str().as_bytes(),
+            device.as_str().as_bytes(),
+            hex(session).as_bytes(),
+        ],
+    )
+}
+
 /// Where a person's approvals live.
 #[must_use]
 pub fn approvals(tenant: &TenantId, person: &PersonId) -> Key {
@@ -322,15 +336,7 @@ impl Record for Pairing {
 impl Record for Enrolment {
     const TABLE: u8 = b'e';
     fn key(&self) -> Key {
-        Key::of(
-            Self::TABLE,
-            &[
-                self.tenant.as_str().as_bytes(),
-                self.person.as_str().as_bytes(),
-                self.device.as_str().as_bytes(),
-                hex(&self.session).as_bytes(),
-            ],
-        )
+        enrolment(&self.tenant, &self.person, &self.device, &self.session)
     }
     fn expires(&self) -> Option<Time> {
         Some(self.started.plus(ENROLMENT_KEPT))

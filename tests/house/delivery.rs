@@ -6,6 +6,7 @@ use portcullis::console::command::issue::Target;
 use portcullis::console::command::{Command, device};
 use portcullis::domain::device::Device;
 use portcullis::domain::person::Role;
+use portcullis::notify::{About, Notice};
 
 use crate::support::desk::*;
 use crate::support::gate::{Gate, Handed};
@@ -68,6 +69,11 @@ async fn operators_renew_by_a_button() {
     page.must_say("Renew laptop of Anna Muster").must_say("goes on until the new one has signed in once");
     let page = otto.submit(&page, "/renew", &[("way", "hand"), ("encoding", "compatible")]).await;
     page.must_say("The file for laptop");
+    // Whoever has another certificate made for a device, its owner hears of it.
+    let notices = gate.all::<Notice>().await;
+    let renewed =
+        |one: &&Notice| matches!(&one.about, About::CertificateRenewed { device, .. } if device == "laptop");
+    assert_eq!(notices.iter().filter(renewed).count(), 1);
     let page = otto.open(&path).await;
     let page = otto.submit(&page, "/renew", &[("way", "link")]).await;
     page.must_say("Pass on this link to Anna Muster");

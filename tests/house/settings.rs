@@ -409,6 +409,26 @@ async fn a_certificate_that_ends_soon_is_announced_from_sixty_days_on() {
     page.must_say("Your certificate ends in 5");
 }
 
+/// A certificate that has just ended still opens its renewal: the device may be reported lost, and is not merely hidden.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_whose_certificate_just_ended_can_be_lost() {
+    let gate = Gate::open().await;
+    let (_, phone, laptop) = anna_inside(&gate).await;
+    gate.wait(700 * 86_400);
+    let newer = gate.device("bank", "anna", "tablet").await;
+    gate.settle(&newer).await;
+    gate.wait(35 * 86_400);
+    let tablet = gate.browser("bank", &newer);
+    later_visit(&tablet, &phone, "/").await.must_say("the bank's own page");
+    let forget = format!("{LIST}of/{}/forget", laptop.serial);
+    assert_eq!(tablet.open(&forget).await.status, StatusCode::BAD_REQUEST);
+    let page = tablet.open(&format!("{LIST}of/{}/lost", laptop.serial)).await;
+    page.must_say("Switch off laptop now");
+    tablet.submit(&page, "/lost", &[("name", "laptop")]).await.must_say("switched off on");
+    let gone = of_anna(&gate).await.into_iter().find(|one| one.serial == laptop.serial).unwrap();
+    assert!(matches!(gone.state, CertificateState::Revoked { .. }), "{:?}", gone.state);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn staff_have_settings_too_and_without_a_phone_make_nothing() {
     let gate = Gate::open().await;

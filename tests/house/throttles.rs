@@ -1,8 +1,11 @@
 //! Wrong tries, with the clock in the test's hand: five are heard, no sixth, however they come.
 
 use portcullis::audit::Event;
+use portcullis::auth::throttle::Subject;
+use portcullis::domain::TenantId;
 use portcullis::domain::enrolment::Enrolment;
 use portcullis::domain::person::Role;
+use portcullis::domain::throttle::{Guarded, Throttle};
 
 use crate::support::PASSWORD;
 use crate::support::browser::Browser;
@@ -158,4 +161,17 @@ async fn of_fifty_wrong_passwords_at_once_five_are_heard_at_most() {
     assert!(answers.iter().all(|answer| [403, 422, 429].contains(&answer.status.as_u16())));
     let heard = gate.told(Event::PasswordWrong).await;
     assert!((1..=5).contains(&heard), "{heard} were heard");
+}
+
+/// Who is named twice in one try is counted once, and keeps nobody's try from being heard.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subject_named_twice_tries_once() {
+    let gate = Gate::open().await;
+    let bank = TenantId::parse("bank").unwrap();
+    let twice =
+        || vec![Subject::Agent("person:staff/sam".to_owned()), Subject::Agent("person:staff/sam".to_owned())];
+    let heard = gate.acts().throttles.attempt(&bank, Guarded::Code, twice()).await;
+    assert!(heard.is_ok(), "{heard:?}");
+    let counts: Vec<u32> = gate.all::<Throttle>().await.iter().map(|one| one.failures).collect();
+    assert_eq!(counts, [1]);
 }

@@ -163,6 +163,13 @@ impl Acts {
                 format!("issue a new one: `portcullis device issue {} --name NAME`", which.person),
             ));
         }
+        if person.record.shut_out(self.now()) {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("{} is kept out", person.record.name),
+                format!("let them in first: `portcullis person unlock {}`", which.person),
+            ));
+        }
         Ok((tenant, person.record, read))
     }
 
@@ -183,8 +190,9 @@ impl Acts {
         writes.extend(self.deliveries.void(&prepared.device.id).await?);
         let grant = self.issuance.open(&order, format!("command by {actor}"), entry, writes).await?;
         let written = Stored { record: prepared.device.clone(), revision: grant.revision };
-        let unchanged = vec![table::unchanged(&written)];
-        Ok(self.issuance.p12(&order, &grant, encoding, None, unchanged).await?)
+        let mut also = vec![table::unchanged(&written)];
+        also.extend(self.issuance.notice(&order, &grant)?);
+        Ok(self.issuance.p12(&order, &grant, encoding, None, also).await?)
     }
 
     pub(super) fn authority(&self) -> Result<&Arc<Authority>, CommandError> {

@@ -127,7 +127,9 @@ impl Acts {
             Ok(read) => table::unchanged(read),
             Err(_) => table::unchanged(&Stored { record: order.device.clone(), revision: grant.revision }),
         };
-        Ok(self.issuance.certify(&order, &grant, key, "csr", vec![unchanged]).await?)
+        let mut also = vec![unchanged];
+        also.extend(self.issuance.notice(&order, &grant)?);
+        Ok(self.issuance.certify(&order, &grant, key, "csr", also).await?)
     }
 }
 
