@@ -4,6 +4,7 @@
 pub mod command;
 
 mod api;
+mod bulk;
 mod certificates;
 mod codes;
 mod doings;
@@ -59,6 +60,8 @@ pub const ROUTES: Routes = &[
     ("POST", "/people/*/*/unlock"),
     ("GET", "/devices/*/*/csr"),
     ("POST", "/devices/*/*/csr"),
+    ("GET", "/devices/many"),
+    ("POST", "/devices/many"),
     ("GET", "/devices/*/*/new"),
     ("POST", "/devices/*/*/new"),
     ("GET", "/devices/*/*/revoke"),
@@ -156,6 +159,7 @@ impl Console {
                 ["devices", tenant, person, "csr"] => {
                     self.ask_request(&here, (tenant, person), requests::Typed::default()).await
                 }
+                ["devices", "many"] => self.ask_many(&here),
                 ["devices", tenant, person, "new"] => self.ask_issue(&here, (tenant, person, ""), None),
                 ["devices", tenant, person, device, "renew"] => {
                     self.ask_issue(&here, (tenant, person, device), None)
@@ -184,6 +188,7 @@ impl Console {
             }
             ["people", tenant, person, doing] => self.do_person(&here, tenant, person, doing, &form).await,
             ["devices", tenant, person, "csr"] => self.certify(&here, (tenant, person), &form).await,
+            ["devices", "many"] => self.issue_many(&here, &form).await,
             ["devices", tenant, person, "new"] => self.issue(&here, (tenant, person, ""), &form).await,
             ["devices", tenant, person, device, "renew"] => {
                 self.issue(&here, (tenant, person, device), &form).await

@@ -38,6 +38,7 @@ impl Console {
             query: wanted,
             search_action: "/people/".to_owned(),
             people,
+            issues: issues(here),
         }
         .response(StatusCode::OK))
     }

@@ -37,6 +37,7 @@ static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
         "password.js" => SCRIPT,
         "request.js" => SCRIPT,
         "settings.css" => STYLE,
+        "sheet.js" => SCRIPT,
         "style.css" => STYLE,
         "table.js" => SCRIPT,
         "wait.js" => SCRIPT,

@@ -14,6 +14,7 @@ mod support;
 
 mod api;
 mod attacks;
+mod bulk;
 mod ca_life;
 mod csr;
 mod delivery;

@@ -110,6 +110,31 @@ impl Acts {
         Ok(())
     }
 
+    /// The person of a row, recorded now where the row says so.
+    ///
+    /// # Errors
+    /// As for the row itself.
+    pub async fn record_person(&self, actor: &str, row: &Row) -> Result<Person, CommandError> {
+        let mut tries = 1;
+        loop {
+            let found = self.read::<Person>(&table::person(&row.tenant, &row.person)).await?;
+            let (person, is_new) = self.person_of(row, found).await?;
+            if !is_new {
+                return Ok(person);
+            }
+            let entry = Entry::new(actor, Event::PersonCreated)
+                .tenant(&row.tenant)
+                .whom(format!("person:{}/{}", row.tenant, row.person))
+                .detail("bulk", format!("line {}", row.line));
+            match self.record(entry, vec![table::create(&person)]).await {
+                Ok(_) => return Ok(person),
+                // Another row of the same person was faster.
+                Err(error) if error.kind == Kind::Conflict && tries < TRIES_MAX => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Whose row it is, and whether the person is yet to be recorded.
     async fn person_of(
         &self,

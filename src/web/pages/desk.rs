@@ -1,12 +1,14 @@
 //! The pages of the desk. Each form posts to the `action` it is given, with the desk's `csrf`
 //! as its hidden field; a row's `href` leads to the page of what the row is about.
 
+mod bulk;
 mod certificates;
 mod expiring;
 mod lists;
 mod people;
 mod requests;
 
+pub use bulk::{IssueMany, IssuedMany, MadeRow};
 pub use certificates::{CertificateDetail, CertificateRow, Certificates};
 pub use expiring::{Day, Expiring, ExpiringRow, Month};
 pub use lists::{Audit, AuditRow, TenantRow, Tenants};

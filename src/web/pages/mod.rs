@@ -80,6 +80,8 @@ page! {
     desk::People: desk.page,
     desk::Person: desk.page,
     desk::CodeResult: desk.page,
+    desk::IssueMany: desk.page,
+    desk::IssuedMany: desk.page,
     desk::Outcome: desk.page,
     desk::Confirm: desk.page,
     desk::Certificates: desk.page,

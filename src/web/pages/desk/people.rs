@@ -20,6 +20,8 @@ pub struct People {
     pub search_action: String,
     /// Who was found.
     pub people: Vec<PersonRow>,
+    /// Whether whoever looks may issue devices.
+    pub issues: bool,
 }
 
 /// A person in a list.

@@ -2,7 +2,9 @@
 
 use super::{html, text};
 use crate::domain::Time;
-use crate::web::pages::desk::{Delivered, Desk, IssueDevice, Issued, Place, Ways};
+use crate::web::pages::desk::{
+    Delivered, Desk, IssueDevice, IssueMany, Issued, IssuedMany, MadeRow, Place, Ways,
+};
 use crate::web::pages::guide::guide;
 use crate::web::pages::public::{Deliver, NoSuchLink};
 use crate::web::pages::{Moment, spoken};
@@ -70,6 +72,7 @@ pub(super) fn delivery_pages(show: &mut impl FnMut(&str, String)) {
     show("desk-link", html(delivered(link, "", Some(soon(900)))));
     show("desk-link-mailed", html(delivered("", "anna@example.com", Some(soon(900)))));
     show("desk-file-mailed", html(delivered("", "anna@example.com", None)));
+    many_pages(show);
     let deliver = |link: &str, refused: &str| Deliver {
         page: Head::of(&visit()),
         csrf: text("csrf"),
@@ -87,6 +90,51 @@ pub(super) fn delivery_pages(show: &mut impl FnMut(&str, String)) {
     show("deliver", html(deliver("", "")));
     show("deliver-wrong", html(deliver("g5xkq2m7", "That is not the password we told you.")));
     show("no-such-link", html(NoSuchLink { page: Head::of(&visit()) }));
+}
+
+fn many_pages(show: &mut impl FnMut(&str, String)) {
+    let many = |sheet: &str, bad: Vec<(u64, String)>| IssueMany {
+        desk: desk(),
+        sheet: text(sheet),
+        refused: String::new(),
+        bad,
+        minutes: [("", "the site’s own time, as for a single link"), ("480", "8 hours")]
+            .map(|(value, said)| (text(value), text(said), value.is_empty()))
+            .to_vec(),
+        skip_bad: false,
+        mails: true,
+        action: text("/devices/many"),
+        back: text("/people/"),
+    };
+    show("desk-issue-many", html(many("", vec![])));
+    let sheet = "tenant,name,email,device\nbank,Anna Muster,anna@example.com,laptop\nbnak,Berta,,phone\n";
+    let bad = vec![
+        (3, text("email is missing: somebody new needs an address that notices can go to")),
+        (3, text("there is no tenant `bnak`: see `portcullis tenant list`")),
+    ];
+    show("desk-issue-many-bad", html(many(sheet, bad)));
+    let link = "https://start.localhost:8443/deliver/bank#g5xkq2m7wz4ya6t3hfplnbrcde";
+    let row = |line, person: &str, mailed_to: &str, not_mailed: &str, link: &str| MadeRow {
+        line,
+        person: text(person),
+        href: text("/people/bank/anna"),
+        tenant: text("bank"),
+        device: text("laptop"),
+        mailed_to: text(mailed_to),
+        not_mailed: text(not_mailed),
+        link: text(link),
+        ends: text("2026-11-25 21:15 UTC"),
+        password: text("k7pmq-x2fd3-9qrth-h4wse"),
+    };
+    let made = vec![
+        row(2, "Anna Muster", "anna@example.com", "", ""),
+        row(3, "Berta Beispiel", "", "the mail server did not take it", link),
+        row(4, "Carl Contoso", "", "", link),
+    ];
+    let failed = vec![(5, text("Dora is kept out; let them in first: `portcullis person unlock bank/dora`"))];
+    let left_out = vec![(6, text("device is missing: write how its owner calls it, such as laptop"))];
+    let back = text("/people/");
+    show("desk-issued-many", html(IssuedMany { desk: desk(), made, failed, left_out, back }));
 }
 
 fn soon(secs: i64) -> Moment {

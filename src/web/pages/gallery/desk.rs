@@ -79,6 +79,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         doings: vec![doing("Revoke", true)],
     };
     let people = |query: &str, names: &[&str]| People {
+        issues: true,
         desk: desk("People"),
         query: text(query),
         search_action: text("/people"),
