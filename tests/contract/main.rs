@@ -69,8 +69,17 @@ impl Ground {
         self.embedded()
     }
 
+    /// A store that was just closed may be locked for a moment longer: sled's threads end in their own time.
     fn embedded(&self) -> Arc<dyn Opened> {
-        self.try_open().unwrap()
+        let begun = std::time::Instant::now();
+        loop {
+            match self.try_open() {
+                Err(StoreError::InUse(_)) if begun.elapsed() < Duration::from_secs(10) => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     fn try_open(&self) -> Opening {
