@@ -8,6 +8,7 @@ use axum::body::Body;
 
 use crate::inside::Inside;
 use crate::support::PATIENCE;
+use crate::support::backend::ENDLESS;
 use crate::support::browser::{Browser, navigation};
 use crate::support::program::{Program, Start};
 use crate::support::tunnel::{must_end, websocket};
@@ -68,7 +69,7 @@ async fn open_connections_are_cut() {
         assert_eq!(whole(h2.send_request(over_h2(browser, "/accounts")).await.unwrap()).await.status, 200);
         let mut socket = websocket(browser).await;
         let mut streams = Vec::new();
-        for path in ["/ticks", "/down?1073741824"] {
+        for path in ["/ticks", ENDLESS] {
             let mut one = browser.wire.h1("bank.localhost").await;
             streams.push(one.send_request(over_h1(browser, path)).await.unwrap().into_body());
             let response = h2.send_request(over_h2(browser, path)).await.unwrap();

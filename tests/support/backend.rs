@@ -187,6 +187,9 @@ impl Backend {
     }
 }
 
+/// A download that nobody reads to its end, however long the test takes: a pebibyte.
+pub(crate) const ENDLESS: &str = "/down?1125899906842624";
+
 /// A stream that writes down what it reads.
 struct Recorder {
     stream: TcpStream,
