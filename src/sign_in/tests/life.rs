@@ -4,6 +4,10 @@
 
 #![allow(clippy::print_stdout, reason = "how many lives were led is for whoever runs it")]
 
+mod acts;
+mod model;
+mod questions;
+
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -31,6 +35,7 @@ use crate::enrolment::issuance::{Issuance, Order};
 use crate::enrolment::revocation::{self, Revocation, Scope};
 use crate::sign_in::steps::{Steps, Walker};
 use crate::store::table::{self, Record as _, Stored};
+use model::{Known, Life};
 
 /// One step of a life. Numbers are taken modulo what there is.
 #[derive(Clone, Debug)]
@@ -61,15 +66,6 @@ enum Step {
     Rotate,
 }
 
-/// What the model knows of a certificate.
-#[derive(Debug)]
-struct Known {
-    record: Certificate,
-    device: usize,
-    superseded: Option<Time>,
-    revoked: bool,
-}
-
 struct World {
     rig: Rig,
     tenant: Tenant,
@@ -85,15 +81,6 @@ struct World {
     expiries: AtomicUsize,
     asked: AtomicUsize,
     came: AtomicUsize,
-}
-
-/// One life: persons, devices, certificates, in a world that goes on.
-#[derive(Default)]
-struct Life {
-    persons: Vec<Person>,
-    locked: Vec<bool>,
-    devices: Vec<(Stored<Device>, usize, bool)>,
-    certificates: Vec<Known>,
 }
 
 #[test]
@@ -134,51 +121,6 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 impl World {
-    async fn new() -> Self {
-        let rig = Rig::new().await;
-        let dir = rig.folder.path().join("ca");
-        std::fs::create_dir(&dir).unwrap();
-        let names =
-            CaNames { organization: "Bank Muster".to_owned(), server_names: vec!["localhost".to_owned()] };
-        let issuers = ca::init(&dir, &passphrase(), &names, &rig.world).unwrap();
-        rig.write(issuers.iter().map(table::create).collect()).await;
-        let settings = ca::Settings { crl_url_base: "http://start.localhost".to_owned() };
-        let authority = Authority::open(&dir, &passphrase(), &issuers, rig.world.clone(), settings).unwrap();
-        let authority = Arc::new(authority);
-        let mut tenant: Tenant = rig.read(&table::tenant(&rig.tenant)).await.unwrap();
-        tenant.certificates.supersede_grace_secs = GRACE;
-        rig.put(&tenant).await;
-        let hashing = password::Settings { memory_kib: 64, passes: 1, workers: 1, waiting_max: 1 };
-        let (ledger, world) = (rig.ledger.clone(), rig.world.clone());
-        Self {
-            keys: KeyFolder::at(&dir),
-            issuance: Issuance::new(ledger.clone(), Some(authority.clone()), world.clone()),
-            revocation: Revocation::new(ledger.clone(), world.clone()),
-            judge: Judge::new(rig.view.clone()),
-            shelf: CrlShelf::new(),
-            ocsp: Ocsp::new(),
-            steps: Steps {
-                sessions: Arc::new(Sessions::new(
-                    ledger.clone(),
-                    rig.view.clone(),
-                    world.clone(),
-                    rig.pepper.clone(),
-                )),
-                passwords: Arc::new(Passwords::new(rig.pepper.clone(), world.clone(), hashing)),
-                throttles: Arc::new(Throttles::new(ledger.clone(), world.clone())),
-                ledger,
-                world,
-            },
-            authority,
-            tenant,
-            rig,
-            rotations: AtomicUsize::new(0),
-            expiries: AtomicUsize::new(0),
-            asked: AtomicUsize::new(0),
-            came: AtomicUsize::new(0),
-        }
-    }
-
     async fn lead(&self, steps: &[Step]) -> Result<(), TestCaseError> {
         let mut life = Life::default();
         for _ in 0..2 {
@@ -298,248 +240,11 @@ impl World {
             },
         )
     }
-
-    /// Asks for every certificate ever made: by the judge, and on its issuer's list.
-    fn ask(&self, life: &Life) -> Result<(), String> {
-        let now = self.rig.world.now();
-        let records: Vec<Certificate> = life
-            .certificates
-            .iter()
-            .map(|one| (*self.rig.view.certificate(&one.record.serial).expect("its record")).clone())
-            .collect();
-        self.shelf.refresh(&self.authority, &records, now).map_err(|error| error.to_string())?;
-        for (at, known) in life.certificates.iter().enumerate() {
-            self.asked.fetch_add(1, Ordering::SeqCst);
-            let presented = self.judge.read(&[&known.record.der]);
-            let stands = self.judge.stand(&presented, &self.rig.tenant, now);
-            let proved = matches!(stands, CertificateEvidence::Proved(_));
-            self.came.fetch_add(usize::from(proved), Ordering::SeqCst);
-            if proved != life.lives(at, now) {
-                return Err(format!(
-                    "certificate {at} should {} live: {stands:?}; {known:?}",
-                    life.lives(at, now)
-                ));
-            }
-            if let (true, CertificateEvidence::Rejected { reason, .. }) = (known.revoked, &stands)
-                && !matches!(reason, Reason::CertificateRevoked { .. })
-            {
-                return Err(format!("certificate {at} was revoked, and is told {reason:?}"));
-            }
-            let listed = self.listed(&known.record);
-            // Whose place was taken stands there too, once its grace is over. Long after its end it may leave the
-            // list (RFC 5280 3.3).
-            let dead = known.revoked || known.superseded.is_some_and(|at| at <= now);
-            if listed != dead && (listed || now <= known.record.not_after) {
-                return Err(format!("certificate {at}: on the list {listed}, dead {dead}: {known:?}"));
-            }
-            let answered = self.answered(&known.record);
-            if answered != dead {
-                return Err(format!("certificate {at}: OCSP says dead {answered}, it is {dead}: {known:?}"));
-            }
-        }
-        Ok(())
-    }
-
-    fn listed(&self, certificate: &Certificate) -> bool {
-        use x509_parser::prelude::FromDer as _;
-        let list = self.shelf.current(certificate.issuer.as_str()).expect("its issuer's list");
-        let (_, list) = x509_parser::revocation_list::CertificateRevocationList::from_der(&list.der).unwrap();
-        let serials: BTreeSet<String> =
-            list.iter_revoked_certificates().map(|one| format!("{:x}", one.serial())).collect();
-        serials.contains(&certificate.serial)
-    }
-
-    /// Whether OCSP says that it was revoked; anything but good or revoked is a failure.
-    fn answered(&self, certificate: &Certificate) -> bool {
-        use x509_parser::prelude::FromDer as _;
-        let issuer = self.authority.issuers().find(|one| one.id == certificate.issuer).expect("its issuer");
-        let (_, ca) = x509_parser::certificate::X509Certificate::from_der(&issuer.der).unwrap();
-        let (_, leaf) = x509_parser::certificate::X509Certificate::from_der(&certificate.der).unwrap();
-        let key = crypto::sha256(&ca.public_key().subject_public_key.data);
-        // RFC 6960 4.1.1: a request with one CertID by SHA-256 and nothing else.
-        let name = tagged(0x04, &crypto::sha256(ca.subject().as_raw()));
-        let number = [tagged(0x04, &key), tagged(0x02, leaf.raw_serial())].concat();
-        let asked = tagged(0x30, &[tagged(0x30, SHA_256), name, number.clone()].concat());
-        let request = tagged(0x30, &tagged(0x30, &tagged(0x30, &tagged(0x30, &asked))));
-        let find = |serial: &str| self.rig.view.certificate(serial);
-        let answer = self.ocsp.answer(&self.authority, find, &request, self.rig.world.now()).der;
-        // The status follows the CertID (4.2.1).
-        let at = answer.windows(number.len()).position(|part| part == number).expect("an answer about it");
-        match answer[at + number.len()] {
-            0x80 => false,
-            0xa1 => true,
-            other => panic!("neither good nor revoked: {other:#x}"),
-        }
-    }
-
-    async fn new_device(&self, life: &mut Life, person: usize) {
-        let device = Device {
-            tenant: self.rig.tenant.clone(),
-            person: life.persons[person].id.clone(),
-            id: DeviceId::from_bits(self.rig.world.bytes()),
-            name: "laptop".to_owned(),
-            state: DeviceState::Active,
-            issued_by: "local:0".to_owned(),
-            delivered_by: None,
-            released_by: None,
-            created: self.rig.world.now(),
-        };
-        self.rig.put(&device).await;
-        life.devices.push((self.device(&device).await, person, false));
-        self.issue(life, life.devices.len() - 1).await;
-    }
-
-    async fn device(&self, device: &Device) -> Stored<Device> {
-        table::get(&**self.rig.ledger.store(), &device.key()).await.unwrap().unwrap()
-    }
-
-    /// A retired device gets nothing, however it is looked at.
-    async fn issue(&self, life: &mut Life, at: usize) {
-        let stored = life.devices[at].0.clone();
-        let issued = self.issued(life, at, &stored).await;
-        assert_eq!(
-            issued.is_some(),
-            !life.devices[at].2,
-            "who is switched off gets none, everybody else does"
-        );
-        life.certificates.extend(issued.map(|record| Known::of(record, at)));
-    }
-
-    async fn issued(&self, life: &Life, at: usize, stored: &Stored<Device>) -> Option<Certificate> {
-        let order = Order {
-            tenant: &self.tenant,
-            person: &life.persons[life.devices[at].1],
-            device: &stored.record,
-            by: "local:0",
-            whence: "",
-            event: Event::CertificateIssued,
-        };
-        let unchanged = || vec![table::unchanged(stored)];
-        let entry = order.entry(Event::GrantMade);
-        let grant = self.issuance.open(&order, "a test", entry, unchanged()).await.ok()?;
-        tokio::task::yield_now().await;
-        let key = NewKey::make().unwrap().prove().unwrap();
-        let issued = self.issuance.certify(&order, &grant, key, "test", unchanged()).await.ok()?;
-        Some(issued.certificate)
-    }
-
-    /// As a browser that proves all; whether it came in.
-    async fn sign_in(&self, life: &Life, at: usize) -> bool {
-        let presented = self.judge.read(&[&life.certificates[at].record.der]);
-        let now = self.rig.world.now();
-        let CertificateEvidence::Proved(proved) = self.judge.stand(&presented, &self.rig.tenant, now) else {
-            return false;
-        };
-        self.advance(&proved).await
-    }
-
-    async fn advance(&self, proved: &ProvedCertificate) -> bool {
-        let begun = self.steps.sessions.begin(proved, None).session;
-        let writes = vec![table::create(&begun)];
-        self.rig.ledger.record(Entry::new("gate", Event::SessionBegan), writes).await.unwrap();
-        tokio::task::yield_now().await;
-        let session = ProvedSession::for_tests(Arc::new(begun));
-        let walker = Walker {
-            tenant: &self.tenant,
-            certificate: proved,
-            session: &session,
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        };
-        let entry = Entry::new("gate", Event::SessionStepped);
-        self.steps.advance(&walker, &[Proof::Password, Proof::Phone], entry, vec![]).await.is_ok()
-    }
-
-    async fn revoke(&self, life: &mut Life, scope: Scope) {
-        self.fell(&scope).await;
-        life.fell(&scope);
-    }
-
-    async fn fell(&self, scope: &Scope) {
-        let reason = RevocationReason::KeyCompromise;
-        let order = revocation::Order { scope, reason, by: "local:0", whence: "" };
-        self.revocation.revoke(order).await.unwrap();
-    }
-
-    async fn rotate(&self) {
-        self.rotations.fetch_add(1, Ordering::SeqCst);
-        let store = &**self.rig.ledger.store();
-        let before = table::list::<Issuer>(store, &table::all::<Issuer>()).await.unwrap();
-        let issuers: Vec<Issuer> = before.iter().map(|read| read.record.clone()).collect();
-        let rotated =
-            self.keys.rotate(&passphrase(), &issuers, IssuerKind::Devices, &self.rig.world).unwrap();
-        let mut writes = vec![table::create(rotated.issuer())];
-        let old = before.iter().filter(|read| read.record.kind == IssuerKind::Devices && read.record.issues);
-        writes.extend(old.map(|read| table::replace(read, &Issuer { issues: false, ..read.record.clone() })));
-        self.rig.write(writes).await;
-        self.authority.take_up(rotated);
-    }
-}
-
-impl Life {
-    fn nth(&self, which: usize) -> Option<usize> {
-        (!self.certificates.is_empty()).then(|| which % self.certificates.len())
-    }
-
-    /// The model: all there is to know of whether a certificate lives.
-    fn lives(&self, at: usize, now: Time) -> bool {
-        let one = &self.certificates[at];
-        let (_, person, retired) = &self.devices[one.device];
-        !one.revoked
-            && one.superseded.is_none_or(|at| now < at)
-            && one.record.not_before <= now
-            && now <= one.record.not_after.plus(Duration::from_millis(999))
-            && !retired
-            && !self.locked[*person]
-    }
-
-    /// It has signed in: those before it on the device have a while left. One that lost its own place takes none.
-    fn supersede(&mut self, at: usize, now: Time) {
-        let (device, superseded) = (self.certificates[at].device, self.certificates[at].superseded);
-        if superseded.is_some() {
-            return;
-        }
-        let older = self.certificates[..at].iter_mut().filter(|one| one.device == device && !one.revoked);
-        for one in older {
-            one.superseded.get_or_insert(now.plus(Duration::from_secs(GRACE)));
-        }
-    }
-
-    fn fell(&mut self, scope: &Scope) {
-        for (device, _, retired) in &mut self.devices {
-            let device = &device.record;
-            *retired |= match scope {
-                Scope::Certificate(_) => false,
-                Scope::Device(_, _, id) => *id == device.id,
-                Scope::Person(_, person) => *person == device.person,
-                Scope::Tenant(_) => true,
-            };
-        }
-        for one in &mut self.certificates {
-            let named = matches!(scope, Scope::Certificate(serial) if *serial == one.record.serial);
-            one.revoked |= named || self.devices[one.device].2;
-        }
-    }
-}
-
-impl Known {
-    const fn of(record: Certificate, device: usize) -> Self {
-        Self { record, device, superseded: None, revoked: false }
-    }
-}
-
-/// DER of less than 256 bytes.
-fn tagged(tag: u8, contents: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(contents.len()).unwrap();
-    let head = if length < 128 { vec![tag, length] } else { vec![tag, 0x81, length] };
-    [head.as_slice(), contents].concat()
 }
 
 fn passphrase() -> Secret {
     Secret::new("a passphrase for tests")
 }
-
-/// Its object identifier, 2.16.840.1.101.3.4.2.1.
-const SHA_256: &[u8] = &[0x06, 9, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
 
 const LIVES: u32 = 300;
 const GRACE: u64 = 600;
