@@ -17,7 +17,6 @@ use crate::domain::device::{Device, DeviceState};
 use crate::domain::grant::Grant;
 use crate::domain::{GrantId, Reason, Secret, Time};
 use crate::enrolment::issuance::{NotIssued, Order};
-use crate::notify::{self, About};
 use crate::sign_in::questions::{Question, Turn, Waiting, Way};
 use crate::sign_in::with_cookie;
 use crate::store::table::{self, Stored};
@@ -181,10 +180,7 @@ impl Portal {
         let (by, whence) = (here.actor(), here.visit.address.to_string());
         let order = order(here, &device.record, &by, &whence);
         let mut also = vec![table::unchanged(&device)];
-        let authority = self.parts.issuance.authority().map_err(told)?;
-        let until = authority.until(&grant.record, now).map_err(|_| Reason::Internal)?;
-        let about = About::CertificateRenewed { device: device.record.name.clone(), until };
-        also.extend(notify::queue(&self.parts.world, order.tenant, order.person, about));
+        also.extend(self.parts.issuance.notice(&order, &grant).map_err(told)?);
         let (encoding, password) = (renewal.form.encoding(), granted.password.clone());
         let made = self.parts.issuance.p12(&order, &grant, encoding, Some(password), also).await;
         let (certificate, file) = match made {

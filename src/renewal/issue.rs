@@ -18,7 +18,6 @@ use crate::domain::tenant::Tenant;
 use crate::domain::{Reason, Secret};
 use crate::enrolment::first_visit::actor;
 use crate::enrolment::issuance::{NotIssued, Order};
-use crate::notify::{self, About};
 use crate::store::Write;
 use crate::store::table::{self, Key, Record, Stored};
 
@@ -65,7 +64,7 @@ impl RenewalRoom {
         let (by, whence) = (self.by(here), here.visit.address.to_string());
         let order = ground.order(&by, &whence);
         let grant = self.grant(here, &ground, &order).await?;
-        let also = self.also(here, &ground);
+        let also = self.also(here, &ground, &order, &grant)?;
         self.parts.issuance.p12(&order, &grant, encoding, Some(password), also).await.map_err(not_issued)
     }
 
@@ -75,7 +74,7 @@ impl RenewalRoom {
         let (by, whence) = (self.by(here), here.visit.address.to_string());
         let order = ground.order(&by, &whence);
         let grant = self.grant(here, &ground, &order).await?;
-        let also = self.also(here, &ground);
+        let also = self.also(here, &ground, &order, &grant)?;
         self.parts.issuance.certify(&order, &grant, key, "csr", also).await.map_err(not_issued)
     }
 
@@ -141,7 +140,13 @@ impl RenewalRoom {
     }
 
     /// What the certificate's commit holds fast, uses up and tells.
-    fn also(&self, here: &Here<'_>, ground: &Ground) -> Vec<Write> {
+    fn also(
+        &self,
+        here: &Here<'_>,
+        ground: &Ground,
+        order: &Order<'_>,
+        grant: &Stored<Grant>,
+    ) -> Result<Vec<Write>, Reason> {
         let mut also = vec![
             table::consume(here.renewal),
             table::unchanged(&ground.ended),
@@ -149,11 +154,8 @@ impl RenewalRoom {
             table::unchanged(&ground.person),
             table::unchanged(&ground.approval),
         ];
-        let ended = &ground.ended.record;
-        let until = self.parts.world.now().plus(ended.not_after.since(ended.not_before));
-        let about = About::CertificateRenewed { device: ground.device.record.name.clone(), until };
-        also.extend(notify::queue(&self.parts.world, &ground.tenant, &ground.person.record, about));
-        also
+        also.extend(self.parts.issuance.notice(order, grant).map_err(not_issued)?);
+        Ok(also)
     }
 }
 
