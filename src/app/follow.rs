@@ -34,23 +34,24 @@ pub(super) fn follow_store(view: &Arc<View>, stop: &CancellationToken, backgroun
 
 /// Rules that change are in force at once; bad ones leave the old in force.
 pub(super) fn follow_rules(view: &Arc<View>, policy: &Arc<Policy>, stop: &CancellationToken) {
-    let (view, policy, stop) = (Arc::clone(view), Arc::clone(policy), stop.clone());
-    let mut touched = view.subscribe();
-    tokio::spawn(async move {
+    let (seen, policy) = (Arc::clone(view), Arc::clone(policy));
+    on_change::<Rules>(view, stop, move || {
+        if let Err(error) = load_all_rules(&seen, &policy) {
+            tracing::error!(%error, "the rules that were in force stay so");
+        }
+    });
+}
+
+/// Does it whenever a record of this kind changed, and where changes were missed, until `stop`.
+pub(super) fn on_change<R: Record>(view: &View, stop: &CancellationToken, act: impl Fn() + Send + 'static) {
+    let (mut touched, stop) = (view.subscribe(), stop.clone());
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
         loop {
-            let heard = tokio::select! {
-                () = stop.cancelled() => return,
-                heard = touched.recv() => heard,
-            };
-            match heard {
-                Ok(touched) if touched.key.table() != Rules::TABLE => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => {
-                    if let Err(error) = load_all_rules(&view, &policy) {
-                        tracing::error!(%error, "the rules that were in force stay so");
-                    }
-                }
+            match touched.recv().await {
+                Ok(touched) if touched.key.table() != R::TABLE => {}
+                Ok(_) | Err(RecvError::Lagged(_)) => act(),
                 Err(RecvError::Closed) => return,
             }
         }
-    });
+    }));
 }

@@ -4,38 +4,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
 use super::doors;
+use super::follow::on_change;
 use crate::ca::Authority;
 use crate::config::Config;
 use crate::domain::certificate::Issuer;
 use crate::front::Door;
-use crate::store::Record;
 use crate::store::view::View;
 
 /// Doors ask for certificates of all CAs there are.
 pub(super) fn follow_hints(view: &Arc<View>, doors: Vec<Arc<Door>>, stop: &CancellationToken) {
-    let (view, stop) = (Arc::clone(view), stop.clone());
-    let mut touched = view.subscribe();
-    tokio::spawn(async move {
-        loop {
-            let heard = tokio::select! {
-                () = stop.cancelled() => return,
-                heard = touched.recv() => heard,
-            };
-            match heard {
-                Ok(touched) if touched.key.table() != Issuer::TABLE => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => {
-                    for door in &doors {
-                        if let Err(error) = door.tls().ask_for(&doors::hints(&view, door.kind())) {
-                            tracing::error!(door = %door.hosts()[0], %error, "still asks for certificates of the former CAs");
-                        }
-                    }
-                }
-                Err(RecvError::Closed) => return,
+    let seen = Arc::clone(view);
+    on_change::<Issuer>(view, stop, move || {
+        for door in &doors {
+            if let Err(error) = door.tls().ask_for(&doors::hints(&seen, door.kind())) {
+                tracing::error!(door = %door.hosts()[0], %error, "still asks for certificates of the former CAs");
             }
         }
     });
