@@ -25,6 +25,8 @@ pub(super) struct Records {
     persons: HashMap<(TenantId, PersonId), Arc<Person>>,
     devices: HashMap<(TenantId, PersonId, DeviceId), Arc<Device>>,
     certificates: HashMap<Serial, Arc<Certificate>>,
+    /// Serials by device: they only grow, and whose record is gone is passed over.
+    of_device: HashMap<(TenantId, DeviceId), Arc<Vec<Serial>>>,
     sessions: HashMap<TokenHash, Arc<Session>>,
     issuers: ArcSwap<Vec<Arc<Issuer>>>,
     routes: HashMap<TenantId, Arc<Vec<Arc<Route>>>>,
@@ -68,9 +70,12 @@ impl Records {
     }
 
     pub(super) fn certificates_of(&self, tenant: &TenantId, device: &DeviceId) -> Vec<Arc<Certificate>> {
-        let certificates = self.certificates.pin();
-        let of_device = |one: &&Arc<Certificate>| one.tenant == *tenant && one.device == *device;
-        certificates.values().filter(of_device).cloned().collect()
+        let serials = self.of_device.pin().get(&(tenant.clone(), device.clone())).cloned();
+        serials
+            .iter()
+            .flat_map(|serials| serials.iter())
+            .filter_map(|serial| self.certificate(serial))
+            .collect()
     }
 
     pub(super) fn certificate_where(&self, fits: impl Fn(&Certificate) -> bool) -> Option<Arc<Certificate>> {
@@ -111,12 +116,7 @@ impl Records {
                 |d: &Device| (d.tenant.clone(), d.person.clone(), d.id.clone()),
                 of_device,
             ),
-            Certificate::TABLE => into(
-                &self.certificates,
-                change,
-                |c: &Certificate| c.serial.clone(),
-                |key| one_part(key).map(str::to_owned),
-            ),
+            Certificate::TABLE => self.apply_certificate(change),
             Session::TABLE => into(&self.sessions, change, |s: &Session| s.token, of_session),
             Rules::TABLE => into(&self.rules, change, |r: &Rules| r.tenant.clone(), of_tenant),
             Issuer::TABLE => self.apply_issuer(change),
@@ -155,6 +155,22 @@ impl Records {
                 Err(error)
             }
         }
+    }
+
+    fn apply_certificate(&self, change: &Change) -> Result<(), StoreError> {
+        if let Ok(Some(new)) = read::<Certificate>(change) {
+            let (of, list) = ((new.tenant.clone(), new.device.clone()), self.of_device.pin());
+            let known = list.get(&of).cloned().unwrap_or_default();
+            if !known.contains(&new.serial) {
+                list.insert(of, Arc::new(known.iter().chain([&new.serial]).cloned().collect()));
+            }
+        }
+        into(
+            &self.certificates,
+            change,
+            |c: &Certificate| c.serial.clone(),
+            |key| one_part(key).map(str::to_owned),
+        )
     }
 
     fn apply_issuer(&self, change: &Change) -> Result<(), StoreError> {
