@@ -184,9 +184,9 @@ impl Subject {
         match self {
             Self::Person(id) => format!("person:{id}"),
             Self::Stranger(id) => format!("stranger:{id}"),
-            Self::Mailbox(hash) => format!("mailbox:{hash}"),
+            Self::Mailbox(hash) => format!("{}{hash}", Throttle::OF_MAILBOX),
             Self::Device(id) => format!("device:{id}"),
-            Self::Address(ip) => format!("address:{ip}"),
+            Self::Address(ip) => format!("address:{}", counted(*ip)),
             Self::Machine(id) => format!("machine:{id}"),
             Self::Agent(actor) => format!("agent:{actor}"),
         }
@@ -236,6 +236,14 @@ fn count(
         until,
         blocked: pause.is_none() && failures >= most,
     })
+}
+
+/// An address as it is counted: of IPv6 the /64, which is what one household or server has (RFC 6177).
+fn counted(address: std::net::IpAddr) -> std::net::IpAddr {
+    match address.to_canonical() {
+        std::net::IpAddr::V4(four) => std::net::IpAddr::V4(four),
+        std::net::IpAddr::V6(six) => std::net::IpAddr::V6((u128::from(six) >> 64 << 64).into()),
+    }
 }
 
 /// The count without one try; `None` where none is left. A pause that this try began is over: fewer failed.
@@ -317,6 +325,15 @@ mod tests {
         assert_eq!(kept.map(|kept| kept.failures), Some(ADDRESS_FAILURES_MAX - 1), "failures stay");
         let alone = count(None, &tenant(), Guarded::SignIn, &subject, Time(0)).unwrap();
         assert_eq!(eased(&alone, Time(0)), None);
+    }
+
+    #[test]
+    fn of_ipv6_one_household_is_one_address() {
+        let key = |text: &str| Subject::Address(text.parse().unwrap()).key();
+        assert_eq!(key("2001:db8:1:2::3"), key("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(key("2001:db8:1:2::3"), key("2001:db8:1:3::3"));
+        assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
     }
 
     #[test]

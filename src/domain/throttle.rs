@@ -23,6 +23,11 @@ pub struct Throttle {
     pub blocked: bool,
 }
 
+impl Throttle {
+    /// How the subject of a typed e-mail address begins.
+    pub const OF_MAILBOX: &str = "mailbox:";
+}
+
 /// What a throttle guards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 
 use super::steps::Begun;
-use super::{Answer, Here, RenewalRoom, counted_address, read_cookie, refused};
+use super::{Answer, Here, RenewalRoom, read_cookie, refused};
 use crate::audit::{Entry, Event};
 use crate::auth::evidence::EndedCertificate;
 use crate::auth::throttle::Subject;
@@ -77,7 +77,7 @@ impl RenewalRoom {
         let address = mailbox(form.text("email"));
         let nobody = self.nobody(&visit.tenant, &address);
         let hash = Subject::Mailbox(nobody.0.to_string());
-        let from = Subject::Address(counted_address(visit.address));
+        let from = Subject::Address(visit.address);
         let tenant = &visit.tenant.id;
         // Asking is no failure, and yet is counted as one: nobody learns from it, and each may cost a call.
         let _ = self.parts.throttles.attempt(tenant, Guarded::Requests, vec![hash, from]).await?;
@@ -112,10 +112,7 @@ impl RenewalRoom {
 
     /// A new code is counted like a new question: by where it comes from, and for whom.
     pub(super) async fn count_asking(&self, visit: &Visit, person: &PersonId) -> Result<(), Reason> {
-        let subjects = vec![
-            Subject::Mailbox(format!("again-{person}")),
-            Subject::Address(counted_address(visit.address)),
-        ];
+        let subjects = vec![Subject::Mailbox(format!("again-{person}")), Subject::Address(visit.address)];
         self.parts.throttles.attempt(&visit.tenant.id, Guarded::Requests, subjects).await.map(drop)
     }
 

@@ -8,7 +8,6 @@ mod pages;
 mod program;
 mod steps;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -257,14 +256,6 @@ fn clear_cookie(mut response: Response<Body>) -> Response<Body> {
     let value = HeaderValue::from_static(CLEARED);
     response.headers_mut().append(header::SET_COOKIE, value);
     response
-}
-
-/// An address as it is counted: of IPv6 the /64, which is what one household or server has (RFC 6177).
-fn counted_address(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(four) => IpAddr::V4(four),
-        IpAddr::V6(six) => IpAddr::V6((u128::from(six) >> 64 << 64).into()),
-    }
 }
 
 fn refused(error: RecordError) -> Reason {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Here, Question, RenewalRoom, Stage, counted_address, refused};
+use super::{Here, Question, RenewalRoom, Stage, refused};
 use crate::audit::{Entry, Event, Outcome};
 use crate::auth::password::Password;
 use crate::auth::phone::approvals::{AskError, Asking, Standing, Waiter};
@@ -84,7 +84,7 @@ impl RenewalRoom {
     /// counters; who shows nothing has those of a stranger.
     pub(super) async fn password(&self, here: &Here<'_>, typed: &Secret) -> Result<Option<Begun>, Reason> {
         let renewal = &here.renewal.record;
-        let from = Subject::Address(counted_address(here.visit.address));
+        let from = Subject::Address(here.visit.address);
         let subjects = match renewal.way {
             RenewalWay::Shown => {
                 vec![Subject::Person(renewal.person.clone()), Subject::Device(renewal.device.clone()), from]
@@ -116,10 +116,7 @@ impl RenewalRoom {
         let next = Renewal { password, released_by, ..renewal.clone() };
         let entry = self.entry(here, Event::PasswordRight);
         let begun = self.advance(here, next, entry, counted.succeeded()).await?;
-        self.parts
-            .throttles
-            .ease(tenant, guarded, &Subject::Address(counted_address(here.visit.address)))
-            .await;
+        self.parts.throttles.ease(tenant, guarded, &Subject::Address(here.visit.address)).await;
         Ok(Some(begun))
     }
 

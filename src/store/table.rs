@@ -9,7 +9,7 @@ mod typed;
 use crate::domain::approval::{Approval, Asked};
 use crate::domain::certificate::{Certificate, Forgotten, Issuer, LastUse};
 use crate::domain::device::Device;
-use crate::domain::enrolment::Enrolment;
+use crate::domain::enrolment::{Enrolment, EnrolmentKind};
 use crate::domain::grant::Grant;
 use crate::domain::person::Person;
 use crate::domain::phone::{Pairing, Phone};
@@ -272,7 +272,11 @@ impl Record for Enrolment {
         enrolment(&self.tenant, &self.person, &self.device, &self.session)
     }
     fn expires(&self) -> Option<Time> {
-        Some(self.started.plus(ENROLMENT_KEPT))
+        Some(match self.kind {
+            EnrolmentKind::FirstVisit => self.started.plus(ENROLMENT_KEPT),
+            // Anybody may begin one, and it is good for nothing without its renewal.
+            EnrolmentKind::Expired => self.started.plus(Renewal::LIVES),
+        })
     }
 }
 
@@ -328,6 +332,10 @@ impl Record for Throttle {
     fn key(&self) -> Key {
         throttle(&self.tenant, self.purpose.as_str(), &self.subject)
     }
+    /// Strangers may type any number of addresses; an asking is forgotten long after its pause.
+    fn expires(&self) -> Option<Time> {
+        self.subject.starts_with(Throttle::OF_MAILBOX).then(|| self.until.plus(ASKING_KEPT))
+    }
 }
 
 impl Record for Route {
@@ -352,6 +360,9 @@ pub const TRAIL_HEADS: u8 = b'y';
 
 /// An enrolment outlives its code, so that a call that takes long can be taken up again.
 const ENROLMENT_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Many times the pause that too many askings bring.
+const ASKING_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// An answered approval is kept as long as the sign-in it belongs to may look for it.
 const APPROVAL_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
