@@ -41,7 +41,12 @@ async fn a_command_killed_at_its_writes_is_done_or_not() {
                 ground.put_back().await;
                 let output = run(&ground, &At::Kill(call.clone()), command);
                 if output.status.success() {
-                    // strace counts for each thread, and which thread of sled's does what differs.
+                    // Of sled it differs which thread does what, of redb how many pages random keys touch: this
+                    // time no thread came so far.
+                    assert!(
+                        !trace::calls(&ground.calls()).contains(&call),
+                        "{call:?} of {command:?} was made"
+                    );
                     missed += 1;
                     continue;
                 }
@@ -57,10 +62,7 @@ async fn a_command_killed_at_its_writes_is_done_or_not() {
                 tally::counted(How::Kill);
             }
         }
-        assert!(
-            missed <= killed && (missed == 0 || engine.name != "redb"),
-            "{missed} of {killed} were missed"
-        );
+        assert!(missed <= killed, "{missed} of {killed} were missed");
     }
     tally::say_sum();
 }
