@@ -105,12 +105,18 @@ impl Console {
             let onward = ("Back", falling.back.as_str());
             return Ok(self.outcome(here, Tone::Plain, "It is switched off already", text, onward));
         }
+        let mut falls_too = lines(&falls);
+        if let Scope::Certificate(serial) = &falling.scope {
+            let with_key =
+                revocation.falls(&Scope::Key(serial.clone())).await.map_err(|_| Reason::Internal)?;
+            falls_too.extend(line_of_key(with_key.certificates() - falls.certificates()));
+        }
         let reasons = RevocationReason::ALL
             .map(|reason| (reason.as_str().to_owned(), reason.as_str().replace('-', " ")));
         Ok(Confirm {
             desk: self.desk(here, if falling.owner.is_some() { "/people/" } else { "/tenants/" }),
             title: falling.title.clone(),
-            falls: lines(&falls),
+            falls: falls_too,
             name: falling.name.clone(),
             reasons: reasons.to_vec(),
             refused: refused.to_owned(),
@@ -187,6 +193,16 @@ fn lines(falls: &Falls) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What a machine renewed itself to, which the reason decides about.
+fn line_of_key(more: usize) -> Option<String> {
+    let words = match more {
+        0 => return None,
+        1 => "1 later certificate of this machine was renewed from it: it falls".to_owned(),
+        _ => format!("{more} later certificates of this machine were renewed from it: they fall"),
+    };
+    Some(format!("{words} too where the reason is key compromise."))
 }
 
 const JUST_SIGNED_IN: Duration = Duration::from_secs(5 * 60);

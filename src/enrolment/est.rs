@@ -22,7 +22,6 @@ use crate::domain::person::Person;
 use crate::domain::tenant::Tenant;
 use crate::domain::throttle::Guarded;
 use crate::domain::{DeviceId, GrantId, PersonId, Reason, Secret, TenantId, Time};
-use crate::notify::{self, About};
 use crate::store::table::{self, Key, Record, Stored};
 use crate::store::{StoreError, Write};
 use crate::world::World;
@@ -140,7 +139,7 @@ impl Est {
         address: IpAddr,
     ) -> Result<Issued, NotEnrolled> {
         self.issuance.authority()?;
-        if !by_machine(proved.certificate()) {
+        if !proved.certificate().by_machine() {
             return Err(NotEnrolled::Closed(NOT_A_MACHINE));
         }
         self.counted(proved.tenant(), vec![Subject::Machine(proved.device_id().clone())]).await?;
@@ -204,7 +203,7 @@ impl Est {
     ) -> Result<Issued, NotEnrolled> {
         let Allows::Issue { tenant, person, device, .. } = &grant.record.allows;
         let (tenant, person, device) = self.whose(tenant, person, device).await?;
-        let (by, whence) = (format!("{MACHINE}{}", grant.record.id), address.to_string());
+        let (by, whence) = (format!("{}{}", Certificate::BY_MACHINE, grant.record.id), address.to_string());
         let order = Order {
             tenant: &tenant,
             person: &person,
@@ -236,7 +235,7 @@ impl Est {
             return Err(NotEnrolled::Closed(NOT_IN_FORCE));
         };
         let (fall, serials) = self.successors(&own.record, now).await?;
-        let (by, whence) = (format!("{MACHINE}{}", device.record.id), address.to_string());
+        let (by, whence) = (format!("{}{}", Certificate::BY_MACHINE, device.record.id), address.to_string());
         let order = Order {
             tenant: &tenant,
             person: &person,
@@ -258,8 +257,7 @@ impl Est {
         // and the next sees what that one left.
         let mut also = vec![table::replace(&device, &device.record), table::unchanged(&own)];
         also.extend(fall);
-        let about = About::CertificateRenewed { device: device.record.name.clone(), until: self.until(now) };
-        also.extend(notify::queue(&self.world, &tenant, &person, about));
+        also.extend(self.issuance.notice(&order, &grant)?);
         Ok(self.issuance.certify(&order, &grant, key, "est", also).await?)
     }
 
@@ -271,7 +269,7 @@ impl Est {
     ) -> Result<(Vec<Write>, Vec<String>), NotEnrolled> {
         let (mut writes, mut serials) = (Vec::new(), Vec::new());
         for other in self.ledger.view().certificates_of(&own.tenant, &own.device) {
-            if other.serial == own.serial || !by_machine(&other) {
+            if other.serial == own.serial || !other.by_machine() {
                 continue;
             }
             let Some(read) = self.read::<Certificate>(&table::certificate(&other.serial)).await? else {
@@ -308,13 +306,6 @@ impl Est {
         Ok((whose.record, owner.record, device))
     }
 
-    /// The last day of what is issued now, for the notice.
-    fn until(&self, now: Time) -> Time {
-        let profiles =
-            self.issuance.authority().ok().and_then(|authority| authority.profiles().client("device"));
-        profiles.and_then(|profile| profile.validity(now).ok()).map_or(now, |(_, until)| until)
-    }
-
     async fn counted(&self, tenant: &TenantId, whom: Vec<Subject>) -> Result<(), NotEnrolled> {
         match self.throttles.attempt(tenant, Guarded::Enrol, whom).await {
             // Easing is the caller's: a machine's renewals stay counted, the good ones too.
@@ -331,11 +322,6 @@ impl Est {
     fn mac(&self, user: &str, secret: &Secret) -> [u8; 32] {
         self.pepper.mac("est-secret", &[user.as_bytes(), secret.expose().as_bytes()])
     }
-}
-
-/// Whether a certificate came on this way: only such are renewed on it.
-fn by_machine(certificate: &Certificate) -> bool {
-    certificate.issued_by.starts_with(MACHINE)
 }
 
 /// Whether a grant is one that a machine may use here, now.
@@ -365,9 +351,6 @@ impl From<NotIssued> for NotEnrolled {
         }
     }
 }
-
-/// Who has a machine's certificates issued, as in the audit trail: no person has an actor that begins so.
-pub const MACHINE: &str = "est:";
 
 /// The longest that a one-time secret may live.
 pub const SECRET_HOURS_MAX: u64 = 24;

@@ -27,12 +27,25 @@ pub struct Revocation {
 pub enum Scope {
     /// One certificate; its device goes on with its others.
     Certificate(Serial),
+    /// The same where its key is in other hands: with what a machine renewed from it, which only proved that key.
+    Key(Serial),
     /// A device with all its certificates.
     Device(TenantId, PersonId, DeviceId),
     /// Every device of a person. The person may be given a new one.
     Person(TenantId, PersonId),
     /// Every device of a tenant.
     Tenant(TenantId),
+}
+
+impl Scope {
+    /// The one certificate, or its key, as the reason has it.
+    #[must_use]
+    pub fn of_certificate(serial: Serial, reason: RevocationReason) -> Self {
+        match reason {
+            RevocationReason::KeyCompromise => Self::Key(serial),
+            _ => Self::Certificate(serial),
+        }
+    }
 }
 
 /// Whose word it is, and why.
@@ -210,7 +223,7 @@ impl Revocation {
             Scope::Device(tenant, ..) | Scope::Person(tenant, _) | Scope::Tenant(tenant) => {
                 Some(tenant.clone())
             }
-            Scope::Certificate(serial) => {
+            Scope::Certificate(serial) | Scope::Key(serial) => {
                 self.ledger.view().certificate(serial).map(|certificate| certificate.tenant.clone())
             }
         };
@@ -222,7 +235,7 @@ impl Revocation {
 impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Certificate(serial) => write!(f, "certificate:{serial}"),
+            Self::Certificate(serial) | Self::Key(serial) => write!(f, "certificate:{serial}"),
             Self::Device(_, _, device) => write!(f, "device:{device}"),
             Self::Person(tenant, person) => write!(f, "person:{tenant}/{person}"),
             Self::Tenant(tenant) => write!(f, "tenant:{tenant}"),

@@ -34,7 +34,7 @@ pub struct Revoke {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Which {
-    /// One, by its serial number.
+    /// One, by its serial number. Of a machine whose key is in other hands: with those it renewed itself to.
     Serial(String),
     /// All of a device, which is retired.
     Device(WhichDevice),
@@ -47,7 +47,7 @@ pub enum Which {
 impl Acts {
     /// Safe to repeat: where all has fallen, it says so and is done.
     pub(super) async fn revoke(&self, actor: &str, revoke: &Revoke) -> Result<Output, CommandError> {
-        let (scope, whose) = self.scope(&revoke.which).await?;
+        let (scope, whose) = self.scope(revoke).await?;
         let revocation = Revocation::new(Arc::clone(&self.ledger), self.world.clone());
         let falls = revocation.falls(&scope).await?;
         if revoke.dry_run {
@@ -65,7 +65,7 @@ impl Acts {
 
     /// As the desk switches a device off: once.
     pub(super) async fn revoke_once(&self, actor: &str, revoke: &Revoke) -> Result<Output, CommandError> {
-        let (scope, whose) = self.scope(&revoke.which).await?;
+        let (scope, whose) = self.scope(revoke).await?;
         let revocation = Revocation::new(Arc::clone(&self.ledger), self.world.clone());
         if revocation.falls(&scope).await?.is_empty() {
             return Err(CommandError::new(
@@ -84,12 +84,12 @@ impl Acts {
     }
 
     /// What is meant, and how people call it.
-    async fn scope(&self, which: &Which) -> Result<(Scope, String), CommandError> {
-        Ok(match which {
+    async fn scope(&self, revoke: &Revoke) -> Result<(Scope, String), CommandError> {
+        Ok(match &revoke.which {
             Which::Serial(typed) => {
                 let certificate = self.find_serial(typed).await?;
                 let whose = format!("the certificate {} of {}", certificate.serial, certificate.person);
-                (Scope::Certificate(certificate.serial), whose)
+                (Scope::of_certificate(certificate.serial, revoke.reason), whose)
             }
             Which::Device(which) => {
                 let (person, device) = self.find_device(which).await?;

@@ -93,8 +93,9 @@ impl Falls {
     /// Reads from the store and not from the view: what falls is changed under the revision it was read at.
     pub(super) async fn read(store: &dyn Store, scope: &Scope, now: Time) -> Result<Self, StoreError> {
         let mut devices: BTreeMap<Whose, OfDevice> = BTreeMap::new();
-        let mut already = 0;
+        let (mut already, mut serials) = (0, BTreeSet::new());
         for read in certificates(store, scope).await? {
+            serials.insert(read.record.serial.clone());
             let whose = (read.record.tenant.clone(), read.record.person.clone(), read.record.device.clone());
             if matches!(read.record.state, CertificateState::Revoked { .. }) {
                 already += 1;
@@ -121,11 +122,7 @@ impl Falls {
         for read in table::list::<Session>(store, &table::all::<Session>()).await? {
             let one = &read.record;
             let whose = (one.tenant.clone(), one.person.clone(), one.device.clone());
-            let falls = match scope {
-                Scope::Certificate(serial) => one.serial == *serial,
-                _ => scope.holds(&whose),
-            };
-            if falls && now < one.absolute_end {
+            if (scope.holds(&whose) || serials.contains(&one.serial)) && now < one.absolute_end {
                 of(&mut devices, whose).sessions.push(read);
             }
         }
@@ -197,7 +194,7 @@ impl Scope {
     /// Whether all of this device falls.
     fn holds(&self, (tenant, person, device): &Whose) -> bool {
         match self {
-            Self::Certificate(_) => false,
+            Self::Certificate(_) | Self::Key(_) => false,
             Self::Device(t, p, d) => t == tenant && p == person && d == device,
             Self::Person(t, p) => t == tenant && p == person,
             Self::Tenant(t) => t == tenant,
@@ -207,7 +204,7 @@ impl Scope {
     /// Where the devices lie that fall whole.
     fn devices(&self) -> Option<table::Key> {
         match self {
-            Self::Certificate(_) => None,
+            Self::Certificate(_) | Self::Key(_) => None,
             Self::Device(tenant, person, _) | Self::Person(tenant, person) => {
                 Some(table::devices(tenant, person))
             }
@@ -219,12 +216,19 @@ impl Scope {
 type Whose = (TenantId, PersonId, DeviceId);
 
 async fn certificates(store: &dyn Store, scope: &Scope) -> Result<Vec<Stored<Certificate>>, StoreError> {
-    if let Scope::Certificate(serial) = scope {
-        return Ok(table::get(store, &table::certificate(serial)).await?.into_iter().collect());
+    let own = match scope {
+        Scope::Certificate(serial) | Scope::Key(serial) => {
+            table::get::<Certificate>(store, &table::certificate(serial)).await?
+        }
+        _ => None,
+    };
+    if let Scope::Certificate(_) = scope {
+        return Ok(own.into_iter().collect());
     }
     let mut all = table::list::<Certificate>(store, &table::all::<Certificate>()).await?;
-    all.retain(|read| {
-        scope.holds(&(read.record.tenant.clone(), read.record.person.clone(), read.record.device.clone()))
+    all.retain(|Stored { record, .. }| match &own {
+        Some(own) => own.record.may_have_renewed_to(record),
+        None => scope.holds(&(record.tenant.clone(), record.person.clone(), record.device.clone())),
     });
     Ok(all)
 }

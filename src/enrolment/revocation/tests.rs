@@ -53,6 +53,39 @@ async fn one_certificate_falls_alone() {
     );
 }
 
+/// Who has the key of a machine's certificate may have renewed it before anybody noticed.
+#[tokio::test]
+async fn with_a_machines_key_falls_what_it_renewed_itself_to() {
+    let house = House::new().await;
+    let robot = house.device("anna", "robot").await;
+    let machine = async |device: &Device| {
+        house.rig.wait(60);
+        let one = Certificate { issued_by: "est:1".to_owned(), ..house.new_certificate(device) };
+        house.rig.put(&one).await;
+        one
+    };
+    let (first, stolen) = (machine(&robot).await, machine(&robot).await);
+    let (next, last) = (machine(&robot).await, machine(&robot).await);
+    let by_hand = house.certificate(&robot).await;
+    let others = machine(&house.device("anna", "other robot").await).await;
+    let (session, untouched) = (house.session(&last).await, house.session(&by_hand).await);
+
+    let alone = Scope::of_certificate(stolen.serial.clone(), RevocationReason::Superseded);
+    assert_eq!(house.it.falls(&alone).await.unwrap().certificates(), 1);
+    let scope = Scope::of_certificate(stolen.serial.clone(), RevocationReason::KeyCompromise);
+    let falls = house.it.falls(&scope).await.unwrap();
+    assert_eq!((falls.certificates(), falls.sessions(), falls.retired()), (3, 1, 0));
+    assert_eq!(house.revoke(&scope, RevocationReason::KeyCompromise).await.revoked.len(), 3);
+    for fallen in [&stolen, &next, &last] {
+        assert!(matches!(house.state(fallen).await, CertificateState::Revoked { .. }));
+    }
+    for stands in [&first, &by_hand, &others] {
+        assert_eq!(house.state(stands).await, CertificateState::Active);
+    }
+    assert!(house.rig.read::<Session>(&session.key()).await.is_none());
+    assert!(house.rig.read::<Session>(&untouched.key()).await.is_some());
+}
+
 #[tokio::test]
 async fn a_device_falls_whole() {
     let house = House::new().await;

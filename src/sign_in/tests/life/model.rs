@@ -61,7 +61,7 @@ impl Life {
         for (device, _, retired) in &mut self.devices {
             let device = &device.record;
             *retired |= match scope {
-                Scope::Certificate(_) => false,
+                Scope::Certificate(_) | Scope::Key(_) => false,
                 Scope::Device(_, _, id) => *id == device.id,
                 Scope::Person(_, person) => *person == device.person,
                 Scope::Tenant(_) => true,
