@@ -9,6 +9,7 @@ use super::print::{Printer, write_file};
 use super::reach::Reach;
 use super::revoke::reason;
 use crate::ca::Encoding;
+use crate::console::command::given::Given;
 use crate::console::command::issue::Target;
 use crate::console::command::which::{Unclear, WhichDevice, WhichPerson};
 use crate::console::command::{Command, device, enrol_secret, request};
@@ -202,7 +203,7 @@ fn place_for(out: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// The request in a file, no longer than any is.
-fn request_in(file: &Path) -> Result<request::Request, Failure> {
+fn request_in(file: &Path) -> Result<Given, Failure> {
     let unread = |why: &dyn std::fmt::Display| {
         Failure::Usage(format!(
             "--csr {} could not be read ({why}): name the file of a request",
@@ -215,7 +216,7 @@ fn request_in(file: &Path) -> Result<request::Request, Failure> {
     if bytes.len() as u64 > REQUEST_BYTES_MAX {
         return Err(unread(&"it is longer than 16 KiB"));
     }
-    Ok(request::Request::new(bytes))
+    Ok(Given::new(bytes))
 }
 
 /// As `ca::request` takes it.

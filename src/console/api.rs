@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use super::command::given::Given;
 use super::command::revoke::{Revoke, Which};
 use super::command::search::{Search, State};
 use super::command::which::{WhichDevice, WhichPerson};
@@ -132,7 +133,7 @@ impl Console {
                     (Some(csr), None) => device::Command::Request(request::Command::Issue {
                         person,
                         name,
-                        request: request::Request::new(csr.into_bytes()),
+                        request: Given::new(csr.into_bytes()),
                     }),
                     (None, encoding) => {
                         device::Command::Issue { person, name, encoding: encoding_of(encoding)? }
@@ -152,7 +153,7 @@ impl Console {
                     (Some(_), Some(_)) => return Err(one_of("`csr` and `encoding`")),
                     (Some(csr), None) => device::Command::Request(request::Command::Renew {
                         device,
-                        request: request::Request::new(csr.into_bytes()),
+                        request: Given::new(csr.into_bytes()),
                     }),
                     (None, encoding) => device::Command::Renew { device, encoding: encoding_of(encoding)? },
                 };

@@ -4,7 +4,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::codes::ids;
-use super::command::request::{self, Request};
+use super::command::given::Given;
+use super::command::request;
 use super::command::which::{WhichDevice, WhichPerson};
 use super::command::{Command, device};
 use super::doings::{may, status, told};
@@ -60,7 +61,7 @@ impl Console {
         may(here.person, &whose, &id)?;
         let person = WhichPerson { tenant: whose.clone(), person: id.clone() };
         let text = form.text("request");
-        let request = Request::new(text.as_bytes().to_vec());
+        let request = Given::new(text.as_bytes().to_vec());
         let command = match form.text("which") {
             "" => request::Command::Issue { person, name: form.text("device").to_owned(), request },
             which => {

@@ -424,7 +424,7 @@ async fn a_thousand_issued_at_once_have_serials_of_their_own() {
             let command = portcullis::console::command::request::Command::Issue {
                 person: format!("bank/p{}", number % 10).parse().unwrap(),
                 name: format!("robot {number}"),
-                request: portcullis::console::command::request::Request::new(der),
+                request: portcullis::console::command::given::Given::new(der),
             };
             acts.run("local:1000", Command::Device(device::Command::Request(command))).await.map(drop)
         });

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod enrol_secret;
 pub mod expiring;
 pub mod founding;
+pub mod given;
 pub mod history;
 pub mod issue;
 pub mod output;

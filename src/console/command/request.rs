@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::device::certificate;
+use super::given::Given;
 use super::issue::next_steps;
 use super::output::Output;
 use super::person::id_from;
@@ -29,48 +30,22 @@ pub enum Command {
         /// As its owner calls it.
         name: String,
         /// PKCS #10.
-        request: Request,
+        request: Given,
     },
     /// Certify a key for a device that is on record.
     Renew {
         /// Which.
         device: WhichDevice,
         /// PKCS #10.
-        request: Request,
+        request: Given,
     },
-}
-
-/// A certificate request as it was given, PEM or DER; in base64 where it travels.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Request(Vec<u8>);
-
-impl Request {
-    /// Whatever was given; it is read when it is used.
-    #[must_use]
-    pub const fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-}
-
-impl TryFrom<String> for Request {
-    type Error = data_encoding::DecodeError;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        data_encoding::BASE64.decode(text.as_bytes()).map(Self)
-    }
-}
-
-impl From<Request> for String {
-    fn from(request: Request) -> Self {
-        data_encoding::BASE64.encode(&request.0)
-    }
 }
 
 impl Acts {
     pub(super) async fn request(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
         match command {
             Command::Issue { person, name, request } => {
-                let key = ProvenKey::from_request(&request.0)?;
+                let key = ProvenKey::from_request(request.bytes())?;
                 self.authority()?;
                 let (tenant, one, device) = self.new_device(actor, &person, &name).await?;
                 let order = Order {
@@ -87,7 +62,7 @@ impl Acts {
                 Ok(output)
             }
             Command::Renew { device, request } => {
-                let key = ProvenKey::from_request(&request.0)?;
+                let key = ProvenKey::from_request(request.bytes())?;
                 let (tenant, one, device) = self.renewable(&device).await?;
                 let order = Order {
                     tenant: &tenant,
