@@ -21,13 +21,14 @@ use crate::audit::{Entry, Event, Ledger};
 use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaError, KeyFolder};
+use crate::ca::{self, Authority, CaError, KeptLists, KeyFolder};
 use crate::config::{Config, Engine, Environment, Limits, SecretError};
 use crate::control;
 use crate::crypto::Pepper;
 use crate::domain::TenantId;
 use crate::domain::certificate::Issuer;
 use crate::enrolment::first_visit::FirstVisits;
+use crate::enrolment::revocation::Unfinished;
 use crate::front::accept::{self, Front, Running};
 use crate::front::door::{DoorError, Doors};
 use crate::front::house::{Counting, House};
@@ -132,6 +133,9 @@ pub enum AppError {
     /// The system gave no thread or socket.
     #[error("the system gives no thread or socket: {0}")]
     System(#[source] std::io::Error),
+    /// What the last lists tell could not be revoked again.
+    #[error("what the last revocation list tells is not all revoked again ({0}): start it once more")]
+    Unheeded(#[from] Unfinished),
     /// A tenant's rules.
     #[error("the rules of {tenant} cannot be used: {mistakes}")]
     Policy {
@@ -220,7 +224,7 @@ pub async fn start(
     let authority = Arc::new(open_authority(config, environment, &core)?);
     let policy = Arc::new(Policy::empty());
     follow::load_all_rules(&core.view, &policy)?;
-    let lists = Lists::open(&authority, &core).await?;
+    let lists = Lists::open(&authority, &core, KeptLists::at(config.data.join("lists"))).await?;
 
     let threads = Settings::default().threads;
     let bind = |what, address: SocketAddr, threads| {

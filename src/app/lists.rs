@@ -1,6 +1,7 @@
 //! Keeps the revocation lists true: signed anew soon after a certificate ended, before they are half
 //! old, and when somebody fetches one that is due because the clock jumped or the machine slept. Answers
-//! OCSP beside them, from the same memory.
+//! OCSP beside them, from the same memory. The last ones are kept in the folder of the data: what they told is
+//! revoked again where the store was put back to an older state.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,9 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::{AppError, Core};
 use crate::audit::{Entry, Event, Ledger};
 use crate::ca::ocsp::Answer;
-use crate::ca::{Authority, CaError, CrlShelf, Ocsp};
+use crate::ca::{Authority, CaError, CrlShelf, KeptLists, Ocsp, Told};
 use crate::domain::certificate::{Certificate, Serial};
 use crate::domain::{IssuerId, Time};
+use crate::enrolment::revocation::Revocation;
 use crate::front::plain::File;
 use crate::front::way;
 use crate::store::Record;
@@ -29,6 +31,7 @@ use crate::world::World;
 /// The revocation lists of this house, and what they are made of.
 pub(super) struct Lists {
     shelf: CrlShelf,
+    kept: KeptLists,
     ocsp: Ocsp,
     authority: Arc<Authority>,
     view: Arc<View>,
@@ -45,10 +48,15 @@ enum Heard {
 }
 
 impl Lists {
-    /// Signs the first ones.
-    pub(super) async fn open(authority: &Arc<Authority>, core: &Core) -> Result<Arc<Self>, AppError> {
+    /// Heeds the last ones of before, in `kept`, and signs the first.
+    pub(super) async fn open(
+        authority: &Arc<Authority>,
+        core: &Core,
+        kept: KeptLists,
+    ) -> Result<Arc<Self>, AppError> {
         let this = Arc::new(Self {
             shelf: CrlShelf::new(),
+            kept,
             ocsp: Ocsp::new(),
             authority: Arc::clone(authority),
             view: Arc::clone(&core.view),
@@ -56,6 +64,7 @@ impl Lists {
             world: core.world.clone(),
             fetched: Notify::new(),
         });
+        this.heed_kept().await?;
         match this.sign(&Heard::All) {
             Ok(()) => {}
             // Then nothing else is decided either, until the record is repaired.
@@ -64,6 +73,30 @@ impl Lists {
         }
         this.record().await;
         Ok(this)
+    }
+
+    /// What a list told stays true, though the store is older than the list.
+    async fn heed_kept(&self) -> Result<(), AppError> {
+        let revocation = Revocation::new(Arc::clone(&self.ledger), self.world.clone());
+        for issuer in self.view.issuers().iter() {
+            let (known, gone): (Vec<Told>, Vec<Told>) = self
+                .kept
+                .told(issuer)?
+                .into_iter()
+                .partition(|told| self.view.certificate(&told.serial).is_some());
+            if !gone.is_empty() {
+                tracing::warn!(certificates = gone.len(), issuer = %issuer.id, "stand on the last list and not in the store");
+            }
+            self.shelf.remember(issuer, gone);
+            let again = revocation.heed(&known, "gate").await?;
+            if !again.is_empty() {
+                tracing::error!(
+                    certificates = again.len(), issuer = %issuer.id,
+                    "alarm: what the last list told as revoked counted again, and was revoked anew: is this store an older one?"
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Follows the store and the clock until `stop`.
@@ -150,6 +183,11 @@ impl Lists {
         let signed = self.shelf.take_signed();
         if signed == 0 {
             return;
+        }
+        let (kept, all) = (self.kept.clone(), self.shelf.all());
+        let keep = move || all.iter().try_for_each(|(issuer, crl)| kept.keep(issuer, crl));
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
+            tracing::error!(%error, "alarm: the last revocation lists could not be kept");
         }
         let entry = Entry::new("gate", Event::CrlSigned).detail("lists", signed.to_string());
         if let Err(error) = self.ledger.record(entry, vec![]).await {

@@ -2,6 +2,8 @@
 //! and made anew before they are half old. Knows no HTTP: the plain listener serves what lies on
 //! the shelf at `/crl/ISSUER.crl`.
 
+pub mod kept;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,8 +13,9 @@ use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, Ser
 
 use super::profile::Profile;
 use super::{Authority, CaError, Issuing, build, serial};
-use crate::domain::certificate::{Certificate, CertificateState, RevocationReason, Serial};
+use crate::domain::certificate::{Certificate, CertificateState, Issuer, RevocationReason, Serial};
 use crate::domain::{IssuerId, Time};
+use kept::Told;
 
 /// A signed revocation list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,6 +116,18 @@ impl CrlShelf {
             self.failed.store(now.millis(), Ordering::Relaxed);
         }
         signed
+    }
+
+    /// Takes in what an earlier list told of certificates that nothing else is known of. They stand on the list as
+    /// long as their issuer, which they do not outlive.
+    pub fn remember(&self, issuer: &Issuer, told: impl IntoIterator<Item = Told>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_issuer = known.entry(issuer.id.clone()).or_default();
+        for Told { serial, reason, at } in told {
+            let entry = Entry { reason, at, waits: false, not_after: issuer.not_after, told: false };
+            of_issuer.entries.entry(serial).or_insert(entry);
+            of_issuer.changed = true;
+        }
     }
 
     /// How many lists were signed since this was last asked.

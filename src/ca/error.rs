@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::chain::ChainFault;
+use super::crl::kept::NoList;
 use super::offline::OfflineError;
 use super::profile::ProfileError;
 use crate::domain::certificate::IssuerKind;
@@ -125,6 +126,17 @@ pub enum CaError {
     /// A certificate's serial in the store cannot be read.
     #[error("the serial {0:?} of a revoked certificate is no number: restore the store from a backup")]
     BadSerial(String),
+    /// What the gate itself wrote there was changed.
+    #[error(
+        "the last revocation list {} cannot be believed: {why}. It says what was revoked should the store be put back \
+         to an older state: restore it, or, where no store was put back, move it away and start again", path.display()
+    )]
+    KeptList {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        why: NoList,
+    },
     /// What stands in the store is not known now.
     #[error(
         "nothing was heard from the store of late, or a record of it cannot be read, so that nobody knows what \

@@ -36,22 +36,31 @@ impl KeyFolder {
 
     /// Puts a sealed key there whole or not at all, in the place of one that nothing refers to.
     pub(super) fn put(&self, file: &Path, text: &str) -> Result<(), CaError> {
-        let beside = file.with_extension("new");
-        match fs::remove_file(&beside) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(CaError::file("removed", &beside)(error));
-            }
-            _ => {}
-        }
-        sealed::write_new(&beside, text.as_bytes())?;
-        fs::rename(&beside, file).map_err(CaError::file("written", file))?;
-        self.sync()
+        put(&self.dir, file, text.as_bytes())
     }
 
     /// What was renamed or removed stays so after a power cut.
     pub(super) fn sync(&self) -> Result<(), CaError> {
-        File::open(&self.dir).and_then(|dir| dir.sync_all()).map_err(CaError::file("written", &self.dir))
+        sync(&self.dir)
     }
+}
+
+/// Puts a file into a folder, whole or not at all, in the place of the one before.
+pub(super) fn put(dir: &Path, file: &Path, bytes: &[u8]) -> Result<(), CaError> {
+    let beside = file.with_extension("new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(CaError::file("removed", &beside)(error));
+        }
+        _ => {}
+    }
+    sealed::write_new(&beside, bytes)?;
+    fs::rename(&beside, file).map_err(CaError::file("written", file))?;
+    sync(dir)
+}
+
+fn sync(dir: &Path) -> Result<(), CaError> {
+    File::open(dir).and_then(|open| open.sync_all()).map_err(CaError::file("written", dir))
 }
 
 /// The name of the root's key that signs issuing CAs of a kind.

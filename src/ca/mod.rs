@@ -47,6 +47,7 @@ use crate::store::table::{self, Stored};
 use crate::world::World;
 
 pub use backup::Backup;
+pub use crl::kept::{KeptLists, Told};
 pub use crl::{Crl, CrlShelf};
 pub use error::CaError;
 pub use folder::KeyFolder;

@@ -12,6 +12,7 @@ use super::init::{long_enough, typed};
 use super::print::{Printer, write_file};
 use super::reach::Reach;
 use crate::config::{Environment, SecretError, secrets};
+use crate::console::command::given::Given;
 use crate::console::command::{Command, ca};
 use crate::domain::Secret;
 use crate::domain::certificate::IssuerKind;
@@ -71,6 +72,11 @@ pub(super) enum Ca {
         #[command(flatten)]
         keys: Keys,
     },
+    /// Revoke what a list of this gate tells: after an older store or backup was put back
+    ImportCrl {
+        /// A list of this gate as somebody fetched it, PEM or DER, of any age
+        file: PathBuf,
+    },
     /// Make a gate in an empty folder from a backup of its CA
     #[command(after_help = BACKUP)]
     Restore(backup::Restore),
@@ -111,6 +117,10 @@ pub(super) async fn run<'e>(
             ca::Command::Reseal { passphrase, new: new_passphrase(new_passphrase_file.as_deref())? }
         }
         Ca::Show { pem } => ca::Command::Show { pem },
+        Ca::ImportCrl { file } => {
+            let list = Given::new(std::fs::read(&file).map_err(Failure::read(&file))?);
+            ca::Command::ImportCrl { list }
+        }
         Ca::Rotate { ca: kind, request: Some(to), keys, .. } => {
             offline::free(&to)?;
             let command = ca::Command::Request { kind, passphrase: opened(&keys)? };
@@ -206,5 +216,6 @@ Keep two copies, apart from the gate and from the passphrase. Without it no new 
 
 const BACKUP: &str = "\
 The file is encrypted under the passphrase of the CA; `age -d FILE` opens it too, and shows JSON. It holds what
-was issued and revoked until it was made: make one after each day on which certificates were revoked.
+was issued and revoked until it was made. What was revoked later stands on the lists that the gate served:
+after a restore, give the last one of each CA to `portcullis ca import-crl FILE`.
 People, tenants and rules are not in it: they are in the store, which is backed up apart.";

@@ -9,6 +9,7 @@ mod falls;
 use std::sync::Arc;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
+use crate::ca::Told;
 use crate::domain::certificate::{RevocationReason, Serial};
 use crate::domain::{DeviceId, PersonId, TenantId, Time};
 use crate::store::{StoreError, Write};
@@ -121,6 +122,29 @@ impl Revocation {
     /// # Errors
     /// [`Unfinished`]; then it says what fell.
     pub async fn revoke(&self, order: Order<'_>) -> Result<Done, Unfinished> {
+        self.revoke_since(order, None).await
+    }
+
+    /// Revokes what a list of ours tells and the store does not know: then the store is older than the list. Each
+    /// keeps the date and the reason of the list. Returns those that had not stayed revoked.
+    ///
+    /// # Errors
+    /// [`Unfinished`], of the one at which it stopped.
+    pub async fn heed(&self, told: &[Told], by: &str) -> Result<Vec<Serial>, Unfinished> {
+        let mut revoked = Vec::new();
+        for one in told {
+            let now = self.world.now();
+            let known = self.ledger.view().certificate(&one.serial);
+            if known.is_some_and(|known| known.state.counts(now)) {
+                let scope = Scope::Certificate(one.serial.clone());
+                let order = Order { scope: &scope, reason: one.reason, by, whence: "" };
+                revoked.extend(self.revoke_since(order, Some(one.at.min(now))).await?.revoked);
+            }
+        }
+        Ok(revoked)
+    }
+
+    async fn revoke_since(&self, order: Order<'_>, since: Option<Time>) -> Result<Done, Unfinished> {
         let (mut done, mut first, mut sweeps) = (Done::default(), None, 0);
         for _ in 0..PASSES_MAX {
             let falls = match self.falls(order.scope).await {
@@ -133,7 +157,7 @@ impl Revocation {
                 return Ok(done);
             }
             let known = first.get_or_insert_with(|| falls.serials());
-            match self.commit(&falls, order, &mut done).await {
+            match self.commit(&falls, order, since, &mut done).await {
                 // What was not there at the first look came while we were at it.
                 Ok(()) => done.caught = done.revoked.iter().filter(|serial| !known.contains(*serial)).count(),
                 Err(RecordError::Conflict) => {}
@@ -148,8 +172,14 @@ impl Revocation {
     }
 
     /// Device by device, in bounded commits: each device falls whole or stands whole.
-    async fn commit(&self, falls: &Falls, order: Order<'_>, done: &mut Done) -> Result<(), RecordError> {
-        let at = self.world.now();
+    async fn commit(
+        &self,
+        falls: &Falls,
+        order: Order<'_>,
+        since: Option<Time>,
+        done: &mut Done,
+    ) -> Result<(), RecordError> {
+        let at = since.unwrap_or_else(|| self.world.now());
         let (mut batch, mut writes, mut late) = (Vec::new(), Vec::new(), Vec::new());
         for device in &falls.devices {
             let mut of_device = device.writes(&self.world, order.reason, at);

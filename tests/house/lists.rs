@@ -7,48 +7,16 @@ use portcullis::audit::Event;
 use portcullis::domain::Time;
 use portcullis::domain::certificate::{Certificate, CertificateState, RevocationReason};
 use portcullis::store::{Action, Condition, Write, table};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use x509_parser::prelude::FromDer;
-use x509_parser::revocation_list::CertificateRevocationList;
 
 use crate::support::PATIENCE;
 use crate::support::desk::anna;
 use crate::support::gate::Gate;
+use crate::support::list::{self, List};
 
 const DAY: u64 = 24 * 3600;
 
-/// What stands on the list that is served.
-struct List {
-    number: u64,
-    from: i64,
-    until: i64,
-    entries: Vec<(String, Option<u8>)>,
-}
-
-/// Fetches the devices' list; `None` where the gate has none that counts.
 async fn fetched(gate: &Gate) -> Option<List> {
-    let mut stream = tokio::net::TcpStream::connect(gate.started().plain.unwrap()).await.unwrap();
-    let request = b"GET /crl/devices.crl HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let head = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-    let words = String::from_utf8_lossy(&answer[..head]).into_owned();
-    if words.starts_with("HTTP/1.1 503") {
-        return None;
-    }
-    assert!(words.starts_with("HTTP/1.1 200"), "{words}");
-    let (_, list) = CertificateRevocationList::from_der(&answer[head..]).unwrap();
-    let entry = |one: &x509_parser::revocation_list::RevokedCertificate<'_>| {
-        let serial = data_encoding::HEXLOWER.encode(one.raw_serial());
-        (serial.trim_start_matches('0').to_owned(), one.reason_code().map(|(_, code)| code.0))
-    };
-    Some(List {
-        number: u64::try_from(list.crl_number().unwrap()).unwrap(),
-        from: list.last_update().timestamp(),
-        until: list.next_update().unwrap().timestamp(),
-        entries: list.iter_revoked_certificates().map(entry).collect(),
-    })
+    list::fetched(gate.started().plain.unwrap()).await
 }
 
 async fn certificates(gate: &Gate, count: u32) -> Vec<Certificate> {

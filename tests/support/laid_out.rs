@@ -55,12 +55,13 @@ fn two_days_ago() -> World {
 
 /// What the operator would have written.
 pub(crate) fn configuration(folder: &Path, port: u16, drain_seconds: u32) -> Config {
+    let plain = port + 1;
     let text = format!(
         r#"
 data = "data"
 [listen]
 tls = "127.0.0.1:{port}"
-plain = "127.0.0.1:0"
+plain = "127.0.0.1:{plain}"
 [console]
 host = "console.localhost"
 certificate = "internal"
@@ -135,7 +136,7 @@ fn private_file(path: &Path, bytes: &[u8]) {
     portcullis::config::secrets::write_new(path, bytes).unwrap();
 }
 
-/// A port that nobody has.
+/// A port that nobody has, and the one after it.
 pub(crate) fn free_port() -> u16 {
     super::ports::two_free_ports()
 }

@@ -10,6 +10,7 @@ pub(crate) mod ended;
 pub(crate) mod faketime;
 pub(crate) mod gate;
 pub(crate) mod laid_out;
+pub(crate) mod list;
 pub(crate) mod page;
 pub(crate) mod phone;
 pub(crate) mod ports;

@@ -1,12 +1,14 @@
 //! The certificate authorities: what they sign, until when, their certificates to hand out. What changes them
 //! is in the files beside.
 
+mod heed;
 mod keep;
 mod rotate;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::given::Given;
 use super::output::{Output, columns};
 use super::{Acts, CommandError, Kind};
 use crate::ca::{CaError, chain, pem_of};
@@ -61,6 +63,11 @@ pub enum Command {
         #[serde(serialize_with = "exposed")]
         new: Secret,
     },
+    /// What a revocation list of ours tells, for a store that is older than the list.
+    ImportCrl {
+        /// PEM or DER.
+        list: Given,
+    },
     /// All of the CA, for a file.
     Backup {
         /// Opens the keys.
@@ -83,6 +90,7 @@ impl Acts {
             Command::Bundle { passphrase } => self.root_bundle(passphrase).await,
             Command::RootAway { bundle } => self.take_root_away(actor, &bundle).await,
             Command::Reseal { passphrase, new } => self.reseal(actor, passphrase, new).await,
+            Command::ImportCrl { list } => self.import_crl(actor, list.bytes()).await,
             Command::Backup { passphrase } => self.back_up(actor, passphrase).await,
         }
     }
