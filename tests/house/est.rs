@@ -147,7 +147,8 @@ async fn five_wrong_secrets_kill_one_and_tell_nothing() {
     assert_eq!(never.0, 401);
     let absent = words(&enrol(&gate, ("aaaaaaaaaaaaaaaaaaaaaaaaaa", &secret), &body).await);
     let strange = words(&enrol(&gate, ("No Name!", &secret), &body).await);
-    for wrong in 1..=5 {
+    // With none of these a secret begins.
+    for wrong in ["0", "1", "i", "l", "o"] {
         let guess = format!("{wrong}{}", &secret[1..]);
         assert_eq!(words(&enrol(&gate, (&user, &guess), &body).await), never, "try {wrong}");
     }
