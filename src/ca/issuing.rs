@@ -55,6 +55,11 @@ impl Issuing {
         Self { issuer: Issuer { issues: false, ..self.issuer.clone() }, ..self.clone() }
     }
 
+    /// Whether it may sign at `now`.
+    pub(super) fn is_in_force(&self, now: Time) -> bool {
+        self.not_before <= now && now < self.issuer.not_after
+    }
+
     /// Bounds that do not outlive the CA's own.
     pub(super) fn within(&self, (not_before, not_after): (Time, Time)) -> (Time, Time) {
         (not_before.max(self.not_before), not_after.min(self.issuer.not_after))

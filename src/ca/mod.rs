@@ -284,7 +284,7 @@ impl Authority {
             .filter(|issuing| issuing.issuer.kind == kind && issuing.issuer.issues)
             .max_by_key(|issuing| issuing.issuer.not_after)
             .ok_or(CaError::NoIssuer(kind))?;
-        if now < issuing.not_before || issuing.issuer.not_after <= now {
+        if !issuing.is_in_force(now) {
             let (issuer, until) = (issuing.issuer.id.clone(), issuing.issuer.not_after);
             return Err(CaError::IssuerNotInForce { issuer, until });
         }

@@ -82,7 +82,9 @@ impl Ocsp {
         let Ok(question) = Question::read(request) else { return Answer::refusal(Status::MalformedRequest) };
         let desks = self.desks(authority, now);
         let named = question.asked.iter().find_map(|asked| desks.values().find(|desk| desk.is_named(asked)));
-        let Some(desk) = named.or_else(|| desks.values().next()) else { return Answer::try_later() };
+        let Some(desk) = named.or_else(|| desks.values().next()) else {
+            return Answer::refusal(Status::InternalError);
+        };
         match desk.answer(authority, find, &question, now) {
             Ok((der, until)) => {
                 let kept = question.nonce.is_none().then_some((Time::from_secs(now.secs()), until));
@@ -95,13 +97,13 @@ impl Ocsp {
         }
     }
 
-    /// Those who answer, each with a key that has half its life before it.
+    /// Those who answer, each with a key that has half its life before it. Who asks about a CA that has ended asks
+    /// about certificates that have.
     fn desks(&self, authority: &Authority, now: Time) -> Arc<BTreeMap<IssuerId, Arc<Desk>>> {
+        let mut in_force = authority.issuing();
+        in_force.retain(|issuing| issuing.is_in_force(now));
         let serve = |desks: &BTreeMap<IssuerId, Arc<Desk>>| {
-            authority
-                .issuing()
-                .iter()
-                .all(|one| desks.get(&one.issuer.id).is_some_and(|desk| desk.serves(now)))
+            in_force.iter().all(|one| desks.get(&one.issuer.id).is_some_and(|desk| desk.serves(now)))
         };
         let before = self.desks.load_full();
         if serve(&before) {
@@ -113,12 +115,12 @@ impl Ocsp {
             return before;
         }
         let mut after = BTreeMap::new();
-        for issuing in authority.issuing() {
+        for issuing in &in_force {
             let id = &issuing.issuer.id;
             let old = before.get(id);
             let desk = match old.filter(|desk| desk.serves(now)) {
                 Some(desk) => Ok(Arc::clone(desk)),
-                None => Desk::open(authority, &issuing, now).map(Arc::new),
+                None => Desk::open(authority, issuing, now).map(Arc::new),
             };
             match desk {
                 Ok(desk) => drop(after.insert(id.clone(), desk)),
@@ -149,10 +151,7 @@ struct Desk {
 impl Desk {
     /// Makes a key and has the CA certify it.
     fn open(authority: &Authority, issuing: &Issuing, now: Time) -> Result<Self, CaError> {
-        let (issuer, until) = (issuing.issuer.id.clone(), issuing.issuer.not_after);
-        if now < issuing.not_before || until <= now {
-            return Err(CaError::IssuerNotInForce { issuer, until });
-        }
+        let issuer = issuing.issuer.id.clone();
         let profile = &authority.profiles.ocsp;
         let made = NewKey::make()?;
         let mut params = build::params(profile, issuing.within(profile.validity(now)?), &authority.world)?;

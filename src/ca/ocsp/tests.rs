@@ -8,8 +8,10 @@ use der::{Decode as _, Encode as _};
 use super::request::{Algorithm, CertId, Extension, NONCE, One, Tbs, Written};
 use super::response::{Basic, CertStatus, Data, Reason, Responder, Status, Whole};
 use super::*;
-use crate::ca::{NewKey, serial, tests::House};
+use crate::ca::tests::{House, passphrase};
+use crate::ca::{KeyFolder, NewKey, serial};
 use crate::crypto::verify_es256_der;
+use crate::domain::certificate::IssuerKind;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -272,4 +274,24 @@ fn the_desks_certificate_is_for_ocsp_alone_and_a_new_one_follows_at_half_time() 
     assert_eq!(late.kept.unwrap().1, until);
     let ended = all.answer_at(&asking, until);
     assert_eq!(ended, Answer { der: vec![0x30, 3, 0x0a, 1, 2], kept: None });
+}
+
+/// One CA's end is not another's: it neither has keys made at each question nor speaks for the one that ended.
+#[test]
+fn beside_a_ca_that_has_ended_its_successor_answers() {
+    let all = Rig::new();
+    let House { dir, clock, world, issuers, authority } = &all.house;
+    let until = issuers[0].not_after;
+    clock.set(until.minus(400 * DAY));
+    let keys = KeyFolder::at(dir.path());
+    let rotated = keys.rotate(&passphrase(), issuers, IssuerKind::Devices, world).unwrap();
+    let next = rotated.issuer().clone();
+    authority.take_up(rotated);
+    let alone = all.ocsp.desks(authority, until);
+    assert_eq!(alone.keys().collect::<Vec<_>>(), [&next.id]);
+    let about_old = Asking::about(&all.house, &[all.serial(0)]).der();
+    read(&all.answer_at(&about_old, until), &next.der, |data| {
+        assert_eq!(said(&data.responses[0].status), "unknown");
+    });
+    assert!(Arc::ptr_eq(&alone, &all.ocsp.desks(authority, until)), "nothing was made anew");
 }
