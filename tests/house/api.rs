@@ -5,6 +5,7 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use portcullis::audit::Event;
 use portcullis::domain::certificate::{Certificate, CertificateState};
+use portcullis::domain::device::Device;
 use portcullis::domain::person::Role;
 use portcullis::policy::shipped::Shipped;
 use serde_json::{Value, json};
@@ -99,6 +100,35 @@ async fn no_other_site_calls() {
     read.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
     assert_eq!(otto.send(read).await.status, 403);
     assert!(revoked(&gate).await.is_empty());
+}
+
+/// A certificate and its release are in two people's hands, later certificates too.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_released_a_device_issues_nothing_on_it() {
+    let gate = Gate::open().await;
+    let otto = staff(&gate, "otto", "Otto Operator", &[Role::Operator]).await;
+    let dora = staff(&gate, "dora", "Dora Operator", &[Role::Operator]).await;
+    let laptop = anna(&gate).await;
+    gate.settle(&laptop).await;
+    let device = gate.all::<Device>().await.into_iter().find(|one| one.id == laptop.device).unwrap();
+    gate.put(&Device { released_by: Some("person:staff/otto".to_owned()), ..device }).await;
+    let before = gate.all::<Certificate>().await.len();
+
+    let key = rcgen::KeyPair::generate().unwrap();
+    let csr = rcgen::CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap();
+    let renew = format!("devices/bank/anna/{}/renew", laptop.device);
+    for body in [json!({}), json!({ "csr": csr })] {
+        let refused = call(&otto, &renew, &body).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.text());
+        assert!(refused.text().contains("ask a colleague to issue it"), "{}", refused.text());
+    }
+    for way in ["hand", "link"] {
+        let page = otto.open(&format!("/{renew}")).await;
+        let told = otto.submit(&page, "/renew", &[("way", way), ("encoding", "modern")]).await;
+        told.must_say("so it gets no certificate from you");
+    }
+    assert_eq!(gate.all::<Certificate>().await.len(), before);
+    assert_eq!(call(&dora, &renew, &json!({})).await.status, StatusCode::CREATED);
 }
 
 /// Who may what is what it is at the desk, and bad bodies are told which field.

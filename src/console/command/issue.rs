@@ -100,7 +100,7 @@ impl Acts {
                 Ok(Prepared { tenant, person, device, write, event: Event::CertificateIssued })
             }
             Target::Again(which) => {
-                let (tenant, person, read) = self.renewable(which).await?;
+                let (tenant, person, read) = self.renewable(actor, which).await?;
                 let device = Device { delivered_by, ..read.record.clone() };
                 let write = table::replace(&read, &device);
                 Ok(Prepared { tenant, person, device, write, event: Event::CertificateRenewed })
@@ -149,9 +149,11 @@ impl Acts {
         Ok((tenant, person, device))
     }
 
-    /// A device that may have another certificate, and whose it is.
+    /// A device that may have another certificate, and whose it is. Never by who has released it: a certificate
+    /// and its release are in two people's hands, later ones as the first.
     pub(super) async fn renewable(
         &self,
+        actor: &str,
         which: &WhichDevice,
     ) -> Result<(Tenant, Person, Stored<Device>), CommandError> {
         let (person, read) = self.find_device(which).await?;
@@ -161,6 +163,16 @@ impl Acts {
                 Kind::Refused,
                 format!("`{which}` was switched off for good"),
                 format!("issue a new one: `portcullis device issue {} --name NAME`", which.person),
+            ));
+        }
+        if read.record.released_by.as_deref() == Some(actor) {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!(
+                    "you released {} of {}, so it gets no certificate from you",
+                    read.record.name, person.record.name
+                ),
+                "ask a colleague to issue it, or the owner to renew it in their settings",
             ));
         }
         if person.record.shut_out(self.now()) {

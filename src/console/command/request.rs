@@ -63,7 +63,7 @@ impl Acts {
             }
             Command::Renew { device, request } => {
                 let key = ProvenKey::from_request(request.bytes())?;
-                let (tenant, one, device) = self.renewable(&device).await?;
+                let (tenant, one, device) = self.renewable(actor, &device).await?;
                 let order = Order {
                     tenant: &tenant,
                     person: &one,
