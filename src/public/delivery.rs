@@ -17,7 +17,7 @@ use crate::web::Visit;
 use crate::web::form::{self, Form};
 use crate::web::page::{self, Head};
 use crate::web::pages::Page as _;
-use crate::web::pages::guide::{Guide, guide};
+use crate::web::pages::guide::guides;
 use crate::web::pages::public::{Deliver, NoSuchLink};
 use crate::web::platform::Platform;
 
@@ -102,15 +102,8 @@ fn asked(
         platforms: Platform::ALL.map(|one| (one.as_str(), one.name(), one == platform)).to_vec(),
         recognised: Platform::recognised(&visit.browser).as_str(),
         door: format!("https://{}{port}/", visit.tenant.hosts.first().unwrap_or(&visit.host)),
-        guides: Platform::ALL.map(|one| (one.name(), steps(one), one == platform)).to_vec(),
+        guides: guides(platform),
     }
-}
-
-/// How the file is installed. Where to go then stands on the page itself: not back here, as in the settings.
-fn steps(platform: Platform) -> Guide {
-    let mut guide = guide(platform.as_str(), false);
-    guide.steps.pop();
-    guide
 }
 
 /// The file in pieces; the whole is wiped behind the last one. The cookie tells the page, which stays where it is, that the

@@ -7,13 +7,15 @@ use http::{Response, StatusCode};
 use super::steps::{ASKED_SECS, Phone};
 use super::{Answer, Here, Question, RenewalRoom, Stage, begin};
 use crate::auth::phone::approvals::Standing;
-use crate::ca::import_password;
+use crate::ca::{Encoding, import_password};
 use crate::domain::Reason;
 use crate::domain::enrolment::EndedWhy;
 use crate::enrolment::first_visit::Screen;
 use crate::store::table;
 use crate::web::page::{Head, see_other};
+use crate::web::pages::guide::guides;
 use crate::web::pages::{Page as _, renewal as pages, sign_in, spoken};
+use crate::web::platform::Platform;
 use crate::web::sse::{self, Happening};
 
 impl RenewalRoom {
@@ -130,13 +132,15 @@ impl RenewalRoom {
         let device = self.parts.view.device(&renewal.tenant, &renewal.person, &renewal.device);
         let groups: Vec<String> = password.expose().split('-').map(str::to_owned).collect();
         let left = renewal.expires.since(here.visit.now).as_secs();
+        let platform = Platform::recognised(&here.visit.browser);
         Ok(pages::Ready {
             page: Head::of(here.visit),
             csrf: self.csrf(&renewal.token),
             device: device.ok_or(Reason::UnknownDevice)?.name.clone(),
             password_spoken: groups.iter().map(|group| spoken(group)).collect(),
             password_groups: groups,
-            compatible: wants_compatible(&here.visit.browser),
+            compatible: platform.form().encoding() == Encoding::Compatible,
+            guides: guides(platform),
             left_mins: left.div_ceil(60),
             site: begin::site(&here.visit.tenant, here.visit),
             action: format!("{}certificate", here.base),
@@ -164,12 +168,6 @@ impl RenewalRoom {
         });
         sse::stream(moved, here.cancel.clone())
     }
-}
-
-/// Apple's readers and older Androids often refuse the modern encoding.
-pub(super) fn wants_compatible(browser: &str) -> bool {
-    let says = |mark: &str| browser.contains(mark);
-    says("iPhone") || says("iPad") || says("Android") || (says("Mac") && !says("Firefox"))
 }
 
 /// As `enrolment::first_visit` has it.

@@ -1,6 +1,8 @@
 //! How a certificate is installed, platform by platform: numbered steps, each with a drawing. Knows nobody's
 //! certificate. The drawings are ours and simple, so that they need not follow each maker's next version.
 
+use crate::web::platform::Platform;
+
 /// The steps on one platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guide {
@@ -65,6 +67,18 @@ pub fn guide(platform: &str, profile: bool) -> Guide {
     steps.push(if matches!(platform, "ios" | "android") { AGAIN_ON_PHONE } else { AGAIN });
     steps.push(CHOOSE);
     Guide { steps, untried: matches!(platform, "mac" | "ios") }
+}
+
+/// The steps for a .p12 on every platform: its name, they, and whether it is the one meant. Without the last step:
+/// where to go then stands on the page, which is not where one comes back to.
+#[must_use]
+pub fn guides(meant: Platform) -> Vec<(&'static str, Guide, bool)> {
+    let of = |platform: Platform| {
+        let mut guide = guide(platform.as_str(), false);
+        guide.steps.pop();
+        (platform.name(), guide, platform == meant)
+    };
+    Platform::ALL.map(of).to_vec()
 }
 
 const WINDOWS: [Step; 4] = [

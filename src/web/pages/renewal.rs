@@ -3,6 +3,7 @@
 
 use askama::Template;
 
+use super::guide::{Guide, Picture};
 use super::time_left;
 use crate::web::page::{Head, grouped};
 
@@ -84,6 +85,8 @@ pub struct Ready {
     pub password_spoken: Vec<String>,
     /// Whether the compatible encoding suits this browser's system.
     pub compatible: bool,
+    /// The steps that install the file: platform, guide, and whether it is the one recognised.
+    pub guides: Vec<(&'static str, Guide, bool)>,
     /// Minutes left to fetch the file.
     pub left_mins: u64,
     /// The tenant's own address, to come back to.

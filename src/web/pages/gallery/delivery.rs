@@ -5,7 +5,7 @@ use crate::domain::Time;
 use crate::web::pages::desk::{
     Delivered, Desk, IssueDevice, IssueMany, Issued, IssuedMany, MadeRow, Place, Ways,
 };
-use crate::web::pages::guide::guide;
+use crate::web::pages::guide::guides;
 use crate::web::pages::public::{Deliver, NoSuchLink};
 use crate::web::pages::{Moment, spoken};
 use crate::web::platform::Platform;
@@ -83,9 +83,7 @@ pub(super) fn delivery_pages(show: &mut impl FnMut(&str, String)) {
         platforms: Platform::ALL.map(|one| (one.as_str(), one.name(), one == Platform::Windows)).to_vec(),
         recognised: "windows",
         door: text("https://bank.localhost:8443/"),
-        guides: Platform::ALL
-            .map(|one| (one.name(), guide(one.as_str(), false), one == Platform::Windows))
-            .to_vec(),
+        guides: guides(Platform::Windows),
     };
     show("deliver", html(deliver("", "")));
     show("deliver-wrong", html(deliver("g5xkq2m7", "That is not the password we told you.")));

@@ -2,8 +2,10 @@
 
 use super::{html, text};
 use crate::web::Head;
+use crate::web::pages::guide::guides;
 use crate::web::pages::renewal::{Ask, Code, Password, Ready};
 use crate::web::pages::spoken;
+use crate::web::platform::Platform;
 use crate::web::visit::tests::visit;
 
 pub(super) fn renewal_pages(show: &mut impl FnMut(&str, String)) {
@@ -31,14 +33,15 @@ pub(super) fn renewal_pages(show: &mut impl FnMut(&str, String)) {
         );
     }
     let groups: Vec<String> = ["86x9e", "neenb", "r2s9u", "xkcfb"].map(text).to_vec();
-    for (name, compatible) in [("renewal-ready", false), ("renewal-ready-mac", true)] {
+    for (name, platform) in [("renewal-ready", Platform::Windows), ("renewal-ready-mac", Platform::Mac)] {
         let ready = Ready {
             page: head(),
             csrf: csrf(),
             device: text("laptop"),
             password_spoken: groups.iter().map(|group| spoken(group)).collect(),
             password_groups: groups.clone(),
-            compatible,
+            compatible: platform == Platform::Mac,
+            guides: guides(platform),
             left_mins: 15,
             site: site(),
             action: text("/expired/bank/certificate"),
