@@ -6,6 +6,7 @@ mod doors;
 mod follow;
 mod follow_cas;
 mod ground;
+mod heed;
 mod lists;
 mod mail;
 mod remind;
@@ -209,6 +210,11 @@ pub fn open_authority(
     Ok(authority)
 }
 
+/// The last revocation lists, beside the store and the keys.
+fn kept_lists(config: &Config) -> KeptLists {
+    KeptLists::at(config.data.join("lists"))
+}
+
 /// Opens the house: store, CA, rooms, doors, listeners, the control socket.
 ///
 /// # Errors
@@ -224,7 +230,7 @@ pub async fn start(
     let authority = Arc::new(open_authority(config, environment, &core)?);
     let policy = Arc::new(Policy::empty());
     follow::load_all_rules(&core.view, &policy)?;
-    let lists = Lists::open(&authority, &core, KeptLists::at(config.data.join("lists"))).await?;
+    let lists = Lists::open(&authority, &core, kept_lists(config)).await?;
 
     let threads = Settings::default().threads;
     let bind = |what, address: SocketAddr, threads| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{AppError, Core, mail};
+use super::{AppError, Core, kept_lists, mail};
 use crate::ca::{Authority, KeyFolder};
 use crate::config::Config;
 use crate::console::command::{Acts, Site};
@@ -36,6 +36,7 @@ pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> 
         ledger: Arc::clone(&core.ledger),
         view: Arc::clone(&core.view),
         keys: Arc::new(KeyFolder::at(config.data.join("ca"))),
+        kept: kept_lists(config),
         deliveries: Arc::new(Deliveries::new(
             Arc::clone(&core.ledger),
             Arc::clone(&core.view),

@@ -15,13 +15,12 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{AppError, Core};
+use super::{AppError, Core, heed};
 use crate::audit::{Entry, Event, Ledger};
 use crate::ca::ocsp::Answer;
-use crate::ca::{Authority, CaError, CrlShelf, KeptLists, Ocsp, Told};
+use crate::ca::{Authority, CaError, CrlShelf, KeptLists, Ocsp};
 use crate::domain::certificate::{Certificate, Serial};
 use crate::domain::{IssuerId, Time};
-use crate::enrolment::revocation::Revocation;
 use crate::front::plain::File;
 use crate::front::way;
 use crate::store::Record;
@@ -64,7 +63,7 @@ impl Lists {
             world: core.world.clone(),
             fetched: Notify::new(),
         });
-        this.heed_kept().await?;
+        heed::last_lists(&this.kept, &this.shelf, core).await?;
         match this.sign(&Heard::All) {
             Ok(()) => {}
             // Then nothing else is decided either, until the record is repaired.
@@ -73,30 +72,6 @@ impl Lists {
         }
         this.record().await;
         Ok(this)
-    }
-
-    /// What a list told stays true, though the store is older than the list.
-    async fn heed_kept(&self) -> Result<(), AppError> {
-        let revocation = Revocation::new(Arc::clone(&self.ledger), self.world.clone());
-        for issuer in self.view.issuers().iter() {
-            let (known, gone): (Vec<Told>, Vec<Told>) = self
-                .kept
-                .told(issuer)?
-                .into_iter()
-                .partition(|told| self.view.certificate(&told.serial).is_some());
-            if !gone.is_empty() {
-                tracing::warn!(certificates = gone.len(), issuer = %issuer.id, "stand on the last list and not in the store");
-            }
-            self.shelf.remember(issuer, gone);
-            let again = revocation.heed(&known, "gate").await?;
-            if !again.is_empty() {
-                tracing::error!(
-                    certificates = again.len(), issuer = %issuer.id,
-                    "alarm: what the last list told as revoked counted again, and was revoked anew: is this store an older one?"
-                );
-            }
-        }
-        Ok(())
     }
 
     /// Follows the store and the clock until `stop`.
@@ -185,13 +160,15 @@ impl Lists {
             return;
         }
         let (kept, all) = (self.kept.clone(), self.shelf.all());
-        let keep = move || all.iter().try_for_each(|(issuer, crl)| kept.keep(issuer, crl));
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
-            tracing::error!(%error, "alarm: the last revocation lists could not be kept");
-        }
         let entry = Entry::new("gate", Event::CrlSigned).detail("lists", signed.to_string());
         if let Err(error) = self.ledger.record(entry, vec![]).await {
             tracing::error!(%error, "that the lists were signed was not written down");
+            return;
+        }
+        // After that was written down, so that no list is later than a store that is not an older one.
+        let keep = move || all.iter().try_for_each(|(issuer, crl)| kept.keep(issuer, crl));
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(keep).await {
+            tracing::error!(%error, "alarm: the last revocation lists could not be kept");
         }
     }
 

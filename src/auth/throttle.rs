@@ -186,7 +186,7 @@ impl Subject {
             Self::Stranger(id) => format!("stranger:{id}"),
             Self::Mailbox(hash) => format!("{}{hash}", Throttle::OF_MAILBOX),
             Self::Device(id) => format!("device:{id}"),
-            Self::Address(ip) => format!("address:{}", counted(*ip)),
+            Self::Address(ip) => format!("{}{}", Throttle::OF_ADDRESS, counted(*ip)),
             Self::Machine(id) => format!("machine:{id}"),
             Self::Agent(actor) => format!("agent:{actor}"),
         }
@@ -238,10 +238,15 @@ fn count(
     })
 }
 
-/// An address as it is counted: of IPv6 the /64, which is what one household or server has (RFC 6177).
+/// An address as it is counted: of IPv6 the /64, which is what one household or server has (RFC 6177); what a
+/// translator made of an IPv4 address is that one (RFC 6052 2.1).
 fn counted(address: std::net::IpAddr) -> std::net::IpAddr {
     match address.to_canonical() {
         std::net::IpAddr::V4(four) => std::net::IpAddr::V4(four),
+        std::net::IpAddr::V6(six) if six.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
+            let [.., a, b, c, d] = six.octets();
+            std::net::IpAddr::V4([a, b, c, d].into())
+        }
         std::net::IpAddr::V6(six) => std::net::IpAddr::V6((u128::from(six) >> 64 << 64).into()),
     }
 }
@@ -333,6 +338,7 @@ mod tests {
         assert_eq!(key("2001:db8:1:2::3"), key("2001:db8:1:2:ffff:ffff:ffff:ffff"));
         assert_ne!(key("2001:db8:1:2::3"), key("2001:db8:1:3::3"));
         assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+        assert_eq!(key("64:ff9b::192.0.2.1"), key("192.0.2.1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
     }
 

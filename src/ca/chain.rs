@@ -48,6 +48,18 @@ pub(super) fn check_form(issuer: &Issuer) -> Result<(), ChainFault> {
     Ok(())
 }
 
+/// The point of a certificate's public key; `None` where it cannot be read.
+#[must_use]
+pub fn point(der: &[u8]) -> Option<Vec<u8>> {
+    Some(read(der).ok()?.public_key().subject_public_key.data.to_vec())
+}
+
+/// Whether a public key's point stands in a certificate: 65 bytes and more come together nowhere else.
+#[must_use]
+pub fn holds(der: &[u8], point: &[u8]) -> bool {
+    der.windows(point.len()).any(|window| window.first() == point.first() && window == point)
+}
+
 /// Why an issuer is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChainFault {

@@ -7,6 +7,7 @@ pub mod kept;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, SerialNumber};
@@ -14,6 +15,7 @@ use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams, Ser
 use super::profile::Profile;
 use super::{Authority, CaError, Issuing, build, serial};
 use crate::domain::certificate::{Certificate, CertificateState, Issuer, RevocationReason, Serial};
+use crate::domain::tenant::CertificateTerms;
 use crate::domain::{IssuerId, Time};
 use kept::Told;
 
@@ -124,7 +126,7 @@ impl CrlShelf {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let of_issuer = known.entry(issuer.id.clone()).or_default();
         for Told { serial, reason, at } in told {
-            let entry = Entry { reason, at, waits: false, not_after: issuer.not_after, told: false };
+            let entry = Entry { reason, at, waits: false, over: over(issuer.not_after), told: false };
             of_issuer.entries.entry(serial).or_insert(entry);
             of_issuer.changed = true;
         }
@@ -199,8 +201,9 @@ struct Entry {
     at: Time,
     /// Whether it stands on the list from `at` on only.
     waits: bool,
-    not_after: Time,
-    /// A list that was signed after the certificate's end told of it (RFC 5280 3.3).
+    /// When it opens nothing any more, not even its renewal.
+    over: Time,
+    /// A list that was signed after that told of it (RFC 5280 3.3).
     told: bool,
 }
 
@@ -213,13 +216,13 @@ impl Known {
             CertificateState::Superseded { at } => (RevocationReason::Superseded, at, true),
             CertificateState::Active => return,
         };
-        let not_after = certificate.not_after;
-        let entry = Entry { reason, at, waits, not_after, told: false };
+        let over = over(certificate.not_after);
+        let entry = Entry { reason, at, waits, over, told: false };
         match self.entries.get(&certificate.serial) {
             Some(known) if *known == (Entry { told: known.told, ..entry }) => return,
             Some(known) if known.stands(now) && !entry.stands(now) => return,
             // What ended so long ago stood on a list after its end, before this process lived.
-            None if told_long_ago(profile, not_after, now) => return,
+            None if told_long_ago(profile, over, now) => return,
             _ => {}
         }
         self.entries.insert(certificate.serial.clone(), entry);
@@ -238,7 +241,7 @@ impl Known {
         let this_update = Time::from_secs(now.secs());
         let next_update = profile.crl_next_update(now)?;
         let number = next_number(last, now);
-        let stays = |entry: &Entry| !(entry.told && told_long_ago(profile, entry.not_after, now));
+        let stays = |entry: &Entry| !(entry.told && told_long_ago(profile, entry.over, now));
         let listed = self.entries.iter().filter(|(_, entry)| entry.stands(now) && stays(entry));
         let revoked_certs =
             listed.map(|(serial, entry)| entry.params(serial)).collect::<Result<Vec<_>, _>>()?;
@@ -256,7 +259,7 @@ impl Known {
         let mut due = this_update.plus(next_update.since(this_update) / 2);
         for entry in self.entries.values_mut() {
             if entry.stands(now) {
-                entry.told |= entry.not_after < now;
+                entry.told |= entry.over < now;
             } else {
                 due = due.min(entry.at);
             }
@@ -281,9 +284,15 @@ impl Entry {
     }
 }
 
-/// Whether a list that was signed just after a certificate's end has ended itself.
-fn told_long_ago(profile: &Profile, not_after: Time, now: Time) -> bool {
-    not_after < now && profile.crl_next_update(not_after).is_ok_and(|until| until < now)
+/// When a certificate that ends then opens nothing any more: an ended one opens its renewal for a while, and what
+/// was revoked meanwhile must stay told.
+fn over(not_after: Time) -> Time {
+    not_after.plus(Duration::from_secs(u64::from(CertificateTerms::EXPIRED_GRACE_DAYS_MAX) * 24 * 3600))
+}
+
+/// Whether a list that was signed just after that moment has ended itself.
+fn told_long_ago(profile: &Profile, over: Time, now: Time) -> bool {
+    over < now && profile.crl_next_update(over).is_ok_and(|until| until < now)
 }
 
 fn next_number(last: Option<u64>, now: Time) -> u64 {

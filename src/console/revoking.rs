@@ -100,23 +100,23 @@ impl Console {
     pub(super) async fn ask_revoke(&self, here: &Here<'_>, falling: &Falling, refused: &str) -> Answer {
         let revocation = Revocation::new(Arc::clone(&self.acts.ledger), self.acts.world.clone());
         let falls = revocation.falls(&falling.scope).await.map_err(|_| Reason::Internal)?;
-        if falls.is_empty() {
-            let text = "What was switched off stays switched off, with the day and the reason of then.";
-            let onward = ("Back", falling.back.as_str());
-            return Ok(self.outcome(here, Tone::Plain, "It is switched off already", text, onward));
-        }
-        let mut falls_too = lines(&falls);
+        let mut too = None;
         if let Scope::Certificate(serial) = &falling.scope {
             let with_key =
                 revocation.falls(&Scope::Key(serial.clone())).await.map_err(|_| Reason::Internal)?;
-            falls_too.extend(line_of_key(with_key.certificates() - falls.certificates()));
+            too = line_of_key(with_key.certificates().saturating_sub(falls.certificates()));
+        }
+        if falls.is_empty() && too.is_none() {
+            let text = "What was switched off stays switched off, with the day and the reason of then.";
+            let onward = ("Back", falling.back.as_str());
+            return Ok(self.outcome(here, Tone::Plain, "It is switched off already", text, onward));
         }
         let reasons = RevocationReason::ALL
             .map(|reason| (reason.as_str().to_owned(), reason.as_str().replace('-', " ")));
         Ok(Confirm {
             desk: self.desk(here, if falling.owner.is_some() { "/people/" } else { "/tenants/" }),
             title: falling.title.clone(),
-            falls: falls_too,
+            falls: lines(&falls).into_iter().chain(too).collect(),
             name: falling.name.clone(),
             reasons: reasons.to_vec(),
             refused: refused.to_owned(),
@@ -195,12 +195,12 @@ fn lines(falls: &Falls) -> Vec<String> {
     .collect()
 }
 
-/// What a machine renewed itself to, which the reason decides about.
+/// What has the same key or came by it, which the reason decides about.
 fn line_of_key(more: usize) -> Option<String> {
     let words = match more {
         0 => return None,
-        1 => "1 later certificate of this machine was renewed from it: it falls".to_owned(),
-        _ => format!("{more} later certificates of this machine were renewed from it: they fall"),
+        1 => "1 other certificate has its key, or was renewed with it: it falls".to_owned(),
+        _ => format!("{more} other certificates have its key, or were renewed with it: they fall"),
     };
     Some(format!("{words} too where the reason is key compromise."))
 }

@@ -35,8 +35,8 @@ enum Answer {
 /// Both sides are one binary, but a server may run while its file is replaced.
 const VERSION: u32 = 1;
 
-/// Rules of a hundred tenants fit; more is no command.
-const REQUEST_BYTES_MAX: u64 = 4 << 20;
+/// A revocation list of a million certificates fits; more is no command.
+const REQUEST_BYTES_MAX: u64 = 64 << 20;
 
 /// A hundred thousand lines of the trail fit.
 const ANSWER_BYTES_MAX: u64 = 256 << 20;

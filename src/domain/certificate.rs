@@ -97,16 +97,6 @@ impl Certificate {
         self.issued_by.starts_with(Self::BY_MACHINE)
     }
 
-    /// Whether who has this one's key may have had `other` issued, or this very one: a machine renews by the
-    /// proof of the key it has.
-    #[must_use]
-    pub fn may_have_renewed_to(&self, other: &Self) -> bool {
-        let same =
-            (&self.tenant, &self.person, &self.device) == (&other.tenant, &other.person, &other.device);
-        let later = self.by_machine() && other.by_machine() && self.not_before <= other.not_before;
-        same && (later || self.serial == other.serial)
-    }
-
     /// The last moment of validity: the last second counts whole (RFC 5280 4.1.2.5).
     #[must_use]
     pub fn last_moment(&self) -> Time {

@@ -26,6 +26,8 @@ pub struct Throttle {
 impl Throttle {
     /// How the subject of a typed e-mail address begins.
     pub const OF_MAILBOX: &str = "mailbox:";
+    /// How the subject of a network address begins.
+    pub const OF_ADDRESS: &str = "address:";
 }
 
 /// What a throttle guards.

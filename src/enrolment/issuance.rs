@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
-use crate::ca::{Authority, CaError, Encoding, IssueError, Issued, NewKey, P12, ProvenKey, Subject, p12};
+use crate::ca::{
+    Authority, CaError, Encoding, IssueError, Issued, NewKey, P12, ProvenKey, Subject, chain, p12,
+};
 use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::device::Device;
 use crate::domain::grant::{Allows, Grant, GrantSecret};
@@ -202,7 +204,7 @@ impl Issuance {
         let known = self.ledger.view().certificate_where(|one| {
             let fallen = matches!(one.state, CertificateState::Revoked { .. });
             let others = one.device != device.id || one.tenant != device.tenant;
-            (fallen || others) && holds(&one.der, key.point())
+            (fallen || others) && chain::holds(&one.der, key.point())
         });
         if known.is_some() { Err(NotIssued::KeyKnown) } else { Ok(()) }
     }
@@ -241,11 +243,6 @@ impl From<CaError> for NotIssued {
 
 fn issued_entry(order: &Order<'_>, certificate: &Certificate) -> Entry {
     order.entry(order.event).detail("serial", &certificate.serial)
-}
-
-/// Whether a public key's point stands in a certificate: 65 bytes and more come together nowhere else.
-fn holds(der: &[u8], point: &[u8]) -> bool {
-    der.windows(point.len()).any(|window| window.first() == point.first() && window == point)
 }
 
 /// For a machine that is very slow.

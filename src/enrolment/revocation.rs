@@ -9,7 +9,7 @@ mod falls;
 use std::sync::Arc;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
-use crate::ca::Told;
+use crate::ca::crl::kept::List;
 use crate::domain::certificate::{RevocationReason, Serial};
 use crate::domain::{DeviceId, PersonId, TenantId, Time};
 use crate::store::{StoreError, Write};
@@ -130,12 +130,12 @@ impl Revocation {
     ///
     /// # Errors
     /// [`Unfinished`], of the one at which it stopped.
-    pub async fn heed(&self, told: &[Told], by: &str) -> Result<Vec<Serial>, Unfinished> {
+    pub async fn heed(&self, list: &List, by: &str) -> Result<Vec<Serial>, Unfinished> {
         let mut revoked = Vec::new();
-        for one in told {
+        for one in &list.told {
             let now = self.world.now();
             let known = self.ledger.view().certificate(&one.serial);
-            if known.is_some_and(|known| known.state.counts(now)) {
+            if known.is_some_and(|known| known.issuer == list.issuer && known.state.counts(now)) {
                 let scope = Scope::Certificate(one.serial.clone());
                 let order = Order { scope: &scope, reason: one.reason, by, whence: "" };
                 revoked.extend(self.revoke_since(order, Some(one.at.min(now))).await?.revoked);

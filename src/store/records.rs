@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use papaya::{Equivalent, HashMap};
+use papaya::{Equivalent, HashMap, HashSet};
 
 use super::{Change, Key, Record, StoreError, table};
 use crate::domain::certificate::{Certificate, Issuer, Serial};
@@ -26,7 +26,7 @@ pub(super) struct Records {
     devices: HashMap<(TenantId, PersonId, DeviceId), Arc<Device>>,
     certificates: HashMap<Serial, Arc<Certificate>>,
     /// Serials by device: they only grow, and whose record is gone is passed over.
-    of_device: HashMap<(TenantId, DeviceId), Arc<Vec<Serial>>>,
+    of_device: HashMap<(TenantId, DeviceId), Arc<HashSet<Serial>>>,
     sessions: HashMap<TokenHash, Arc<Session>>,
     issuers: ArcSwap<Vec<Arc<Issuer>>>,
     routes: HashMap<TenantId, Arc<Vec<Arc<Route>>>>,
@@ -70,12 +70,12 @@ impl Records {
     }
 
     pub(super) fn certificates_of(&self, tenant: &TenantId, device: &DeviceId) -> Vec<Arc<Certificate>> {
-        let serials = self.of_device.pin().get(&(tenant.clone(), device.clone())).cloned();
-        serials
-            .iter()
-            .flat_map(|serials| serials.iter())
-            .filter_map(|serial| self.certificate(serial))
-            .collect()
+        let Some(serials) = self.of_device.pin().get(&(tenant.clone(), device.clone())).cloned() else {
+            return Vec::new();
+        };
+        let certificates =
+            serials.pin().iter().filter_map(|serial| self.certificate(serial)).collect::<Vec<_>>();
+        certificates.into_iter().filter(|one| one.tenant == *tenant && one.device == *device).collect()
     }
 
     pub(super) fn certificate_where(&self, fits: impl Fn(&Certificate) -> bool) -> Option<Arc<Certificate>> {
@@ -159,11 +159,8 @@ impl Records {
 
     fn apply_certificate(&self, change: &Change) -> Result<(), StoreError> {
         if let Ok(Some(new)) = read::<Certificate>(change) {
-            let (of, list) = ((new.tenant.clone(), new.device.clone()), self.of_device.pin());
-            let known = list.get(&of).cloned().unwrap_or_default();
-            if !known.contains(&new.serial) {
-                list.insert(of, Arc::new(known.iter().chain([&new.serial]).cloned().collect()));
-            }
+            let of = (new.tenant.clone(), new.device.clone());
+            self.of_device.pin().get_or_insert_with(of, Arc::default).pin().insert(new.serial.clone());
         }
         into(
             &self.certificates,

@@ -332,9 +332,11 @@ impl Record for Throttle {
     fn key(&self) -> Key {
         throttle(&self.tenant, self.purpose.as_str(), &self.subject)
     }
-    /// Strangers may type any number of addresses; an asking is forgotten long after its pause.
+    /// Strangers may type, and come from, any number of addresses: a count that only pauses is forgotten long after.
     fn expires(&self) -> Option<Time> {
-        self.subject.starts_with(Throttle::OF_MAILBOX).then(|| self.until.plus(ASKING_KEPT))
+        let of_strangers = [Throttle::OF_MAILBOX, Throttle::OF_ADDRESS];
+        let pauses = of_strangers.iter().any(|kind| self.subject.starts_with(kind));
+        pauses.then(|| self.until.plus(PAUSING_KEPT))
     }
 }
 
@@ -361,8 +363,8 @@ pub const TRAIL_HEADS: u8 = b'y';
 /// An enrolment outlives its code, so that a call that takes long can be taken up again.
 const ENROLMENT_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
-/// Many times the pause that too many askings bring.
-const ASKING_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// Many times the pause that too many tries bring.
+const PAUSING_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// An answered approval is kept as long as the sign-in it belongs to may look for it.
 const APPROVAL_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use portcullis::domain::grant::Grant;
+use portcullis::domain::session::Session;
+
 use crate::inside::Inside;
 use crate::support::PATIENCE;
 use crate::support::browser::Browser;
@@ -40,7 +43,17 @@ impl Put {
         self.inside.program.config.store.clone()
     }
 
-    /// What was revoked, by which reason, and the list that tells of it.
+    /// One that an older store knows nothing of, revoked as well.
+    async fn later(&self) -> String {
+        let out = self.aside.path().join("later.p12");
+        let arguments = ["device", "issue", "bank/anna", "--name", "later", "--out", out.to_str().unwrap()];
+        let later = self.inside.program.json(&arguments);
+        let later = later["certificate"]["serial"].as_str().unwrap().to_owned();
+        self.inside.program.json(&["certificate", "revoke", "--serial", &later, "--yes"]);
+        later
+    }
+
+    /// The laptop is revoked, and the list tells of it.
     async fn revokes(&self) -> List {
         let which = format!("bank/anna/{}", self.inside.laptop.device);
         let done =
@@ -80,14 +93,11 @@ fn copied(from: &Path, to: &Path) {
 async fn a_store_put_back_brings_no_certificate_back() {
     let mut put = Put::new().await;
     let (file, older) = (put.file(), put.aside.path().join("older"));
+    // A link that may be used, or taken back, after the copy.
+    put.inside.program.json(&["device", "deliver", "bank/anna", "--name", "phone"]);
     copied(&file, &older);
     put.inside.program.start();
-    // One that the older store knows nothing of, revoked as well.
-    let out = put.aside.path().join("later.p12");
-    let arguments = ["device", "issue", "bank/anna", "--name", "later", "--out", out.to_str().unwrap()];
-    let later = put.inside.program.json(&arguments);
-    let later = later["certificate"]["serial"].as_str().unwrap().to_owned();
-    put.inside.program.json(&["certificate", "revoke", "--serial", &later, "--yes"]);
+    let later = put.later().await;
     let before = put.revokes().await;
     assert!(before.tells_of(&later));
     let kept = put.inside.program.config.data.join("lists/devices.crl");
@@ -102,16 +112,24 @@ async fn a_store_put_back_brings_no_certificate_back() {
     copied(&older, &file);
     put.inside.program.start();
     put.must_be_shut_out().await;
-    assert!(put.inside.program.log().contains("alarm: what the last list told as revoked counted again"));
+    for alarm in ["alarm: what the last list told as revoked counted again", "alarm: this store is older"] {
+        assert!(put.inside.program.log().contains(alarm), "{alarm}");
+    }
     let told = put.inside.program.lines_of("certificate.revoked");
     assert!(told.iter().any(|line| line["who"] == "gate"), "{told:?}");
     let after = fetched(put.plain).await.unwrap();
     assert!(after.number > before.number && after.tells_of(&put.inside.laptop.serial));
     assert!(after.tells_of(&later), "nor does it leave the list with its record");
-    assert_eq!(put.with_tablet.open("/accounts").await.status, 200, "others go on");
+    // Others go on, and prove anew who they are: what was open in the older store may have ended since.
+    put.with_tablet.open("/accounts").await.must_say("Your password");
 
     // Once is enough, and it stays so.
     assert_eq!(put.inside.program.stop(), Some(0));
+    assert_eq!(put.inside.program.kept::<Grant>().await.len(), 0);
+    assert_eq!(
+        put.inside.program.kept::<Session>().await.iter().filter(|one| one.password.is_some()).count(),
+        0
+    );
     let before = put.inside.program.log().len();
     put.inside.program.start();
     assert!(!put.inside.program.log()[before..].contains("alarm"));
@@ -125,7 +143,9 @@ async fn a_list_that_was_fetched_outlives_the_whole_folder() {
     let (data, older) = (put.inside.program.config.data.clone(), put.aside.path().join("older"));
     copied(&data, &older);
     put.inside.program.start();
+    let later = put.later().await;
     let list = put.revokes().await;
+    assert!(list.tells_of(&later));
     put.inside.program.kill();
     std::fs::remove_dir_all(&data).unwrap();
     copied(&older, &data);
@@ -142,7 +162,11 @@ async fn a_list_that_was_fetched_outlives_the_whole_folder() {
     assert_eq!(put.inside.program.stop(), Some(0));
     std::fs::write(&file, pem::encode(&pem::Pem::new("X509 CRL", list.der.clone()))).unwrap();
     let told = put.inside.program.json(&["ca", "import-crl", file.to_str().unwrap()]);
-    assert_eq!((&told["told"], &told["revoked"]), (&1.into(), &serde_json::json!([])), "{told}");
+    let counts = (&told["told"], &told["unknown"], &told["revoked"]);
+    assert_eq!(counts, (&2.into(), &1.into(), &serde_json::json!([])), "{told}");
+    // And the gate's own lists tell on of what no record tells of.
+    put.inside.program.start();
+    assert!(fetched(put.plain).await.unwrap().tells_of(&later));
 }
 
 /// T-26. Lists that are forged, cut short or not ours revoke nothing, neither handed over nor put where the gate

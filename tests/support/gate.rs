@@ -372,6 +372,7 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         ledger,
         view,
         keys: Arc::new(ca::KeyFolder::at(dir)),
+        kept: ca::KeptLists::at(config.data.join("lists")),
         throttles,
         first_visits,
         world: world.clone(),

@@ -2,7 +2,7 @@
 //! back to an older state. A list that somebody fetched says the same, and is read alike. Knows no store.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use x509_parser::prelude::FromDer as _;
 use x509_parser::revocation_list::CertificateRevocationList;
@@ -16,6 +16,17 @@ use crate::domain::{IssuerId, Time};
 #[derive(Clone, Debug)]
 pub struct KeptLists {
     dir: PathBuf,
+}
+
+/// A list of ours, read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Which CA signed it.
+    pub issuer: IssuerId,
+    /// When, to the millisecond, which is its number.
+    pub signed: Time,
+    /// What it tells.
+    pub told: Vec<Told>,
 }
 
 /// That a certificate was revoked, as a list of ours tells it.
@@ -55,42 +66,66 @@ impl KeptLists {
     /// # Errors
     /// The file system's.
     pub fn keep(&self, issuer: &IssuerId, crl: &Crl) -> Result<(), CaError> {
-        fs::create_dir_all(&self.dir).map_err(CaError::file("written", &self.dir))?;
-        folder::put(&self.dir, &self.file(issuer), &crl.der)
+        self.put(&self.file(issuer), &crl.der)
     }
 
-    /// What the last list of an issuer told; nothing where none was kept yet.
+    /// Keeps a list that somebody fetched, beside the gate's own, which goes on being replaced: where it is later
+    /// than the one that was brought before.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub fn bring(&self, list: &List, der: &[u8], issuer: &Issuer) -> Result<(), CaError> {
+        let file = self.brought(&issuer.id);
+        match self.read(&file, issuer) {
+            Ok(Some(before)) if list.signed <= before.signed => Ok(()),
+            _ => self.put(&file, der),
+        }
+    }
+
+    /// The last lists of an issuer: the gate's own, and one that was brought.
     ///
     /// # Errors
     /// The file system's, and a file that is no list of this issuer.
-    pub fn told(&self, issuer: &Issuer) -> Result<Vec<Told>, CaError> {
-        let file = self.file(&issuer.id);
-        let der = match fs::read(&file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            read => read.map_err(CaError::file("read", &file))?,
+    pub fn of(&self, issuer: &Issuer) -> Result<Vec<List>, CaError> {
+        let files = [self.file(&issuer.id), self.brought(&issuer.id)];
+        files.iter().filter_map(|file| self.read(file, issuer).transpose()).collect()
+    }
+
+    fn read(&self, file: &Path, issuer: &Issuer) -> Result<Option<List>, CaError> {
+        let der = match fs::read(file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(CaError::file("read", file))?,
         };
-        match read(&der, [issuer]) {
-            Ok((_, told)) => Ok(told),
-            Err(why) => Err(CaError::KeptList { path: file, why }),
-        }
+        read(&der, [issuer]).map(Some).map_err(|why| CaError::KeptList { path: file.to_owned(), why })
+    }
+
+    fn put(&self, file: &Path, der: &[u8]) -> Result<(), CaError> {
+        fs::create_dir_all(&self.dir).map_err(CaError::file("written", &self.dir))?;
+        folder::put(&self.dir, file, der)
     }
 
     fn file(&self, issuer: &IssuerId) -> PathBuf {
         self.dir.join(format!("{issuer}.crl"))
     }
+
+    fn brought(&self, issuer: &IssuerId) -> PathBuf {
+        self.dir.join(format!("{issuer}.brought.crl"))
+    }
 }
 
-/// Reads a list, however old, that one of these issuers signed: who, and what it tells. A revocation is for good,
-/// so that a list past its end tells the truth still.
+/// The DER of a list that was given as PEM or DER.
+#[must_use]
+pub fn der(given: &[u8]) -> Vec<u8> {
+    let armoured = pem::parse(given).ok().filter(|pem| pem.tag() == "X509 CRL");
+    armoured.map_or_else(|| given.to_owned(), pem::Pem::into_contents)
+}
+
+/// Reads a list, however old, that one of these issuers signed. A revocation is for good, so that a list past its
+/// end tells the truth still.
 ///
 /// # Errors
 /// [`NoList`].
-pub fn read<'a>(
-    der: &[u8],
-    issuers: impl IntoIterator<Item = &'a Issuer>,
-) -> Result<(&'a Issuer, Vec<Told>), NoList> {
-    let armoured = pem::parse(der).ok().filter(|pem| pem.tag() == "X509 CRL");
-    let der = armoured.as_ref().map_or(der, |pem| pem.contents());
+pub fn read<'a>(der: &[u8], issuers: impl IntoIterator<Item = &'a Issuer>) -> Result<List, NoList> {
     let (rest, list) = CertificateRevocationList::from_der(der).map_err(|_| NoList::Broken)?;
     if !rest.is_empty() {
         return Err(NoList::Broken);
@@ -112,7 +147,8 @@ pub fn read<'a>(
         reason: one.reason_code().map_or(RevocationReason::Unspecified, |(_, code)| reason(code.0)),
         at: Time::from_secs(one.revocation_date.timestamp()),
     });
-    Ok((issuer, told.collect()))
+    let number = list.crl_number().and_then(|number| i64::try_from(number).ok()).unwrap_or_default();
+    Ok(List { issuer: issuer.id.clone(), signed: Time(number), told: told.collect() })
 }
 
 /// RFC 5280 5.3.1.

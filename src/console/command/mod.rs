@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{Ledger, RecordError};
 use crate::auth::throttle::Throttles;
-use crate::ca::KeyFolder;
+use crate::ca::{KeptLists, KeyFolder};
 use crate::domain::Time;
 use crate::enrolment::delivery::Deliveries;
 use crate::enrolment::est::Est;
@@ -98,6 +98,8 @@ pub struct Acts {
     pub issuance: Arc<Issuance>,
     /// Where the sealed keys of the CA lie.
     pub keys: Arc<KeyFolder>,
+    /// Where the last revocation lists lie.
+    pub kept: KeptLists,
     /// Enrols machines.
     pub est: Arc<Est>,
     /// One-time links for a .p12.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scope;
+use crate::ca::chain;
 use crate::domain::certificate::{Certificate, CertificateState, RevocationReason, Serial};
 use crate::domain::device::{Device, DeviceState};
 use crate::domain::grant::{Allows, Grant};
@@ -225,12 +226,28 @@ async fn certificates(store: &dyn Store, scope: &Scope) -> Result<Vec<Stored<Cer
     if let Scope::Certificate(_) = scope {
         return Ok(own.into_iter().collect());
     }
-    let mut all = table::list::<Certificate>(store, &table::all::<Certificate>()).await?;
-    all.retain(|Stored { record, .. }| match &own {
-        Some(own) => own.record.may_have_renewed_to(record),
-        None => scope.holds(&(record.tenant.clone(), record.person.clone(), record.device.clone())),
-    });
-    Ok(all)
+    let all = table::list::<Certificate>(store, &table::all::<Certificate>()).await?;
+    let whose = |one: &Certificate| (one.tenant.clone(), one.person.clone(), one.device.clone());
+    Ok(match &own {
+        Some(own) => of_key(&own.record, all),
+        None => all.into_iter().filter(|read| scope.holds(&whose(&read.record))).collect(),
+    })
+}
+
+/// Those of the same key, and what a machine may have renewed itself to since: it proves no more than the key it
+/// has, and may keep that key.
+fn of_key(own: &Certificate, all: Vec<Stored<Certificate>>) -> Vec<Stored<Certificate>> {
+    let point = chain::point(&own.der);
+    let same = |one: &Certificate| {
+        one.serial == own.serial || point.as_ref().is_some_and(|point| chain::holds(&one.der, point))
+    };
+    let on_device = |one: &Certificate| one.tenant == own.tenant && one.device == own.device;
+    let machines = all.iter().map(|read| &read.record).filter(|one| one.by_machine() && same(one));
+    let since = machines.map(|one| one.not_before).min();
+    let renewed = |one: &Certificate| {
+        one.by_machine() && on_device(one) && since.is_some_and(|since| since <= one.not_before)
+    };
+    all.into_iter().filter(|read| same(&read.record) || renewed(&read.record)).collect()
 }
 
 fn of(devices: &mut BTreeMap<Whose, OfDevice>, whose: Whose) -> &mut OfDevice {

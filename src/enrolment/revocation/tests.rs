@@ -86,6 +86,30 @@ async fn with_a_machines_key_falls_what_it_renewed_itself_to() {
     assert!(house.rig.read::<Session>(&untouched.key()).await.is_some());
 }
 
+/// A key that was kept over a renewal is in other hands in every certificate that has it, the earlier ones too.
+#[tokio::test]
+async fn with_a_key_falls_every_certificate_that_has_it() {
+    let house = House::new().await;
+    let robot = house.device("anna", "robot").await;
+    let (kept, fresh) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::generate().unwrap());
+    let of = async |key: &rcgen::KeyPair, by: &str| {
+        house.rig.wait(60);
+        let der = rcgen::CertificateParams::default().self_signed(key).unwrap().der().to_vec();
+        let one = Certificate { der, issued_by: by.to_owned(), ..house.new_certificate(&robot) };
+        house.rig.put(&one).await;
+        one
+    };
+    let before = of(&fresh, "est:0").await;
+    let (by_hand, first) = (of(&kept, "local:0").await, of(&kept, "est:1").await);
+    let (between, stolen) = (of(&fresh, "est:1").await, of(&kept, "est:1").await);
+    let scope = Scope::of_certificate(stolen.serial.clone(), RevocationReason::KeyCompromise);
+    assert_eq!(house.revoke(&scope, RevocationReason::KeyCompromise).await.revoked.len(), 4);
+    for fallen in [&by_hand, &first, &between, &stolen] {
+        assert!(matches!(house.state(fallen).await, CertificateState::Revoked { .. }));
+    }
+    assert_eq!(house.state(&before).await, CertificateState::Active);
+}
+
 #[tokio::test]
 async fn a_device_falls_whole() {
     let house = House::new().await;

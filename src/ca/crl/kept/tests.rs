@@ -29,17 +29,18 @@ fn the_last_list_is_kept_and_told_again() {
     let dir = tempfile::tempdir().unwrap();
     let kept = KeptLists::at(dir.path().join("lists"));
     let devices = &house.issuers[0];
-    assert_eq!(kept.told(devices).unwrap(), [], "none yet");
+    assert_eq!(kept.of(devices).unwrap(), [], "none yet");
     kept.keep(&devices.id, &crl).unwrap();
     kept.keep(&devices.id, &crl).unwrap();
     let at = Time::from_secs(house.world.now().secs());
     let entry = Told { serial: gone.serial, reason: RevocationReason::KeyCompromise, at };
-    assert_eq!(kept.told(devices).unwrap(), [entry]);
+    let list = kept.of(devices).unwrap().remove(0);
+    assert_eq!((list.told.as_slice(), list.signed), (&[entry][..], house.world.now()));
     let files = fs::read_dir(dir.path().join("lists")).unwrap().count();
     assert_eq!(files, 1, "nothing lies beside it");
     // One CA's list in the place of another's.
     fs::copy(kept.file(&devices.id), kept.file(&house.issuers[1].id)).unwrap();
-    let refused = kept.told(&house.issuers[1]).unwrap_err();
+    let refused = kept.of(&house.issuers[1]).unwrap_err();
     assert!(matches!(refused, CaError::KeptList { why: NoList::Foreign, .. }), "{refused}");
 }
 
@@ -47,7 +48,7 @@ fn the_last_list_is_kept_and_told_again() {
 #[test]
 fn what_is_cut_or_changed_is_not_believed() {
     let (house, _, crl) = told();
-    let (_, told) = read(&crl.der, &house.issuers).unwrap();
+    let list = read(&crl.der, &house.issuers).unwrap();
     for length in 0..crl.der.len() {
         assert_eq!(read(&crl.der[..length], &house.issuers).unwrap_err(), NoList::Broken, "{length}");
     }
@@ -56,7 +57,7 @@ fn what_is_cut_or_changed_is_not_believed() {
             let mut changed = crl.der.clone();
             changed[at] ^= bit;
             // Of the outermost tag a bit is read past; what is signed is the same.
-            let says_otherwise = read(&changed, &house.issuers).is_ok_and(|(_, says)| says != told);
+            let says_otherwise = read(&changed, &house.issuers).is_ok_and(|says| says != list);
             assert!(!says_otherwise, "byte {at}, bit {bit:#x}");
         }
     }
@@ -91,8 +92,8 @@ fn whole_lists_are_read_and_no_others() {
         params.signed_by(&*issuing.signer).unwrap().der().to_vec()
     };
     let long_ended = signed(None);
-    let (issuer, told) = read(&long_ended, &house.issuers).unwrap();
-    assert_eq!((issuer.id.as_str(), told.len()), ("devices", 2));
+    let List { issuer, told, .. } = read(&long_ended, &house.issuers).unwrap();
+    assert_eq!((issuer.as_str(), told.len()), ("devices", 2));
     let reasons = [RevocationReason::Unspecified, RevocationReason::AffiliationChanged];
     assert!(told.iter().map(|one| one.reason).eq(reasons));
 
@@ -106,15 +107,15 @@ fn whole_lists_are_read_and_no_others() {
 #[test]
 fn what_only_a_list_remembers_stays_listed() {
     let (house, gone, crl) = told();
-    let (issuer, told) = read(&crl.der, &house.issuers).unwrap();
+    let list = read(&crl.der, &house.issuers).unwrap();
     let shelf = CrlShelf::new();
-    shelf.remember(issuer, told);
+    shelf.remember(&house.issuers[0], list.told);
     let now = house.world.now();
     shelf.refresh(&house.authority, [], now).unwrap();
     for days in [0, 100, 400] {
         let later = now.plus(std::time::Duration::from_secs(days * 86_400));
         shelf.refresh(&house.authority, [], later).unwrap();
-        let (_, told) = read(&shelf.current("devices").unwrap().der, &house.issuers).unwrap();
+        let List { told, .. } = read(&shelf.current("devices").unwrap().der, &house.issuers).unwrap();
         assert!(told.len() == 1 && told[0].serial == gone.serial, "after {days} days");
     }
 }
