@@ -301,13 +301,20 @@ impl Gate {
         assert!(report.first_bad.is_none() && report.entries > 0, "{report:?}");
     }
 
-    /// Stops the gate and waits until it has closed and its store is free.
+    /// Stops the gate and waits until it has closed, and its store and ports are free.
     pub(crate) async fn close(&mut self) {
         self.stop.cancel();
         self.acts = None;
         if let Some(started) = self.started.take() {
             started.closed().await;
             while let Err(StoreError::InUse(_)) = app::open_store(&self.config, self.world.clone()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // The plain listener's task ends by itself, behind the doors.
+            let plain = self.config.listen.plain.unwrap();
+            let begun = std::time::Instant::now();
+            while std::net::TcpListener::bind(plain).is_err() {
+                assert!(begun.elapsed() < super::PATIENCE, "{plain} stays taken");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         }
