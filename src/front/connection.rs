@@ -62,7 +62,7 @@ pub(super) async fn serve<I, F, R>(
                 None
             } else {
                 // In a box: for what is not, hyper keeps room as long as the connection lives.
-                Some(Box::pin(handle(request.map(|body| Arriving::body(body, &shared.settings)))))
+                Some(Box::pin(handle(request.map(|body| Arriving::body(body, http2, &shared.settings)))))
             };
             let meters = Arc::clone(&shared.meters);
             async move {

@@ -1,7 +1,7 @@
 //! What flows over a connection, under a clock: the socket, bodies that arrive, bodies that
 //! leave. Each is passed on untouched, or ended where the other side stands still.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -99,7 +99,10 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 /// A request's body, cut where it brings nothing or too little. Only the time in which we
 /// waited for the client counts: a slow backend is not the client's fault.
 pub(super) struct Arriving {
-    incoming: Incoming,
+    /// Gone only when this goes.
+    incoming: Option<Incoming>,
+    /// Whether a short rest that nobody read is let come.
+    lingers: bool,
     idle: Duration,
     bytes_per_second_min: u64,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -109,12 +112,13 @@ pub(super) struct Arriving {
 
 impl Arriving {
     /// The body as rooms and the proxy take it; one without bytes costs nothing.
-    pub(super) fn body(incoming: Incoming, settings: &Settings) -> Body {
+    pub(super) fn body(incoming: Incoming, http2: bool, settings: &Settings) -> Body {
         if incoming.is_end_stream() {
             return Body::empty();
         }
         Body::new(Self {
-            incoming,
+            incoming: Some(incoming),
+            lingers: http2,
             idle: settings.body_idle(),
             bytes_per_second_min: settings.body_bytes_per_second_min,
             waiting: None,
@@ -141,7 +145,8 @@ impl hyper::body::Body for Arriving {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
             if let Some((since, _)) = self.waiting.take() {
                 self.waited += since.elapsed();
             }
@@ -158,11 +163,30 @@ impl hyper::body::Body for Arriving {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(hyper::body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), hyper::body::Body::size_hint)
+    }
+}
+
+/// Who is answered before the body was read is answered over HTTP/2 with a stream that is then reset (RFC 9113 8.1),
+/// which some clients take for a failure. What is short is let come instead, and thrown away.
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let unread = self.incoming.take().filter(|incoming| self.lingers && !incoming.is_end_stream());
+        if let (Some(mut rest), Ok(runtime)) = (unread, tokio::runtime::Handle::try_current()) {
+            let mut left = LINGER_BYTES_MAX;
+            runtime.spawn(tokio::time::timeout(LINGER_MAX, async move {
+                while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut rest).poll_frame(cx)).await {
+                    left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+                    if left == 0 {
+                        return;
+                    }
+                }
+            }));
+        }
     }
 }
 
@@ -202,3 +226,9 @@ impl hyper::body::Body for Leaving {
         self.body.size_hint()
     }
 }
+
+/// A form, or a call of a program.
+const LINGER_BYTES_MAX: usize = 64 * 1024;
+
+/// As long as the way there and back may take.
+const LINGER_MAX: Duration = Duration::from_secs(1);

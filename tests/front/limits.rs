@@ -1,8 +1,11 @@
 //! Those who stand still, come too often, or send too much (T-24, H-13, H-14).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::StreamExt as _;
 use http::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -109,6 +112,44 @@ async fn a_body_that_does_not_come_is_cut() {
     dribble.abort();
 }
 
+/// Who is answered before a short body has come may still send it, and so hears the answer: some clients take a stream
+/// that is reset under their upload for a failure, whatever was answered (RFC 9113 8.1). A long body is not waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_short_body_may_come_after_the_answer() {
+    let gate = Gate::with(|_| {});
+    let mut sender = gate.client().alpn(&["h2"]).http2(BANK).await;
+    for (pieces, taken) in [(10, true), (200, false)] {
+        let (answered, wait) = tokio::sync::oneshot::channel::<()>();
+        let all_sent = Arc::new(AtomicBool::new(false));
+        let sent = Arc::clone(&all_sent);
+        let body = async_stream(wait, pieces, sent);
+        let request = Request::post("https://bank.localhost/").body(body).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        axum::body::to_bytes(Body::new(response.into_body()), 1 << 16).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        answered.send(()).unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(all_sent.load(Ordering::SeqCst), taken, "{pieces} pieces");
+    }
+    assert_eq!(h2_get(&mut sender, "https://bank.localhost/").await.unwrap().status(), 200);
+}
+
+/// Pieces of 4 KiB, once it is told to.
+fn async_stream(wait: tokio::sync::oneshot::Receiver<()>, pieces: u32, sent: Arc<AtomicBool>) -> Body {
+    let first = futures_util::stream::once(async move {
+        let _ = wait.await;
+        Ok::<_, std::io::Error>(bytes::Bytes::new())
+    });
+    let piece = |_| Ok(bytes::Bytes::from_static(&[b'x'; 4096]));
+    let rest = futures_util::stream::iter((0..pieces).map(piece));
+    let end = futures_util::stream::poll_fn(move |_| {
+        sent.store(true, Ordering::SeqCst);
+        std::task::Poll::Ready(None)
+    });
+    Body::from_stream(first.chain(rest).chain(end))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_reads_is_cut() {
     let gate = Gate::with(|settings| settings.write_stall_ms_max = 400);
@@ -129,7 +170,7 @@ async fn an_answer_that_nobody_reads_is_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn heads_have_a_size() {
-    let gate = Gate::open();
+    let gate = Gate::with(|_| {});
     let many = "x: y\r\n".repeat(101);
     let large = format!("x: {}\r\n", "y".repeat(500_000));
     let long = format!("{}: y\r\n", "x".repeat(70_000));
@@ -186,7 +227,7 @@ async fn no_more_connections_than_there_are_places() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_of_ours_costs_one_request() {
-    let gate = Gate::open();
+    let gate = Gate::with(|_| {});
     assert_eq!(gate.client().get(BANK, BANK, "/panic").await, Some(500));
     let mut sender = gate.client().alpn(&["h2"]).http2(BANK).await;
     assert_eq!(h2_get(&mut sender, "https://bank.localhost/panic").await.unwrap().status(), 500);
