@@ -60,11 +60,11 @@ pub(super) enum Device {
     },
     /// Record a device that enrols itself by EST (RFC 7030): shows a one-time secret once
     EnrolSecret {
-        /// Whose: TENANT/PERSON
-        person: WhichPerson,
+        /// Whose: TENANT/PERSON; or TENANT/PERSON/DEVICE, for one that lost what it was given
+        whom: String,
         /// As its owner calls it: robot
         #[arg(long)]
-        name: String,
+        name: Option<String>,
         /// How long the secret may be used, in hours (1 to 24)
         #[arg(long, default_value_t = 1)]
         hours: u64,
@@ -133,8 +133,8 @@ pub(super) async fn run(device: Device, reach: &Reach<'_>, printer: Printer) -> 
                 (device::Command::Request(request::Command::Renew { device, request }), out)
             }
         },
-        Device::EnrolSecret { person, name, hours } => {
-            let command = enrol_secret::EnrolSecret { person, name, hours };
+        Device::EnrolSecret { whom, name, hours } => {
+            let command = enrol_secret::EnrolSecret { target: target(&whom, name)?, hours };
             (device::Command::EnrolSecret(command), None)
         }
         Device::Deliver { whom, name, minutes, mail } => {

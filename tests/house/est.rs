@@ -7,6 +7,7 @@ use axum::body::Body;
 use data_encoding::BASE64;
 use http::Request;
 use portcullis::audit::Event;
+use portcullis::console::command::issue::Target;
 use portcullis::console::command::terms::Terms;
 use portcullis::console::command::which::WhichDevice;
 use portcullis::console::command::{Command, Kind, device, enrol_secret, tenant};
@@ -40,8 +41,11 @@ async fn lets_machines(gate: &Gate, tenant: &str, est: bool) {
 
 /// Name and secret of a machine that may enrol.
 async fn told(gate: &Gate, name: &str) -> (String, String) {
-    let command =
-        enrol_secret::EnrolSecret { person: "bank/anna".parse().unwrap(), name: name.to_owned(), hours: 1 };
+    secret_for(gate, Target::New { person: "bank/anna".parse().unwrap(), name: name.to_owned() }).await
+}
+
+async fn secret_for(gate: &Gate, target: Target) -> (String, String) {
+    let command = enrol_secret::EnrolSecret { target, hours: 1 };
     let output = gate.run(Command::Device(device::Command::EnrolSecret(command))).await;
     let text = |field: &str| output.json[field].as_str().unwrap().to_owned();
     (text("user"), text("secret"))
@@ -185,6 +189,28 @@ async fn five_wrong_secrets_kill_one_and_tell_nothing() {
     assert_eq!((paused.status.as_u16(), paused.header("retry-after")), (429, "60"));
     gate.wait(15 * 60 + 1);
     assert_eq!(enrol(&gate, (&user, &secret), &request("x:y").1).await.status, 200);
+}
+
+/// A machine that lost what it was given gets another secret for the device that it is; the one before ends, and a
+/// device on which a person has a certificate is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_lost_its_certificate_enrols_again() {
+    let gate = gate().await;
+    let (user, secret) = told(&gate, "robot").await;
+    let again = || Target::Again("bank/anna/robot".parse().unwrap());
+    assert_eq!(enrol(&gate, (&user, &secret), &request("x:y").1).await.status, 200);
+    let (first_user, first) = secret_for(&gate, again()).await;
+    let (user, secret) = secret_for(&gate, again()).await;
+    assert_eq!(enrol(&gate, (&first_user, &first), &request("x:y").1).await.status, 401, "one at a time");
+    assert_eq!(enrol(&gate, (&user, &secret), &request("x:y").1).await.status, 200);
+    assert_eq!(gate.all::<Device>().await.len(), 1);
+    assert_eq!(gate.all::<Certificate>().await.len(), 2);
+
+    gate.device("bank", "anna", "laptop").await;
+    let target = Target::Again("bank/anna/laptop".parse().unwrap());
+    let command = device::Command::EnrolSecret(enrol_secret::EnrolSecret { target, hours: 1 });
+    let refused = gate.acts().run("local:1000", Command::Device(command)).await.err().unwrap();
+    assert!(refused.to_string().contains("is no machine"), "{refused}");
 }
 
 /// M-09. A secret opens its own device, at its own tenant, in its own time, while all of it stands.

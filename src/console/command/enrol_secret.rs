@@ -5,21 +5,21 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::issue::{Prepared, Target};
 use super::output::Output;
-use super::which::WhichPerson;
 use super::{Acts, CommandError, Kind};
 use crate::audit::Event;
+use crate::domain::device::Device;
+use crate::domain::grant::{Allows, Grant};
 use crate::enrolment::est::SECRET_HOURS_MAX;
 use crate::enrolment::issuance::Order;
-use crate::store::table;
+use crate::store::table::{self, Stored};
 
 /// For which machine.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct EnrolSecret {
-    /// Whose.
-    pub person: WhichPerson,
-    /// As its owner calls it.
-    pub name: String,
+    /// A new one, or one that is on record and lost what it was given.
+    pub target: Target,
     /// How long the secret may be used, in hours.
     pub hours: u64,
 }
@@ -30,7 +30,7 @@ impl Acts {
         actor: &str,
         command: EnrolSecret,
     ) -> Result<Output, CommandError> {
-        let EnrolSecret { person: which, name, hours } = command;
+        let EnrolSecret { target, hours } = command;
         if !(1..=SECRET_HOURS_MAX).contains(&hours) {
             return Err(CommandError::new(
                 Kind::Usage,
@@ -38,14 +38,22 @@ impl Acts {
                 "give 1 to 24: a secret that nobody used is made again in a moment",
             ));
         }
-        if which.tenant.is_staff() {
+        let prepared = self.prepare(actor, &target).await?;
+        let Prepared { tenant, person, device, write, .. } = prepared;
+        if tenant.id.is_staff() {
             return Err(CommandError::new(
                 Kind::Refused,
                 "staff do not enrol by EST",
-                format!("issue a .p12: `portcullis device issue {which} --name NAME`"),
+                format!("issue a .p12: `portcullis device issue {}/{} --name NAME`", tenant.id, person.id),
             ));
         }
-        let (tenant, person, device) = self.new_device(actor, &which, &name).await?;
+        if self.view.certificates_of(&tenant.id, &device.id).iter().any(|one| !one.by_machine()) {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("{} of {} is no machine: a person has a certificate on it", device.name, person.name),
+                "give the machine a --name of its own",
+            ));
+        }
         if !tenant.certificates.est {
             return Err(CommandError::new(
                 Kind::Refused,
@@ -65,7 +73,11 @@ impl Acts {
             .map_err(crate::enrolment::issuance::NotIssued::from)?;
         let (grant, secret) = self.est.secret(&order, Duration::from_secs(hours * 3600));
         let entry = order.entry(Event::EnrolSecretMade).detail("grant", grant.id.as_str());
-        self.record(entry, vec![table::create(&device), table::create(&grant)]).await?;
+        // One way at a time: what waits for this device ends.
+        let waiting: Vec<Stored<Grant>> = self.read_all(&table::all::<Grant>()).await?;
+        let mut writes = vec![write, table::create(&grant)];
+        writes.extend(waiting.iter().filter(|read| is_for(&read.record, &device)).map(table::consume));
+        self.record(entry, writes).await?;
         let json = json!({
             "tenant": device.tenant.as_str(),
             "person": device.person.as_str(),
@@ -88,12 +100,22 @@ impl Acts {
                 .to_owned(),
             format!(
                 "  curl --user {} --header 'content-type: application/pkcs10' --data-binary @request.b64 \
-                 https://PUBLIC-DOOR/.well-known/est/simpleenroll | openssl base64 -d | openssl pkcs7 -inform DER \
+                 {}/.well-known/est/simpleenroll | openssl base64 -d | openssl pkcs7 -inform DER \
                  -print_certs > certificate.pem",
-                grant.id
+                grant.id,
+                self.site.start.as_deref().unwrap_or("https://PUBLIC-DOOR"),
             ),
-            "Then support lets the device in, as every other: its first request shows the code.".to_owned(),
+            if device.state.is_released() {
+                "It is let in already.".to_owned()
+            } else {
+                "Then support lets the device in, as every other: its first request shows the code.".to_owned()
+            },
         ];
         Ok(Output::new(json, lines))
     }
+}
+
+fn is_for(grant: &Grant, device: &Device) -> bool {
+    let Allows::Issue { tenant, device: id, .. } = &grant.allows;
+    *tenant == device.tenant && *id == device.id
 }
