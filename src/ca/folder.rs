@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::{CaError, sealed};
+use super::CaError;
+use super::sealed::{self, Opener};
+use crate::domain::Secret;
 use crate::domain::certificate::IssuerKind;
 
 /// Where the sealed keys lie.
@@ -26,6 +28,24 @@ impl KeyFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.dir
+    }
+
+    /// Opens every key that lies there, and keeps none; how many there are.
+    ///
+    /// # Errors
+    /// The first that the passphrase does not open, and the file system's.
+    pub fn try_all(&self, passphrase: &Secret) -> Result<usize, CaError> {
+        let mut opener = Opener::new(passphrase)?;
+        let mut count = 0;
+        for entry in fs::read_dir(&self.dir).map_err(CaError::file("read", &self.dir))? {
+            let file = entry.map_err(CaError::file("read", &self.dir))?.path();
+            let name = file.file_stem().and_then(|name| name.to_str());
+            if let (Some(name), Some("key")) = (name, file.extension().and_then(|ending| ending.to_str())) {
+                opener.open(&self.dir, name)?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// To be held over a change of the keys and the commit that belongs to it: two at once would overwrite

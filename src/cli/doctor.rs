@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::print::Printer;
 use super::reach::{Reach, config_file};
+use crate::ca::KeyFolder;
 use crate::config::{Config, Door, DoorCertificate, Environment};
 use crate::console::command::doctor::{Check, told};
 use crate::console::command::{Command, Output};
@@ -82,7 +83,17 @@ fn data_folder(data: &Path) -> Check {
 
 fn passphrase(config: &Config, environment: &Environment) -> Check {
     match config.secrets.passphrase(environment) {
-        Ok(found) => Check::well("passphrase", format!("from {}", found.source)),
+        // Tried, whether or not a gate runs that was given it: the next start needs it.
+        Ok(found) => match KeyFolder::at(config.data.join("ca")).try_all(&found.secret) {
+            Ok(keys) => {
+                Check::well("passphrase", format!("from {}, opens all {keys} keys of the CA", found.source))
+            }
+            Err(error) => Check::bad(
+                "passphrase",
+                format!("from {}: {error}", found.source),
+                "put the passphrase there that opens the keys; after `portcullis ca reseal` that is the new one",
+            ),
+        },
         Err(error) => Check::heed(
             "passphrase",
             error.to_string(),

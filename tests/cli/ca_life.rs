@@ -176,6 +176,9 @@ fn another_passphrase_opens_all_keys_and_the_old_one_none() {
     gate.run(&["ca", "rotate", "devices"]).refused(1, "does not open the CA keys");
     gate.run(&["ca", "rotate", "devices", "--passphrase-file", "new"]).well();
     issued(&gate, "tablet");
+    // It is told before the next start needs it.
+    let told = gate.run(&["doctor"]);
+    assert!(told.code == 1 && told.out.contains("BAD   passphrase"), "{told:#?}");
     assert_eq!(gate.stop(), Some(0));
     gate.run(&["serve"]).refused(1, "does not open the CA keys");
     std::fs::rename(gate.dir().join("new"), gate.dir().join("passphrase")).unwrap();
