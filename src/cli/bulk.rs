@@ -63,13 +63,6 @@ pub(super) async fn run(
     let journal = Journal::open(folder, pepper, World::real())?;
 
     let fresh: Vec<Row> = sheet.rows.iter().filter(|row| !journal.knows(row)).cloned().collect();
-    if journal.is_finished() && !fresh.is_empty() {
-        return Err(Failure::Usage(format!(
-            "{} holds an issue that is finished, and the sheet has other rows now: put those into a sheet of their own \
-             and name another folder with --out",
-            folder.display()
-        )));
-    }
     if sheet.rows.is_empty() && sheet.bad.is_empty() {
         return Err(Failure::Usage(format!(
             "{} has a heading and no row: add one for each device",
@@ -88,6 +81,13 @@ pub(super) async fn run(
     }
     let fresh: Vec<Row> =
         fresh.into_iter().filter(|row| !bad.iter().any(|bad| bad.line == row.line)).collect();
+    if journal.is_finished() && !fresh.is_empty() {
+        return Err(Failure::Usage(format!(
+            "{} holds an issue that is finished, and the sheet has other rows now: put those into a sheet of their own \
+             and name another folder with --out",
+            folder.display()
+        )));
+    }
     let skipped = bad.len();
     let before = journal.done();
     let todo: Vec<Row> = journal.begun_and_not_done().into_iter().chain(fresh).collect();

@@ -302,6 +302,9 @@ fn bad_rows_are_told_together_and_nothing_is_issued() {
     assert_eq!((&done["issued"], &done["skipped_rows"]), (&2.into(), &9.into()), "{done}");
     assert_eq!(desk.manifest().len(), 2);
     assert_eq!(desk.in_force().len(), 3);
+    // The same again: what was left out is no other row.
+    let again = desk.gate.json(&arguments);
+    assert_eq!((&again["issued"], &again["before"]), (&0.into(), &2.into()), "{again}");
 }
 
 /// Golden: each line, what is wrong with it, what to write instead.
