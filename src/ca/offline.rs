@@ -322,7 +322,10 @@ pub enum OfflineError {
     #[error("this is no root bundle: name the file that `portcullis ca init --offline-root` wrote")]
     NoBundle,
     /// The keys are away.
-    #[error("the keys of the roots are not here any more: they lie in the bundle that was taken away")]
+    #[error(
+        "the keys of the roots are not here any more: they lie in the bundle that was taken away. Copy that one, where \
+         it is kept, instead of writing another"
+    )]
     Away,
     /// Another bundle than the keys here.
     #[error("the bundle does not hold the keys that lie here: write it again to another file")]

@@ -207,6 +207,7 @@ const ROTATE: &str = "\
 Where the root's key lies on this machine, one command does it. Where it was taken away:
   1. here:              portcullis ca rotate devices --request devices.csr
   2. where the root is: portcullis ca sign-intermediate --bundle BUNDLE --request devices.csr --out devices.crt
+     (it shows the SHA-256 of the key: is it the one that 1. showed, repeat it with --yes)
   3. here:              portcullis ca rotate devices --certificate devices.crt
 The request is PKCS #10 in PEM (`openssl req -text` reads it), the certificate X.509 in PEM.";
 

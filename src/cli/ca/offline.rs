@@ -92,7 +92,7 @@ pub(super) fn sign(sign: &Sign, environment: &Environment, printer: Printer) -> 
     if !sign.yes {
         return Err(CommandError::new(
             Kind::Unconfirmed,
-            format!("this signs a CA, {}, whose key has the SHA-256\n  {print}\n", request.id),
+            format!("the CA {} that this signs has a key whose SHA-256 is {print}", request.id),
             "compare it with what the gate has shown, and repeat the command with `--yes` if it is the same",
         )
         .into());

@@ -138,7 +138,7 @@ impl From<Unfinished> for CommandError {
 /// "3 certificates stop working, 1 session ends, 1 device cannot be used again".
 #[must_use]
 pub fn words(falls: &Falls) -> String {
-    let one = |number: usize, one: &'static str, more: &'static str| if number == 1 { one } else { more };
+    let one = |number: usize, one: &'static str, more: &'static str| if number < 2 { one } else { more };
     let (certificates, sessions, retired) = (falls.certificates(), falls.sessions(), falls.retired());
     let mut words = format!(
         "{} {}, {} {} now",
