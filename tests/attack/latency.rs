@@ -25,7 +25,7 @@ use crate::support::program::Program;
 use crate::support::tunnel::websocket;
 use crate::support::wire::whole;
 
-/// T-05, T-06. Two hundred revocations by four ways, each against seven kinds of open connections, with a
+/// T-05, T-06. Two hundred revocations by five ways, each against seven kinds of open connections, with a
 /// neighbour on the same site who notices nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn revocation_bites_within_a_second() {
@@ -37,13 +37,15 @@ async fn revocation_bites_within_a_second() {
         let handed = gate.device("bank", "anna", &format!("device {n}")).await;
         devices.push((gate.signed_in("bank", &handed).await, handed));
     }
+    let home = gate.device("bank", "anna", "home").await;
+    let anna = gate.signed_in("bank", &home).await;
     let program = Program::instead_of(gate).await;
     let mut goes_on = GoesOn::begin(&neighbour).await;
     let mut samples = Samples::default();
     for (n, (browser, handed)) in devices.iter().enumerate() {
         let open = open_all(browser, n as u64).await;
         let way = WAYS[n % WAYS.len()];
-        let returned = revoke(&program, &otto, handed, n, way).await;
+        let returned = revoke(&program, (&otto, &anna), handed, n, way).await;
         for (kind, ended) in open {
             let ended = tokio::time::timeout(PATIENCE, ended).await;
             let ended = ended.unwrap_or_else(|_| panic!("{way}: {kind} goes on")).unwrap();
@@ -143,8 +145,23 @@ async fn a_hundred_sessions_end_within_a_second() {
 }
 
 /// Revokes by one of the ways; when it returned.
-async fn revoke(program: &Program, otto: &Browser, handed: &Handed, n: usize, way: &str) -> Instant {
+async fn revoke(
+    program: &Program,
+    (otto, anna): (&Browser, &Browser),
+    handed: &Handed,
+    n: usize,
+    way: &str,
+) -> Instant {
     match way {
+        "settings" => {
+            let lost = format!("/.portcullis/settings/certificates/of/{}/lost", handed.serial);
+            let form = anna.open(&lost).await.form("/lost");
+            let pairs = [form.hidden, vec![("name".to_owned(), format!("device {n}"))]].concat();
+            let answer = anna.send(anna.posting(&form.action, &pairs)).await;
+            let returned = Instant::now();
+            assert_eq!(answer.status, 303, "{}", answer.text());
+            returned
+        }
         "cli --serial" | "cli --device" => {
             let device = format!("bank/anna/{}", handed.device);
             let what =
@@ -370,7 +387,7 @@ impl Samples {
     }
 }
 
-const WAYS: [&str; 4] = ["cli --serial", "cli --device", "console", "api"];
+const WAYS: [&str; 5] = ["settings", "cli --serial", "cli --device", "console", "api"];
 const REVOCATIONS: usize = 200;
 const KINDS: usize = 7;
 const SITE_DEVICES: usize = 30;
