@@ -153,5 +153,5 @@ fn place(files: &Files<'_>) -> Result<(tempfile::TempDir, SocketAddr), Failure> 
     write("door.key", files.key)?;
     write("door.pem", &format!("{}\n{}", files.door, files.key))?;
     write("clients.crt", files.client_cas)?;
-    Ok((folder, SocketAddr::from(([127, 0, 0, 1], ports::two_free_ports()))))
+    Ok((folder, SocketAddr::from(([127, 0, 0, 1], ports::free_ports()))))
 }

@@ -89,7 +89,7 @@ struct Backend {
 impl Backend {
     fn start() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
-        let address = SocketAddr::from(([127, 0, 0, 1], ports::two_free_ports()));
+        let address = SocketAddr::from(([127, 0, 0, 1], ports::free_ports()));
         let page = format!("the bank's own page {}", "x".repeat(1004));
         let text = format!(
             "user root; worker_processes 1; pid {0}/pid; error_log {0}/error.log;\n\

@@ -1,6 +1,6 @@
 //! The demo as anybody starts it: `portcullis demo`, in a folder and on ports of its own.
 
-use crate::ports::two_free_ports;
+use crate::ports::free_ports;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ impl Demo {
     /// Makes one and stops before it runs.
     pub(crate) fn prepare() -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a folder");
-        let port = two_free_ports().to_string();
+        let port = free_ports().to_string();
         let made = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(["demo", "--prepare", "--dir", path(dir.path()), "--port", &port])
             .output()
@@ -34,7 +34,7 @@ impl Demo {
 
     /// Starts the demo of a folder and waits until it says that it runs.
     pub(crate) fn start_in(dir: tempfile::TempDir) -> Self {
-        let port = two_free_ports();
+        let port = free_ports();
         let process = run(dir.path(), port);
         let kept = std::fs::read_to_string(dir.path().join("passwords.txt")).expect("the passwords");
         Self { port, process, passwords: passwords(&kept), dir }

@@ -46,7 +46,7 @@ impl Device {
         if let Some((file, password)) = setup.p12 {
             run("pk12util", &["-d", &db, "-i", path(file), "-W", password, "-K", ""]);
         }
-        let port = crate::ports::two_free_ports();
+        let port = crate::ports::free_ports();
         let process = Command::new("chromedriver")
             .arg(format!("--port={port}"))
             .env("HOME", home.path())

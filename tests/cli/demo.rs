@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::gate::portcullis;
-use crate::ports::two_free_ports;
+use crate::ports::free_ports;
 
 #[test]
 fn a_taken_port_is_named_with_the_way_to_another() {
@@ -21,7 +21,7 @@ fn a_taken_port_is_named_with_the_way_to_another() {
 #[test]
 fn it_makes_its_files_and_goes_on_with_them() {
     let folder = tempfile::tempdir().unwrap();
-    let port = two_free_ports().to_string();
+    let port = free_ports().to_string();
     let made = ["demo", "--prepare", "--port", &port];
     portcullis(folder.path(), &made).well();
     let dir = folder.path().join("portcullis-demo");

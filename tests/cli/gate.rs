@@ -170,7 +170,7 @@ impl Drop for Gate {
 
 /// An address that nobody has just now.
 pub(crate) fn free() -> String {
-    format!("127.0.0.1:{}", crate::ports::two_free_ports())
+    format!("127.0.0.1:{}", crate::ports::free_ports())
 }
 
 pub(crate) fn write_secret(file: &Path, text: &str) {
