@@ -80,6 +80,7 @@ pub struct Started {
     pub house: Arc<House>,
     running: Running,
     background: CancellationToken,
+    mailer: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// Why the house could not be opened.
@@ -284,7 +285,7 @@ pub async fn start(
         Arc::new(counting),
         background.clone(),
     ));
-    mail::send(config, &core, &background)?;
+    let mailer = mail::send(config, &core, &background)?;
     let control = control::Listener::bind(&config.control_socket()).await?;
     tokio::spawn(control::serve(control, acts, background.clone()));
 
@@ -327,7 +328,7 @@ pub async fn start(
     if let Err(error) = core.ledger.record(entry, vec![]).await {
         tracing::error!(%error, "the start was not written down");
     }
-    Ok(Started { tls, plain, jwks, house, running, background })
+    Ok(Started { tls, plain, jwks, house, running, background, mailer })
 }
 
 impl Started {
@@ -341,6 +342,9 @@ impl Started {
     pub async fn closed(self) {
         self.running.finished().await;
         self.background.cancel();
+        if let Some(mailer) = self.mailer {
+            let _ = tokio::time::timeout(email::SEND_TIMEOUT, mailer).await;
+        }
     }
 }
 

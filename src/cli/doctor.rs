@@ -45,6 +45,11 @@ pub(super) async fn run(
         checks.extend(ports(config));
     }
     checks.push(match &config.mail {
+        Some(mail) if mail.in_clear => Check::heed(
+            "mail",
+            format!("leaves by {} in clear: whoever is on the way reads it, links too", mail.smtp),
+            "leave `tls = \"none\"` out of [mail] where the server is not on this machine",
+        ),
         Some(mail) => Check::well("mail", format!("leaves by {}", mail.smtp)),
         None => {
             Check::heed("mail", "none is sent, so nobody is told of a new device", "write a [mail] section")

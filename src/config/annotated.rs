@@ -107,9 +107,12 @@ pub fn text(answers: &Answers) -> String {
     door(&mut line, "[console]", None, &answers.console_host);
     line("# The app that clients and staff open on their phones.");
     door(&mut line, "[phone]", None, &answers.phone_host);
-    if let Some(host) = &answers.public_host {
-        line("# Asks for no certificate: where the CA's certificates and help are.");
-        door(&mut line, "[public]", None, host);
+    line(
+        "# Asks for no certificate: one-time links, the renewal of those whose certificate has expired, EST.",
+    );
+    match &answers.public_host {
+        Some(host) => door(&mut line, "[public]", None, host),
+        None => line("# [public]\n# host = \"start.example.com\"\n# certificate = \"internal\"\n"),
     }
     line("# One for each portal. The tenant itself, its name, telephone and backend, is in the store:");
     line("# portcullis tenant add bank --name \"Bank Muster\" --telephone \"+41 44 555 01 00\" \\");
@@ -173,6 +176,7 @@ const TAIL: &str = "\
 # Mail. Without it the gate sends none, and `doctor` says so.
 # [mail]
 # smtp = \"smtps://portcullis@mail.example.com\"       # or smtp:// for STARTTLS, which is demanded
+#     (a server without TLS: smtp:// and tls = \"none\"; whoever is on the way reads all)
 # password_file = \"/etc/portcullis/mail-password\"    # mode 0600
 # ca_file = \"/etc/portcullis/mail-ca.pem\"           # where the mail server's CA is your own
 # from = \"Bank Muster <gate@example.com>\"

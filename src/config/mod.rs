@@ -151,8 +151,10 @@ pub enum DoorCertificate {
 /// How mail leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// `smtps://user@host:465` or `smtp://host:587` (STARTTLS demanded).
+    /// `smtps://user@host:465` or `smtp://host:587` (STARTTLS demanded unless `in_clear`).
     pub smtp: String,
+    /// The operator wrote `tls = "none"`: whoever is on the way reads the messages.
+    pub in_clear: bool,
     /// Its password.
     pub password_file: Option<PathBuf>,
     /// The CA of its certificate, where that is one's own; else those that browsers trust.

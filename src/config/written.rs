@@ -209,6 +209,20 @@ impl Reader {
         let from = section.demand("from", "Portcullis <gate@example.com>", &mut self.notes);
         let password = section.text("password_file", &mut self.notes).map(|at| self.path(&at));
         let ca_file = section.text("ca_file", &mut self.notes).map(|at| self.path(&at));
+        let tls = section.text("tls", &mut self.notes);
+        if let Some(at) = &tls {
+            let address = smtp.as_ref().map_or("", |at| at.value.as_str());
+            if at.value != "none" {
+                self.notes.at(&at.span, "`tls` is \"none\", for a mail server without it, or is left out");
+            } else if address.starts_with("smtps://") || ca_file.is_some() {
+                self.notes.at(
+                    &at.span,
+                    "`tls = \"none\"` and smtps:// or `ca_file` do not go together: leave one out",
+                );
+            } else if address.contains('@') || password.is_some() {
+                self.notes.at(&at.span, "with `tls = \"none\"` a password would leave in clear: log in nowhere, or leave `tls` out");
+            }
+        }
         if let Some(at) = &smtp {
             let known = at.value.starts_with("smtp://") || at.value.starts_with("smtps://");
             if !known {
@@ -230,7 +244,13 @@ impl Reader {
             self.notes.at(&at.span, format!("{:?} is no e-mail address", at.value));
         }
         section.done(&mut self.notes);
-        Some(Mail { smtp: smtp?.value, password_file: password, ca_file, from: from?.value })
+        Some(Mail {
+            smtp: smtp?.value,
+            in_clear: tls.is_some(),
+            password_file: password,
+            ca_file,
+            from: from?.value,
+        })
     }
 
     fn limits(&mut self, sheet: &mut Sheet<'_>) -> Limits {

@@ -33,7 +33,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum BadSettings {
     /// The address of the server.
-    #[error("[mail] url is no address of a mail server: write smtps://host or smtp://host:587?tls=required")]
+    #[error("[mail] url is no address of a mail server: write smtps://host or smtp://host:587")]
     Url,
     /// The sender.
     #[error("[mail] from is no sender: write \"Name <gate@example.com>\"")]
@@ -62,19 +62,20 @@ impl Mailer {
         Ok(Self { transport, from, ledger, world })
     }
 
-    /// Sends until `shutdown`.
+    /// Sends until `shutdown`. What is under way then is sent and written down: it would go out again otherwise.
     pub async fn run(self, shutdown: CancellationToken) {
         while shutdown.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
-            if let Err(error) = self.send_due().await {
+            if let Err(error) = self.send_due(&shutdown).await {
                 tracing::warn!(%error, "the queue of messages could not be read");
             }
         }
     }
 
-    async fn send_due(&self) -> Result<(), crate::store::StoreError> {
+    async fn send_due(&self, shutdown: &CancellationToken) -> Result<(), crate::store::StoreError> {
         let now = self.world.now();
         let queue = table::list::<Notice>(&**self.ledger.store(), &table::all::<Notice>()).await?;
-        for read in queue.into_iter().filter(|read| read.record.due <= now) {
+        let due = queue.into_iter().filter(|read| read.record.due <= now);
+        for read in due.take_while(|_| !shutdown.is_cancelled()) {
             let sent = self.send(&read.record).await;
             let (entry, write) = match sent {
                 Ok(()) => (Event::NoticeSent, table::consume(&read)),
@@ -234,7 +235,8 @@ fn reminder(notice: &Notice, device: &str, until: Time, days: u32) -> String {
 }
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-const SEND_TIMEOUT: Duration = Duration::from_secs(20);
+/// The longest that one message takes.
+pub const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 const FIRST_RETRY: Duration = Duration::from_secs(15);
 
 #[cfg(test)]

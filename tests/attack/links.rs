@@ -227,8 +227,9 @@ async fn no_request_says_where_a_link_leads() {
         assert!(!text.contains("http") && !text.contains("href") && !text.contains("localhost:"), "{text}");
         assert!(text.contains("+41 44 555 01 77"), "whom to call: {text}");
     }
-    assert_eq!(program.told_of("notice.sent"), 4);
+    // A stop waits for what is under way.
     assert_eq!(program.stop(), Some(0));
+    assert_eq!(program.told_of("notice.sent"), 4);
 }
 
 fn must_be_clean(what: &str, text: &str) {

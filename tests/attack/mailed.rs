@@ -172,6 +172,46 @@ async fn a_server_without_tls_gets_no_file() {
     assert_eq!(program.stop(), Some(0));
 }
 
+/// Where the operator wrote that the server has no TLS, it gets what it is given, and `doctor` says who reads it. No
+/// password goes there, neither the import password nor one of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_tls_is_used_where_it_is_written_so() {
+    let gate = Gate::open().await;
+    gate.person("bank", "anna", "Anna Muster", &[]).await;
+    let folder = gate.folder.path().to_owned();
+    let (port, heard) = plain_server();
+    let file = folder.join("portcullis.toml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    let write = |mail: &str| std::fs::write(&file, format!("{before}\n[mail]\n{mail}")).unwrap();
+    let from = "from = \"Bank Muster <gate@bank.example>\"\n";
+    let plain = format!("smtp = \"smtp://localhost:{port}\"\ntls = \"none\"\n{from}");
+    write(&plain);
+    let mut program = Program::instead_of(gate).await;
+    let told = program.json(&["device", "issue", "bank/anna", "--name", "laptop", "--mail"]);
+    assert_eq!(told["mailed_to"], "anna@bank.example", "{told}");
+    let lines = heard.lock().unwrap().clone();
+    assert!(lines.iter().any(|line| line.starts_with("Content-Type: application/x-pkcs12")), "{lines:?}");
+    let password = told["import_password"].as_str().unwrap();
+    assert!(!lines.iter().any(|line| line.contains(password)));
+    let doctor = program.cli(&["doctor"]);
+    let words = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    assert!(words.contains("heed  mail") && words.contains("in clear"), "{words}");
+    assert_eq!(program.stop(), Some(0));
+
+    for (mail, why) in [
+        (plain.replace("none", "no"), "`tls` is \"none\""),
+        (plain.replace("smtp://", "smtps://"), "do not go together"),
+        (plain.replace("smtp://", "smtp://gate@"), "a password would leave in clear"),
+        (format!("{plain}ca_file = \"ca.pem\"\n"), "do not go together"),
+        (format!("{plain}password_file = \"secret\"\n"), "a password would leave in clear"),
+    ] {
+        write(&mail);
+        let refused = program.cli(&["tenant", "list"]);
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && words.contains(why), "{mail}: {words}");
+    }
+}
+
 /// The desk's page, filled in.
 async fn hands_over(operator: &Browser, path: &str, fields: &[(&str, &str)]) -> Page {
     let page = operator.open(path).await;
@@ -214,9 +254,15 @@ fn plain_server() -> (u16, Arc<Mutex<Vec<String>>>) {
             let kept = Arc::clone(&kept);
             std::thread::spawn(move || {
                 let _ = stream.write_all(b"220 localhost ESMTP\r\n");
+                let mut in_message = false;
                 for line in BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok) {
                     kept.lock().unwrap().push(line.clone());
-                    let _ = stream.write_all(b"250 localhost\r\n");
+                    in_message = (in_message || line == "DATA") && line != ".";
+                    match (in_message, line.as_str()) {
+                        (true, "DATA") => stream.write_all(b"354 go on\r\n").unwrap_or_default(),
+                        (true, _) => {}
+                        (false, _) => stream.write_all(b"250 localhost\r\n").unwrap_or_default(),
+                    }
                 }
             });
         }
