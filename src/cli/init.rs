@@ -15,6 +15,7 @@ use super::reach::actor;
 use crate::ca::{CaNames, Encoding};
 use crate::config::annotated::Answers;
 use crate::config::{Engine, Environment, secrets};
+use crate::console::command::tenant::is_telephone;
 use crate::console::command::which::WhichPerson;
 use crate::console::command::{Command, Output, device, person};
 use crate::domain::person::Role;
@@ -279,6 +280,13 @@ fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
             missing.push(flag);
         }
     }
+    if let Some(telephone) =
+        init.telephone.as_ref().filter(|text| !text.trim().is_empty() && !is_telephone(text))
+    {
+        return Err(Failure::Usage(format!(
+            "{telephone:?} cannot be dialled: write it with the country's code: --telephone \"+41 44 555 01 00\""
+        )));
+    }
     if missing.is_empty() {
         return Ok(init);
     }
@@ -291,10 +299,15 @@ fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
 fn ask(question: &str) -> Result<String, Failure> {
     let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
     let mut out = std::io::stdout();
-    write!(out, "{question} ").and_then(|()| out.flush()).map_err(terminal)?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line).map_err(terminal)?;
-    Ok(line.trim().to_owned())
+    loop {
+        write!(out, "{question} ").and_then(|()| out.flush()).map_err(terminal)?;
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line).map_err(terminal)?;
+        // Nothing typed is asked again; nothing more to come is not.
+        if read == 0 || !line.trim().is_empty() {
+            return Ok(line.trim().to_owned());
+        }
+    }
 }
 
 /// From the file, systemd, the environment, or typed twice. A house without one is not made.

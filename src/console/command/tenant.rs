@@ -219,7 +219,7 @@ fn shown(tenant: &Tenant) -> serde_json::Value {
 }
 
 /// E.164 with the country's code; spaces, dots, hyphens and brackets may stand between.
-pub(super) fn is_telephone(text: &str) -> bool {
+pub fn is_telephone(text: &str) -> bool {
     let Some(rest) = text.trim().strip_prefix('+') else { return false };
     let digits = rest.bytes().filter(u8::is_ascii_digit).count();
     (7..=15).contains(&digits) && rest.chars().all(|c| c.is_ascii_digit() || " .-()".contains(c))

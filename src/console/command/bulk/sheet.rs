@@ -93,7 +93,11 @@ pub fn read(bytes: &[u8]) -> Sheet {
     }
     // Spreadsheets put a byte order mark before UTF-8.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter(bytes))
+        .from_reader(bytes);
     let mut records = reader.byte_records();
     let heading = match records.next() {
         Some(Ok(heading)) => heading,
@@ -130,6 +134,13 @@ pub fn read(bytes: &[u8]) -> Sheet {
     doubles(&mut sheet);
     sheet.bad.sort();
     sheet
+}
+
+/// Spreadsheets of many countries write semicolons, since their numbers have commas; some write tabs.
+fn delimiter(bytes: &[u8]) -> u8 {
+    let heading = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let others = [b';', b'\t'].into_iter().find(|other| heading.contains(other));
+    others.filter(|_| !heading.contains(&b',')).unwrap_or(b',')
 }
 
 /// Counts lines as an editor shows them; the reader's own count is one behind after CR LF.

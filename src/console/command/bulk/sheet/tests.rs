@@ -27,6 +27,20 @@ fn a_sheet_is_read_as_spreadsheets_write_it() {
     assert_eq!((&tablet.person, &tablet.new), (&anna.person, &anna.new));
 }
 
+/// As spreadsheets write it where numbers have commas, and as they put it on the clipboard.
+#[test]
+fn semicolons_and_tabs_separate_too() {
+    for text in [
+        "tenant;name;email;device\nbank;Muster, Anna;\"anna@example.com;a@example.org\";laptop\n",
+        "tenant\tname\temail\tdevice\nbank\tMuster, Anna\tanna@example.com;a@example.org\tlaptop\n",
+    ] {
+        let sheet = read(text.as_bytes());
+        assert_eq!(sheet.bad, [], "{text}");
+        let new = sheet.rows[0].new.as_ref().unwrap();
+        assert_eq!((sheet.rows[0].device.as_str(), new.emails.len()), ("laptop", 2), "{text}");
+    }
+}
+
 #[test]
 fn every_mistake_is_told_with_its_line() {
     let text = b"tenant,person,name,email,device,encoding\n\
