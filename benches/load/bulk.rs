@@ -4,6 +4,11 @@ use std::num::NonZeroU32;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "aws-lc-rs")]
+use aws_lc_rs::pbkdf2;
+#[cfg(not(feature = "aws-lc-rs"))]
+use ring::pbkdf2;
+
 use portcullis::ca::{self, Authority, Encoding, NewKey, Subject, import_password, p12};
 use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::grant::{Allows, Grant};
@@ -126,9 +131,9 @@ async fn parts(gate: &Gate, samples: usize) -> Result<Parts, Failure> {
         };
         timed(times, || p12::wrap_under(key, &issued, encoding, password.clone()))?;
         timed(&mut parts.pbkdf2, || {
-            let algorithm = aws_lc_rs::pbkdf2::PBKDF2_HMAC_SHA256;
+            let algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
             let mut out = [0; 32];
-            aws_lc_rs::pbkdf2::derive(algorithm, rounds, &[7; 16], password.expose().as_bytes(), &mut out);
+            pbkdf2::derive(algorithm, rounds, &[7; 16], password.expose().as_bytes(), &mut out);
             Ok::<_, Failure>(std::hint::black_box(out))
         })?;
     }
