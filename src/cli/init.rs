@@ -15,7 +15,7 @@ use super::reach::actor;
 use crate::ca::{CaNames, Encoding};
 use crate::config::annotated::Answers;
 use crate::config::{Engine, Environment, secrets};
-use crate::console::command::tenant::is_telephone;
+use crate::console::command::tenant::check_telephone;
 use crate::console::command::which::WhichPerson;
 use crate::console::command::{Command, Output, device, person};
 use crate::domain::person::Role;
@@ -280,14 +280,8 @@ fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
             missing.push(flag);
         }
     }
-    if let Some(telephone) =
-        init.telephone.as_ref().filter(|text| !text.trim().is_empty() && !is_telephone(text))
-    {
-        return Err(Failure::Usage(format!(
-            "{telephone:?} cannot be dialled: write it with the country's code: --telephone \"+41 44 555 01 00\""
-        )));
-    }
     if missing.is_empty() {
+        check_telephone(init.telephone.as_deref().unwrap_or_default())?;
         return Ok(init);
     }
     Err(Failure::Usage(format!(

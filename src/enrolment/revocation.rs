@@ -28,7 +28,7 @@ pub struct Revocation {
 pub enum Scope {
     /// One certificate; its device goes on with its others.
     Certificate(Serial),
-    /// The same where its key is in other hands: with what a machine renewed from it, which only proved that key.
+    /// The same where its key is in other hands: with all that have that key, and what a machine renewed by it.
     Key(Serial),
     /// A device with all its certificates.
     Device(TenantId, PersonId, DeviceId),

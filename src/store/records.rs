@@ -158,16 +158,13 @@ impl Records {
     }
 
     fn apply_certificate(&self, change: &Change) -> Result<(), StoreError> {
-        if let Ok(Some(new)) = read::<Certificate>(change) {
+        let of_key = |key: &Key| one_part(key).map(str::to_owned);
+        into(&self.certificates, change, |c: &Certificate| c.serial.clone(), of_key)?;
+        if let Some(new) = one_part(&change.key).and_then(|serial| self.certificate(serial)) {
             let of = (new.tenant.clone(), new.device.clone());
             self.of_device.pin().get_or_insert_with(of, Arc::default).pin().insert(new.serial.clone());
         }
-        into(
-            &self.certificates,
-            change,
-            |c: &Certificate| c.serial.clone(),
-            |key| one_part(key).map(str::to_owned),
-        )
+        Ok(())
     }
 
     fn apply_issuer(&self, change: &Change) -> Result<(), StoreError> {

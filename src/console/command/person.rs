@@ -1,6 +1,6 @@
 //! People: add, list, lock, unlock. Their devices are elsewhere.
 
-use std::collections::BTreeSet;
+mod typed;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -14,6 +14,9 @@ use crate::domain::person::{Person, Role, Standing};
 use crate::domain::session::Session;
 use crate::domain::{DeviceId, PersonId, TenantId, Time};
 use crate::store::table::{self, Stored};
+
+pub(super) use typed::new_person;
+pub use typed::{check, id_from};
 
 /// What to do with people.
 #[derive(Clone, Serialize, Deserialize, clap::Subcommand)]
@@ -252,75 +255,6 @@ impl Acts {
     }
 }
 
-/// Whether a person could be recorded so.
-///
-/// # Errors
-/// What is wrong, with the next step.
-pub fn check(add: &Add) -> Result<(), CommandError> {
-    new_person(add.clone(), Time(0)).map(drop)
-}
-
-/// Checks what was given and makes the record.
-pub(super) fn new_person(add: Add, now: Time) -> Result<Person, CommandError> {
-    let usage = |what: String, next: &str| CommandError::new(Kind::Usage, what, next);
-    let name = add.name.split_whitespace().collect::<Vec<_>>().join(" ");
-    if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(usage(format!("{:?} is no name", add.name), "give one: --name \"Anna Muster\""));
-    }
-    let id = match add.id {
-        Some(id) => id,
-        None => id_from(&name)
-            .ok_or_else(|| usage(format!("no short name can be made of {name:?}"), "give one: --id anna"))?,
-    };
-    for email in &add.emails {
-        if !is_email(email) {
-            return Err(usage(
-                format!("{email:?} is no e-mail address"),
-                "write one such as anna@example.com",
-            ));
-        }
-    }
-    if let Some(telephone) = &add.telephone
-        && !super::tenant::is_telephone(telephone)
-    {
-        return Err(usage(
-            format!("{telephone:?} cannot be dialled"),
-            "write it with the country's code: --telephone \"+41 79 555 01 23\"",
-        ));
-    }
-    let is_staff = add.tenant.is_staff();
-    if is_staff && add.roles.is_empty() {
-        return Err(usage(
-            "staff need a role".to_owned(),
-            "give one: --role owner, operator, support or auditor",
-        ));
-    }
-    if !is_staff && !add.roles.is_empty() {
-        return Err(usage(
-            "roles are for staff".to_owned(),
-            "record the person in the tenant `staff`, or leave --role out",
-        ));
-    }
-    let mut groups: BTreeSet<String> = add.groups.into_iter().collect();
-    if !groups.iter().all(|group| TenantId::parse(group).is_ok()) {
-        return Err(usage("a group is a-z, 0-9 and '-'".to_owned(), "write --group clients"));
-    }
-    if groups.is_empty() && !is_staff {
-        groups.insert("clients".to_owned());
-    }
-    Ok(Person {
-        tenant: add.tenant,
-        id,
-        name,
-        emails: add.emails,
-        telephone: add.telephone.map(|telephone| telephone.trim().to_owned()),
-        standing: Standing::Invited,
-        groups,
-        roles: add.roles.into_iter().collect(),
-        created: now,
-    })
-}
-
 fn shown(person: &Person, now: Time) -> serde_json::Value {
     json!({
         "tenant": person.tenant.as_str(),
@@ -350,36 +284,6 @@ fn standing(person: &Person, now: Time) -> String {
     }
 }
 
-/// "Anna Müller-Muster" is `anna-muller-muster`; a name without Latin letters gives none.
-#[must_use]
-pub fn id_from(name: &str) -> Option<PersonId> {
-    use unicode_normalization::UnicodeNormalization;
-    let mut id = String::new();
-    for c in name.nfkd().flat_map(char::to_lowercase) {
-        match c {
-            'a'..='z' | '0'..='9' => id.push(c),
-            c if (c.is_whitespace() || "-.'".contains(c)) && !id.is_empty() && !id.ends_with('-') => {
-                id.push('-')
-            }
-            _ => {}
-        }
-    }
-    id.truncate(ID_CHARS_MAX);
-    PersonId::parse(id.trim_end_matches('-')).ok()
-}
-
-fn is_email(text: &str) -> bool {
-    text.len() <= 254
-        && !text.chars().any(|c| c.is_whitespace() || c.is_control() || "<>,;\"".contains(c))
-        && text.split_once('@').is_some_and(|(name, host)| {
-            !name.is_empty()
-                && host.contains('.')
-                && !host.contains('@')
-                && !host.starts_with('.')
-                && !host.ends_with('.')
-        })
-}
-
 pub(super) fn count(number: usize, thing: &str) -> String {
     match number {
         0 => format!("no {thing}"),
@@ -391,12 +295,6 @@ pub(super) fn count(number: usize, thing: &str) -> String {
 fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| "write owner, operator, support or auditor".to_owned())
 }
-
-/// Fits a certificate's common name with the device beside it.
-const NAME_CHARS_MAX: usize = 60;
-
-/// Leaves room for a number behind it.
-const ID_CHARS_MAX: usize = 60;
 
 #[cfg(test)]
 mod tests;

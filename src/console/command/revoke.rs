@@ -34,7 +34,7 @@ pub struct Revoke {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Which {
-    /// One, by its serial number. Of a machine whose key is in other hands: with those it renewed itself to.
+    /// One, by its serial number. Where its key is in other hands: with all that have that key or came by it.
     Serial(String),
     /// All of a device, which is retired.
     Device(WhichDevice),

@@ -133,12 +133,7 @@ impl Acts {
         if add.name.trim().is_empty() {
             return usage("the name is empty".to_owned(), "give one: --name \"Bank Muster & Cie\"");
         }
-        if !is_telephone(&add.telephone) {
-            return usage(
-                format!("{:?} cannot be dialled", add.telephone),
-                "write it with the country's code: --telephone \"+41 44 555 01 00\"",
-            );
-        }
+        check_telephone(&add.telephone)?;
         if let Some(accent) = &add.accent
             && !is_colour(accent)
         {
@@ -218,8 +213,23 @@ fn shown(tenant: &Tenant) -> serde_json::Value {
     })
 }
 
+/// Whether support can be called there.
+///
+/// # Errors
+/// What is wrong, with the next step.
+pub fn check_telephone(text: &str) -> Result<(), CommandError> {
+    if is_telephone(text) {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        Kind::Usage,
+        format!("{text:?} cannot be dialled"),
+        "write it with the country's code: --telephone \"+41 44 555 01 00\"",
+    ))
+}
+
 /// E.164 with the country's code; spaces, dots, hyphens and brackets may stand between.
-pub fn is_telephone(text: &str) -> bool {
+pub(super) fn is_telephone(text: &str) -> bool {
     let Some(rest) = text.trim().strip_prefix('+') else { return false };
     let digits = rest.bytes().filter(u8::is_ascii_digit).count();
     (7..=15).contains(&digits) && rest.chars().all(|c| c.is_ascii_digit() || " .-()".contains(c))
