@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use data_encoding::BASE64URL_NOPAD;
 use portcullis::auth::phone::proof::{Call, call_text};
 use portcullis::crypto;
-use portcullis::domain::approval::{Answer, Approval, ApprovalState, Purpose, Shown};
+use portcullis::domain::approval::{Answer, Approval, ApprovalState, Purpose, Row, Shown};
 use portcullis::domain::{ApprovalId, DeviceId, PersonId, TenantId, Time};
 use serde_json::{Value, json};
 
@@ -91,6 +91,11 @@ fn approvals() -> Vec<Approval> {
         Purpose::ResumeFirstVisit,
         Purpose::RenewCertificate,
         Purpose::RenewExpired,
+        Purpose::StepUp,
+        Purpose::PairPhone,
+        Purpose::RemovePhone,
+        Purpose::RecoveryCodes,
+        Purpose::Confirm,
     ];
     let names = ["Anna Muster", "Zoë \"Ö\" O'Neil\\n: x", "\u{202e}安娜 \u{1f469}\u{200d}\u{1f4bb}", ""];
     purposes
@@ -112,8 +117,12 @@ fn approvals() -> Vec<Approval> {
                 device: format!("{name}'s\r\nlaptop"),
                 browser: "Chrome on Linux".to_owned(),
                 address: "2001:db8::7".to_owned(),
+                place: "near Zürich, Switzerland".to_owned(),
+                reason: purpose.reason().to_owned(),
+                rows: rows(name),
             }
             .cleaned(),
+            bound: (purpose == Purpose::Confirm).then_some([0xfb; 32]),
             nonce: [0xfe; 32],
             digits_mac: [0; 32],
             created: Time(1_795_292_244_999),
@@ -127,11 +136,35 @@ fn approvals() -> Vec<Approval> {
 /// As `GET /api/approvals` gives it; that it does is tested beside the room.
 fn as_api(approval: &Approval) -> Value {
     let text = approval.canonical_text(Answer::NotMe);
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for line in text.lines().skip(1) {
+        let (name, value) = line.split_once(": ").unwrap();
+        match name {
+            "name" => names.push(value),
+            "value" => values.push(value),
+            _ => {}
+        }
+    }
+    let rows: Vec<Value> =
+        names.iter().zip(&values).map(|(name, value)| json!({ "name": name, "value": value })).collect();
     let fields = text.lines().skip(1).filter_map(|line| {
         let (name, value) = line.split_once(": ")?;
         Some((name.to_owned(), Value::from(value)))
     });
-    fields.filter(|(name, _)| name != "verdict" && name != "digits").collect()
+    let mut fields: Value =
+        fields.filter(|(name, _)| !["verdict", "digits", "name", "value"].contains(&name.as_str())).collect();
+    fields["rows"] = rows.into();
+    fields
+}
+
+/// None, one, or many, with what tries to be another line.
+fn rows(name: &str) -> Vec<Row> {
+    let row = |row: &str, value: &str| Row { name: row.to_owned(), value: value.to_owned() };
+    match name.len() % 3 {
+        0 => Vec::new(),
+        1 => vec![row("Amount", "CHF 1'200.00")],
+        _ => vec![row("To", name), row(name, ""), row("x", "a\nname: Amount\nvalue: CHF 1")],
+    }
 }
 
 /// Runs `script` with the app's module as `app` and returns what it printed; `None`, loudly, where

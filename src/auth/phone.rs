@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod cose;
+pub mod place;
 pub mod proof;
 pub mod webauthn;
 

@@ -1,5 +1,6 @@
 //! Approvals: a question put to a phone, and the canonical text that both sides build.
 
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use serde::{Deserialize, Serialize};
 
 use super::certificate::{Fingerprint, serde_bytes_vec};
@@ -25,6 +26,9 @@ pub struct Approval {
     pub purpose: Purpose,
     /// What the phone shows, word for word.
     pub shown: Shown,
+    /// What else the answer stands for: SHA-256 of it, as whoever asks defines.
+    #[serde(default)]
+    pub bound: Option<[u8; 32]>,
     /// 256 random bits, new for each question; sent to the phone.
     pub nonce: [u8; 32],
     /// HMAC of the six digits; the digits are on the desktop alone.
@@ -53,6 +57,16 @@ pub enum Purpose {
     RenewCertificate,
     /// Make a new certificate for a device whose certificate has ended.
     RenewExpired,
+    /// Go on to something for which the last approval is too old, or change something in the settings.
+    StepUp,
+    /// Pair another phone.
+    PairPhone,
+    /// Remove a phone.
+    RemovePhone,
+    /// Make recovery codes anew.
+    RecoveryCodes,
+    /// Have a request carried out that the backend wants confirmed.
+    Confirm,
 }
 
 impl Purpose {
@@ -65,8 +79,58 @@ impl Purpose {
             Self::ResumeFirstVisit => "resume-first-visit",
             Self::RenewCertificate => "renew-certificate",
             Self::RenewExpired => "renew-expired",
+            Self::StepUp => "step-up",
+            Self::PairPhone => "pair-phone",
+            Self::RemovePhone => "remove-phone",
+            Self::RecoveryCodes => "recovery-codes",
+            Self::Confirm => "confirm",
         }
     }
+
+    /// In a line, where whoever asks has none of its own.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::SignIn => "Sign in",
+            Self::NewDevice => "Sign in on a new device",
+            Self::ResumeFirstVisit => "Go on with the first visit",
+            Self::RenewCertificate => "Make a new certificate",
+            Self::RenewExpired => "Replace a certificate that ended",
+            Self::StepUp => "Go on",
+            Self::PairPhone => "Pair another phone",
+            Self::RemovePhone => "Remove a phone",
+            Self::RecoveryCodes => "Make new recovery codes",
+            Self::Confirm => "Confirm",
+        }
+    }
+}
+
+/// What a question is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matter {
+    /// What the answer opens, and nothing else.
+    pub purpose: Purpose,
+    /// The same in a line, for the person.
+    pub reason: String,
+    /// What the person is to look at, one by one.
+    pub rows: Vec<Row>,
+    /// What else the answer stands for: SHA-256 of it.
+    pub bound: Option<[u8; 32]>,
+}
+
+impl From<Purpose> for Matter {
+    fn from(purpose: Purpose) -> Self {
+        Self { purpose, reason: purpose.reason().to_owned(), rows: Vec::new(), bound: None }
+    }
+}
+
+/// One thing to look at: "Amount", "CHF 1'200.00".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// What it is.
+    pub name: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// What the phone shows; one line each, no line breaks inside.
@@ -84,6 +148,15 @@ pub struct Shown {
     pub browser: String,
     /// Network address the request came from.
     pub address: String,
+    /// Where about that is: "near Zürich, Switzerland"; empty where nobody knows.
+    #[serde(default)]
+    pub place: String,
+    /// What for, in a line.
+    #[serde(default)]
+    pub reason: String,
+    /// What to look at besides.
+    #[serde(default)]
+    pub rows: Vec<Row>,
 }
 
 /// The last question put to a person, and how often there were any: one record a person, so that
@@ -160,32 +233,42 @@ pub enum Answer<'a> {
 impl Approval {
     /// The canonical text that phone and server build alike, each from what it knows; its
     /// SHA-256 is the WebAuthn challenge. One `name: value` a line, in this order, LF, no
-    /// line break inside a value (control characters are replaced when [`Shown`] is made).
+    /// line break inside a value (control characters are replaced when [`Shown`] is made), and
+    /// after `rows` as many pairs of `name` and `value` as it says.
     #[must_use]
     pub fn canonical_text(&self, answer: Answer<'_>) -> String {
         let (verdict, digits) = match answer {
             Answer::Approve(digits) => ("approve", digits),
             Answer::NotMe => ("not-me", ""),
         };
-        let lines = [
+        let (certificate, nonce) = (HEXLOWER.encode(&self.fingerprint), BASE64URL_NOPAD.encode(&self.nonce));
+        let bound = self.bound.map(|hash| BASE64URL_NOPAD.encode(&hash)).unwrap_or_default();
+        let (asked, until, rows) =
+            (self.created.to_string(), self.expires.to_string(), self.shown.rows.len().to_string());
+        let before = [
             ("id", self.id.as_str()),
             ("purpose", self.purpose.as_str()),
+            ("reason", &self.shown.reason),
             ("site", &self.shown.site),
             ("host", &self.shown.host),
             ("tenant", self.tenant.as_str()),
             ("person", &self.shown.person),
             ("device", &self.shown.device),
-            ("certificate", &data_encoding::HEXLOWER.encode(&self.fingerprint)),
+            ("certificate", &certificate),
             ("browser", &self.shown.browser),
             ("address", &self.shown.address),
-            ("asked", &self.created.to_string()),
-            ("until", &self.expires.to_string()),
-            ("nonce", &data_encoding::BASE64URL_NOPAD.encode(&self.nonce)),
-            ("verdict", verdict),
-            ("digits", digits),
+            ("place", &self.shown.place),
+            ("asked", &asked),
+            ("until", &until),
+            ("nonce", &nonce),
+            ("bound", &bound),
+            ("rows", &rows),
         ];
-        let mut text = String::from("portcullis approval 1\n");
-        for (name, value) in lines {
+        let rows = self.shown.rows.iter();
+        let rows = rows.flat_map(|row| [("name", row.name.as_str()), ("value", row.value.as_str())]);
+        let mut text = String::from("portcullis approval 2\n");
+        for (name, value) in before.into_iter().chain(rows).chain([("verdict", verdict), ("digits", digits)])
+        {
             text.push_str(name);
             text.push_str(": ");
             text.push_str(value);
@@ -201,8 +284,9 @@ impl Shown {
     #[must_use]
     pub fn cleaned(self) -> Self {
         let clean = |text: String| -> String {
-            text.chars().take(120).map(|c| if c.is_control() { ' ' } else { c }).collect()
+            text.chars().take(LINE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
         };
+        let rows = self.rows.into_iter();
         Self {
             site: clean(self.site),
             host: clean(self.host),
@@ -210,6 +294,12 @@ impl Shown {
             device: clean(self.device),
             browser: clean(self.browser),
             address: clean(self.address),
+            place: clean(self.place),
+            reason: clean(self.reason),
+            rows: rows.map(|row| Row { name: clean(row.name), value: clean(row.value) }).collect(),
         }
     }
 }
+
+/// The longest value that a phone shows.
+pub const LINE_CHARS_MAX: usize = 120;

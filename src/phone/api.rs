@@ -236,6 +236,7 @@ pub(super) fn questions(pending: &[Approval], now: Time) -> Value {
         json!({
             "id": it.id.as_str(),
             "purpose": it.purpose.as_str(),
+            "reason": it.shown.reason,
             "site": it.shown.site,
             "host": it.shown.host,
             "tenant": it.tenant.as_str(),
@@ -244,6 +245,9 @@ pub(super) fn questions(pending: &[Approval], now: Time) -> Value {
             "certificate": HEXLOWER.encode(&it.fingerprint),
             "browser": it.shown.browser,
             "address": it.shown.address,
+            "place": it.shown.place,
+            "rows": it.shown.rows,
+            "bound": it.bound.map(|hash| BASE64URL_NOPAD.encode(&hash)).unwrap_or_default(),
             "asked": it.created.to_string(),
             "until": it.expires.to_string(),
             "nonce": BASE64URL_NOPAD.encode(&it.nonce),

@@ -338,10 +338,15 @@ async fn what_the_app_is_given_is_what_the_text_is_built_from() {
     let session = house.rig.session(1).await;
     let (shown, _) = house.rig.ask(&session).await;
     let one = &api::questions(std::slice::from_ref(&shown), house.rig.world.now())["approvals"][0];
+    let row = &shown.shown.rows[0];
     for line in shown.canonical_text(Answer::Approve("123456")).lines().skip(1) {
         let (name, value) = line.split_once(": ").unwrap();
-        if name != "verdict" && name != "digits" {
-            assert_eq!(one[name], value, "{name}");
+        match name {
+            "verdict" | "digits" => {}
+            "rows" => assert_eq!(one["rows"].as_array().unwrap().len().to_string(), value),
+            "name" => assert_eq!((&one["rows"][0]["name"], value), (&json!(row.name), row.name.as_str())),
+            "value" => assert_eq!((&one["rows"][0]["value"], value), (&json!(row.value), row.value.as_str())),
+            name => assert_eq!(one[name], value, "{name}"),
         }
     }
 }

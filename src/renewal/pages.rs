@@ -109,6 +109,8 @@ impl RenewalRoom {
             digits: question.digits.expose().to_owned(),
             phones: phones.iter().map(|phone| phone.name.clone()).collect(),
             about: sign_in::Matter::Renewal,
+            reason: String::new(),
+            rows: Vec::new(),
             device: device.map(|device| device.name.clone()).unwrap_or_default(),
             phone_host: self.parts.phone_origin.trim_start_matches("https://").to_owned(),
             left_secs,

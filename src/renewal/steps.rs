@@ -144,7 +144,11 @@ impl RenewalRoom {
                 device: device.name.clone(),
                 browser: visit.browser.clone(),
                 address: visit.address.to_string(),
+                place: String::new(),
+                reason: Purpose::RenewExpired.reason().to_owned(),
+                rows: Vec::new(),
             },
+            bound: None,
             from: visit.address,
         };
         let (approval, digits) = self.parts.approvals.ask(asking).await.map_err(|error| match error {

@@ -13,7 +13,7 @@ use crate::auth::evidence::ProvedCertificate;
 use crate::auth::on_screen::OnScreen;
 use crate::auth::phone::Approvals;
 use crate::auth::phone::approvals::{self, Approved, AskError, Asking};
-use crate::domain::approval::{Purpose, Shown};
+use crate::domain::approval::{Matter, Purpose, Shown};
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::{ApprovalId, Reason, Secret, Time};
 use crate::store::Key;
@@ -36,8 +36,8 @@ pub struct Questions {
 pub struct Question {
     /// Which.
     pub id: ApprovalId,
-    /// What it is for: it opens nothing else.
-    pub purpose: Purpose,
+    /// What it is about: it opens nothing else.
+    pub matter: Matter,
     digits: Secret,
     asked: Time,
 }
@@ -102,14 +102,15 @@ impl Questions {
     /// The store's.
     pub async fn turn(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Turn, Reason> {
         let now = who.visit.now;
-        let Some(question) = self.shown.get(who.token, now).filter(|shown| shown.purpose == purpose) else {
+        let Some(question) = self.shown.get(who.token, now).filter(|shown| shown.matter.purpose == purpose)
+        else {
             return Ok(Turn::Unasked);
         };
         let (tenant, person) = (who.certificate.tenant(), who.certificate.person_id());
         let standing = self.approvals.state(tenant, person, &question.id).await;
         let unanswered = |why| {
             let (page, csrf) = (Head::of(who.visit), who.csrf.to_owned());
-            let (about, again_action) = (matter(purpose), who.way.again.to_owned());
+            let (about, again_action) = (about(purpose), who.way.again.to_owned());
             pages::Unanswered { page, csrf, why, about, again_action }.response(StatusCode::OK)
         };
         Ok(Turn::Show(match standing.map_err(|_| Reason::Internal)? {
@@ -128,8 +129,12 @@ impl Questions {
     ///
     /// # Errors
     /// As [`Questions::ask`].
-    pub async fn ask_and_wait(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Response<Body>, Reason> {
-        let question = self.ask(who, purpose).await?;
+    pub async fn ask_and_wait(
+        &self,
+        who: &Waiting<'_>,
+        matter: impl Into<Matter>,
+    ) -> Result<Response<Body>, Reason> {
+        let question = self.ask(who, matter).await?;
         Ok(self.waiting_page(who, &question, ASKED_SECS))
     }
 
@@ -137,15 +142,15 @@ impl Questions {
     ///
     /// # Errors
     /// [`Reason::TooMany`], and the store's.
-    pub async fn ask(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Question, Reason> {
-        let (visit, certificate) = (who.visit, who.certificate);
+    pub async fn ask(&self, who: &Waiting<'_>, matter: impl Into<Matter>) -> Result<Question, Reason> {
+        let (visit, certificate, matter) = (who.visit, who.certificate, matter.into());
         let asking = Asking {
             tenant: certificate.tenant().clone(),
             person: certificate.person_id().clone(),
             device: certificate.device_id().clone(),
             fingerprint: *certificate.fingerprint(),
             session: *who.token,
-            purpose,
+            purpose: matter.purpose,
             shown: Shown {
                 site: visit.tenant.name.clone(),
                 host: visit.host.clone(),
@@ -153,7 +158,11 @@ impl Questions {
                 device: certificate.device().name.clone(),
                 browser: visit.browser.clone(),
                 address: visit.address.to_string(),
+                place: String::new(),
+                reason: matter.reason.clone(),
+                rows: matter.rows.clone(),
             },
+            bound: matter.bound,
             from: visit.address,
         };
         let (approval, digits) = self.approvals.ask(asking).await.map_err(|error| match error {
@@ -161,7 +170,7 @@ impl Questions {
             AskError::Busy => Reason::Busy,
             AskError::Store(_) => Reason::Internal,
         })?;
-        let question = Question { id: approval.id, purpose, digits, asked: approval.created };
+        let question = Question { id: approval.id, matter, digits, asked: approval.created };
         // Kept past its end, so that the page can say how it ended.
         let until = approval.expires.plus(Duration::from_secs(ENDED_SHOWN_SECS));
         self.shown.put(who.token, visit.now, until, question.clone());
@@ -176,7 +185,7 @@ impl Questions {
     pub async fn taken(&self, session: &Session, question: &Question) -> Result<Option<Approved>, Reason> {
         let approved = self.approvals.approved(session, &question.id).await;
         let approved = approved.map_err(|_| Reason::Internal)?;
-        Ok(approved.filter(|approved| approved.purpose == question.purpose))
+        Ok(approved.filter(|approved| approved.purpose == question.matter.purpose))
     }
 
     /// The desktop gave up: the phone need not answer any more.
@@ -225,7 +234,9 @@ impl Questions {
             csrf: who.csrf.to_owned(),
             digits: question.digits.expose().to_owned(),
             phones: phones.iter().map(|phone| phone.name.clone()).collect(),
-            about: matter(question.purpose),
+            about: about(question.matter.purpose),
+            reason: question.matter.reason.clone(),
+            rows: question.matter.rows.iter().map(|row| (row.name.clone(), row.value.clone())).collect(),
             device: who.certificate.device().name.clone(),
             phone_host: self.phone_host().to_owned(),
             left_secs,
@@ -239,11 +250,16 @@ impl Questions {
     }
 }
 
-const fn matter(purpose: Purpose) -> pages::Matter {
+const fn about(purpose: Purpose) -> pages::Matter {
     match purpose {
         Purpose::SignIn | Purpose::ResumeFirstVisit => pages::Matter::SignIn,
         Purpose::NewDevice => pages::Matter::NewDevice,
         Purpose::RenewCertificate | Purpose::RenewExpired => pages::Matter::Renewal,
+        Purpose::StepUp
+        | Purpose::PairPhone
+        | Purpose::RemovePhone
+        | Purpose::RecoveryCodes
+        | Purpose::Confirm => pages::Matter::Other,
     }
 }
 

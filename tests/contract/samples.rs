@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis::audit::{Event, Head, Numbered, Outcome};
-use portcullis::domain::approval::{Approval, ApprovalState, Purpose, Shown, Signed};
+use portcullis::domain::approval::{Approval, ApprovalState, Purpose, Row, Shown, Signed};
 use portcullis::domain::certificate::{
     Certificate, CertificateState, Forgotten, Issuer, IssuerKind, LastUse, RevocationReason,
 };
@@ -203,7 +203,11 @@ fn approval() -> Approval {
             device: "laptop".into(),
             browser: "Chrome on Linux".into(),
             address: "192.0.2.1".into(),
+            place: "near Zürich, Switzerland".into(),
+            reason: "Sign in on a new device".into(),
+            rows: vec![Row { name: "Amount".into(), value: "CHF 12.00".into() }],
         },
+        bound: Some([3; 32]),
         nonce: [4; 32],
         digits_mac: [5; 32],
         created: NOW,
@@ -213,7 +217,7 @@ fn approval() -> Approval {
             phone: phone().id,
             at: NOW,
             evidence: Box::new(Signed {
-                text: "portcullis approval 1\n".into(),
+                text: "portcullis approval 2\n".into(),
                 client_data: vec![1],
                 authenticator_data: vec![2],
                 signature: vec![3],

@@ -255,6 +255,7 @@ fn canonical(shown: &Value, verdict: &str, digits: &str) -> String {
     let names = [
         "id",
         "purpose",
+        "reason",
         "site",
         "host",
         "tenant",
@@ -263,12 +264,20 @@ fn canonical(shown: &Value, verdict: &str, digits: &str) -> String {
         "certificate",
         "browser",
         "address",
+        "place",
         "asked",
         "until",
         "nonce",
+        "bound",
     ];
     let lines = names.map(|name| format!("{name}: {}\n", text(shown, name))).concat();
-    format!("portcullis approval 1\n{lines}verdict: {verdict}\ndigits: {digits}\n")
+    let rows = shown["rows"].as_array().unwrap_or_else(|| panic!("no rows in {shown}"));
+    let count = rows.len();
+    let rows: String = rows
+        .iter()
+        .map(|row| format!("name: {}\nvalue: {}\n", text(row, "name"), text(row, "value")))
+        .collect();
+    format!("portcullis approval 2\n{lines}rows: {count}\n{rows}verdict: {verdict}\ndigits: {digits}\n")
 }
 
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {

@@ -17,6 +17,7 @@ use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
 use crate::world::World;
 
+use super::place::Places;
 use super::webauthn::RelyingParty;
 
 pub use answer::AnswerError;
@@ -28,6 +29,7 @@ pub struct Approvals {
     party: RelyingParty,
     world: World,
     settings: Settings,
+    places: Option<Places>,
 }
 
 /// What is asked, and by which browser.
@@ -45,9 +47,11 @@ pub struct Asking {
     pub session: TokenHash,
     /// What it is for.
     pub purpose: Purpose,
-    /// What the phone shows.
+    /// What the phone shows; its place is looked up here.
     pub shown: Shown,
-    /// Network address, for the audit trail.
+    /// What else the answer stands for.
+    pub bound: Option<[u8; 32]>,
+    /// Network address.
     pub from: IpAddr,
 }
 
@@ -126,7 +130,13 @@ impl Approvals {
         world: World,
         settings: Settings,
     ) -> Self {
-        Self { ledger, pepper, party, world, settings }
+        Self { ledger, pepper, party, world, settings, places: None }
+    }
+
+    /// With a file that says where about an address is.
+    #[must_use]
+    pub fn locating(self, places: Option<Places>) -> Self {
+        Self { places, ..self }
     }
 
     /// Asks. An unanswered question of the same person gives way in the same commit, so that there
@@ -268,7 +278,8 @@ impl Approvals {
             fingerprint: asking.fingerprint,
             session: asking.session,
             purpose: asking.purpose,
-            shown: asking.shown.clone().cleaned(),
+            shown: Shown { place: self.place_of(asking.from), ..asking.shown.clone() }.cleaned(),
+            bound: asking.bound,
             nonce: self.world.bytes(),
             digits_mac: [0; 32],
             created: now,
@@ -278,6 +289,10 @@ impl Approvals {
         };
         approval.digits_mac = self.digits_mac(&approval, digits.expose());
         (approval, digits)
+    }
+
+    fn place_of(&self, address: IpAddr) -> String {
+        self.places.as_ref().and_then(|places| places.near(address)).unwrap_or_default()
     }
 
     fn digits_mac(&self, approval: &Approval, digits: &str) -> [u8; 32] {

@@ -19,7 +19,7 @@ use super::proof::{Call, Handle, Proof, Proofs, ProvedCall, ProvedKey, call_text
 use super::webauthn::{Assertion, RelyingParty};
 use crate::audit::{Entry, Event, Ledger};
 use crate::crypto::{Pepper, Signer, sha256};
-use crate::domain::approval::{Answer, Approval, Purpose, Shown};
+use crate::domain::approval::{Answer, Approval, Purpose, Row, Shown};
 use crate::domain::person::{Person, Standing};
 use crate::domain::phone::Phone;
 use crate::domain::session::Session;
@@ -128,7 +128,11 @@ impl Rig {
                 device: "Anna's\nlaptop".to_owned(),
                 browser: "Chrome on Linux".to_owned(),
                 address: FROM.to_string(),
+                place: String::new(),
+                reason: "Sign in".to_owned(),
+                rows: vec![Row { name: "Why".to_owned(), value: "a test".to_owned() }],
             },
+            bound: Some([3; 32]),
             from: FROM,
         }
     }

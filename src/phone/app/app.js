@@ -186,14 +186,16 @@ function ask(phone, question) {
   show(
     "question",
     sentence(question),
-    question.purpose !== "sign-in" && el("p.loud", {}, LOUD[question.purpose] ?? ""),
+    question.purpose in LOUD && el("p.loud", {}, LOUD[question.purpose]),
+    question.rows.length > 0 && el("dl.rows", {}, ...question.rows.map(({ name, value }) => row(name, value))),
     el(
       "dl",
       {},
+      row("What for", question.reason),
       row("Who", question.person),
       row("Device", question.device),
       row("Browser", question.browser),
-      row("From", `network address ${question.address}`),
+      row("From", question.place ? `${question.place} (network address ${question.address})` : `network address ${question.address}`),
       row("When", when(question.asked)),
       row("Site", question.host),
     ),
@@ -219,6 +221,11 @@ function sentence({ purpose, site, device }) {
   if (purpose === "resume-first-visit") return `Are you going on with your first visit to ${site} on ${device}, now?`;
   if (purpose === "renew-certificate") return `Are you making a new certificate for ${device} at ${site}, now?`;
   if (purpose === "renew-expired") return `Are you asking for a new certificate for ${device} at ${site}, now?`;
+  if (purpose === "pair-phone") return `Are you pairing another phone with ${site}, now?`;
+  if (purpose === "remove-phone") return `Are you removing a phone from ${site}, now?`;
+  if (purpose === "recovery-codes") return `Are you making new recovery codes for ${site}, now?`;
+  if (purpose === "confirm") return `Do you confirm this at ${site}?`;
+  if (purpose === "step-up") return `${site} asks again: are you doing this on ${device}, now?`;
   return `Are you signing in to ${site} on ${device}, now?`;
 }
 
@@ -226,6 +233,10 @@ const LOUD = {
   "new-device": "A new device is being added. From then on it can ask to come in as you. Approve only if you sit in front of it.",
   "renew-certificate": "A new certificate is being made. Whoever has it can ask to come in as you. Approve only if you asked for it.",
   "renew-expired": "A certificate that ended is being replaced. Approve only if you asked for it and spoke with our support.",
+  "pair-phone": "Another phone is being added. From then on it can approve as you. Approve only if it is yours and in your hand.",
+  "remove-phone": "A phone is being removed. It can then approve nothing any more.",
+  "recovery-codes": "Ten new codes are being made. Whoever has one, and your password, can pair a phone as you. The old ones end.",
+  confirm: "Look at each line. What you approve is carried out, and cannot be changed afterwards.",
   "resume-first-visit": "A first visit broke off and is being taken up again. Approve only if you sit in front of that device.",
 };
 

@@ -6,6 +6,7 @@ export function canonicalText(question, digits) {
   const lines = [
     ["id", question.id],
     ["purpose", question.purpose],
+    ["reason", question.reason],
     ["site", question.site],
     ["host", question.host],
     ["tenant", question.tenant],
@@ -14,13 +15,17 @@ export function canonicalText(question, digits) {
     ["certificate", question.certificate],
     ["browser", question.browser],
     ["address", question.address],
+    ["place", question.place],
     ["asked", question.asked],
     ["until", question.until],
     ["nonce", question.nonce],
+    ["bound", question.bound],
+    ["rows", String(question.rows.length)],
+    ...question.rows.flatMap(({ name, value }) => [["name", name], ["value", value]]),
     ["verdict", "approve"],
     ["digits", digits],
   ];
-  return "portcullis approval 1\n" + lines.map(([name, value]) => `${name}: ${value}\n`).join("");
+  return "portcullis approval 2\n" + lines.map(([name, value]) => `${name}: ${value}\n`).join("");
 }
 
 /** What every call of the API signs. */

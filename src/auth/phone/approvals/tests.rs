@@ -76,6 +76,7 @@ async fn nothing_but_the_text_we_built_signed_by_this_phone_counts() {
     let flips: Vec<Flip> = vec![
         ("id", |it| it.id = ApprovalId::parse("other").unwrap()),
         ("purpose", |it| it.purpose = Purpose::NewDevice),
+        ("reason", |it| it.shown.reason.push('!')),
         ("site", |it| it.shown.site.push('!')),
         ("host", |it| it.shown.host = "evil.localhost".to_owned()),
         ("tenant", |it| it.tenant = TenantId::parse("other").unwrap()),
@@ -84,9 +85,14 @@ async fn nothing_but_the_text_we_built_signed_by_this_phone_counts() {
         ("certificate", |it| it.fingerprint[31] ^= 1),
         ("browser", |it| it.shown.browser.clear()),
         ("address", |it| it.shown.address = "192.0.2.8".to_owned()),
+        ("place", |it| it.shown.place.push('!')),
         ("asked", |it| it.created = it.created.plus(Duration::from_secs(1))),
         ("until", |it| it.expires = it.expires.plus(Duration::from_secs(1))),
         ("nonce", |it| it.nonce[0] ^= 1),
+        ("bound", |it| it.bound = None),
+        ("rows", |it| it.shown.rows.push(it.shown.rows[0].clone())),
+        ("name", |it| it.shown.rows[0].name.push('!')),
+        ("value", |it| it.shown.rows[0].value.push('!')),
     ];
     let lines = shown.canonical_text(Answer::Approve(&digits)).lines().count();
     assert_eq!(lines, 1 + flips.len() + 2, "each line but verdict and digits is flipped here");

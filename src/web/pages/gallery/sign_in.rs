@@ -107,15 +107,24 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
         };
         show(name, html(password));
     }
-    for (name, about) in
-        [("wait", Matter::SignIn), ("wait-new-device", Matter::NewDevice), ("wait-renewal", Matter::Renewal)]
-    {
+    for (name, about) in [
+        ("wait", Matter::SignIn),
+        ("wait-new-device", Matter::NewDevice),
+        ("wait-renewal", Matter::Renewal),
+        ("wait-other", Matter::Other),
+    ] {
         let wait = Wait {
             page: head(),
             csrf: text("token"),
             digits: text("204775"),
             phones: vec![text("Anna’s phone")],
             about,
+            reason: text("Remove a phone"),
+            rows: if about == Matter::Other {
+                vec![(text("Phone"), text("Anna’s old phone"))]
+            } else {
+                vec![]
+            },
             device: text("tablet"),
             phone_host: text("phone.localhost:8443"),
             left_secs: 104,

@@ -22,6 +22,10 @@ pub struct Wait {
     pub phones: Vec<String>,
     /// What the phone is asked about.
     pub about: Matter,
+    /// The same in a line, as the phone shows it.
+    pub reason: String,
+    /// What the phone shows besides: name and value.
+    pub rows: Vec<(String, String)>,
     /// "laptop".
     pub device: String,
     /// Host of the phone app: "phone.example.com".
@@ -67,6 +71,8 @@ pub enum Matter {
     NewDevice,
     /// Another certificate is to be made.
     Renewal,
+    /// What its reason says.
+    Other,
 }
 
 impl Matter {
@@ -75,6 +81,7 @@ impl Matter {
         match self {
             Self::SignIn | Self::NewDevice => "Nobody is signed in.",
             Self::Renewal => "No certificate was made.",
+            Self::Other => "Nothing was changed.",
         }
     }
 }
