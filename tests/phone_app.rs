@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+#[path = "phone_app/words.rs"]
+mod words;
+
+use std::path::Path;
+use std::process::Command;
 
 use data_encoding::BASE64URL_NOPAD;
 use portcullis::auth::phone::proof::{Call, call_text};
@@ -74,12 +77,13 @@ fn the_app_takes_only_links_of_its_own_door() {
 #[test]
 fn the_app_reads_digits_and_says_the_time() {
     let script = "print({ digits: ['204 775', '20-47-75x', '2047759', 'abc'].map(app.onlyDigits), \
-        left: [120000, 61000, 60000, 1000, 0, -5].map(app.timeLeft), \
+        left: [120000, 61000, 60000, 1000, 0, -5].map(app.leftOf), \
         bytes: app.base64url(app.fromBase64url('-_8A')) });";
     let Some(read) = node(script, &json!({})) else { return };
     assert_eq!(read["digits"], json!(["204775", "204775", "204775", ""]));
-    let left = ["2 minutes left", "2 minutes left", "60 seconds left", "1 second left", "0 seconds left"];
-    assert_eq!(read["left"].as_array().unwrap()[..5], left.map(Value::from));
+    let (minutes, seconds) = ("minutes-left", "seconds-left");
+    let left = json!([[minutes, 2], [minutes, 2], [seconds, 60], [seconds, 1], [seconds, 0], [seconds, 0]]);
+    assert_eq!(read["left"], left);
     assert_eq!(read["bytes"], "-_8A");
 }
 
@@ -167,31 +171,35 @@ fn rows(name: &str) -> Vec<Row> {
     }
 }
 
-/// Runs `script` with the app's module as `app` and returns what it printed; `None`, loudly, where
-/// there is no node.
+/// Runs `script` among the app's modules, with that of the texts as `app`, and returns what it
+/// printed; `None`, loudly, where there is no node.
 fn node(script: &str, input: &Value) -> Option<Value> {
-    let module = include_str!("../src/phone/app/text.js");
-    let module = format!("data:text/javascript;base64,{}", data_encoding::BASE64.encode(module.as_bytes()));
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["", "vendor"] {
+        std::fs::create_dir_all(folder.path().join(part)).unwrap();
+        for entry in std::fs::read_dir(Path::new(APP).join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|kind| kind == "js") {
+                std::fs::copy(&path, folder.path().join(part).join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    std::fs::write(folder.path().join("package.json"), "{\"type\":\"module\"}").unwrap();
     let program = format!(
-        "const app = await import({}); const input = {input}; \
-         const print = (value) => process.stdout.write(JSON.stringify(value)); {script}",
-        Value::from(module)
+        "import * as app from './text.js'; const input = {input}; \
+         const print = (value) => process.stdout.write(JSON.stringify(value)); {script}"
     );
-    let child = Command::new("node")
-        .args(["--input-type=module", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
+    std::fs::write(folder.path().join("program.js"), program).unwrap();
+    let output = match Command::new("node").arg("program.js").current_dir(folder.path()).output() {
+        Ok(output) => output,
         Err(error) => {
-            eprintln!("SKIPPED: the phone app's texts were not compared: node cannot be started ({error})");
+            eprintln!("SKIPPED: the phone app's scripts were not run: node cannot be started ({error})");
             return None;
         }
     };
-    child.stdin.take().unwrap().write_all(program.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
+
+/// Where the app's files lie.
+const APP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/phone/app");

@@ -209,7 +209,7 @@ impl PhoneRoom {
             json!({
                 "device": it.device.name,
                 "until": it.certificate.not_after.millis(),
-                "said": it.left.said(),
+                "days": it.left.days(),
                 "ended": it.left == Left::Ended,
             })
         };

@@ -30,6 +30,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+const WORDS: &str = "text/x-fluent; charset=utf-8";
 const PNG: &str = "image/png";
 const SVG: &str = "image/svg+xml";
 
@@ -44,9 +45,17 @@ const FILES: &[File] = files! {
     "pages.js", SCRIPT;
     "pair.js", SCRIPT;
     "passkey.js", SCRIPT;
+    "question.js", SCRIPT;
     "scan.js", SCRIPT;
     "scan-worker.js", SCRIPT;
     "text.js", SCRIPT;
+    "words.js", SCRIPT;
+    "words/en.ftl", WORDS;
+    "words/de.ftl", WORDS;
+    "words/fr.ftl", WORDS;
+    "words/it.ftl", WORDS;
+    "vendor/fluent.js", SCRIPT;
+    "vendor/fluent.LICENSE", TEXT;
     "vendor/jsqr.js", SCRIPT;
     "vendor/jsqr.LICENSE", TEXT;
     "manifest.webmanifest", "application/manifest+json";
@@ -184,7 +193,7 @@ mod tests {
     async fn the_worker_keeps_every_file_and_knows_its_version() {
         let worker = text(get(WORKER)).await;
         assert!(worker.starts_with("const VERSION = \""));
-        for file in FILES.iter().filter(|file| file.kind == SCRIPT) {
+        for file in FILES.iter().filter(|file| file.kind == SCRIPT || file.kind == WORDS) {
             assert!(worker.contains(&format!("\"{}\"", file.path)), "{}", file.path);
         }
     }

@@ -128,9 +128,11 @@ impl Problem {
 
     fn internal(error: &StoreError) -> Self {
         tracing::error!(%error, "the phone's call could not be served");
-        let detail = match error {
-            StoreError::Engine { .. } | StoreError::Closed => "It is not known whether this was done.",
-            _ => "Nothing was changed.",
+        let (detail, sure) = match error {
+            StoreError::Engine { .. } | StoreError::Closed => {
+                ("It is not known whether this was done.", 0_u8)
+            }
+            _ => ("Nothing was changed.", 1),
         };
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -139,6 +141,7 @@ impl Problem {
             detail,
             "Try again in a minute; if it happens again, call support with the number below.",
         )
+        .with("sure", sure)
     }
 
     /// `number` is the request's, to be read out to support.

@@ -161,7 +161,7 @@ async fn a_phone_pairs_is_asked_and_answers() {
     house.rig.put(&certificate).await;
     let (_, me) = house.call(&hand, "GET", "/api/me", Value::Null).await;
     let until = certificate.not_after.millis();
-    let ends = json!({ "device": "laptop", "until": until, "said": "ends in 14 days", "ended": false });
+    let ends = json!({ "device": "laptop", "until": until, "days": 14, "ended": false });
     assert_eq!(me["ending"], json!([ends]));
 
     let (_, empty) = house.call(&hand, "GET", "/api/approvals", Value::Null).await;

@@ -2,12 +2,14 @@
 
 import { sign } from "./keys.js";
 import { base64url, callText, utf8 } from "./text.js";
+import { problemWords } from "./words.js";
 
-/** What did not go on: a sentence, why, and the next step. */
+/** What did not go on: a sentence, why, and the next step, in the app's words for its code; in the
+    gate's own where the app knows the code not. */
 export class Problem extends Error {
-  constructor({ code, title, detail = "", next = "", ...more }) {
-    super(title);
-    Object.assign(this, { code, title, detail, next, ...more });
+  constructor({ code, ...more }) {
+    super(code);
+    Object.assign(this, more, { code }, problemWords(code, more));
   }
 }
 
@@ -48,8 +50,8 @@ async function send(who, method, path, body, signal, again = true) {
       redirect: "error",
       signal,
     });
-  } catch (error) {
-    throw navigator.onLine === false ? offline() : unreachable(error);
+  } catch {
+    throw new Problem({ code: navigator.onLine === false ? "offline" : "unreachable" });
   }
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
@@ -57,7 +59,7 @@ async function send(who, method, path, body, signal, again = true) {
     clockIs(problem.now);
     return send(who, method, path, body, signal, false);
   }
-  if (!problem.code) throw unreachable();
+  if (!problem.code) throw new Problem({ code: "unreachable" });
   throw new Problem(problem);
 }
 
@@ -68,21 +70,5 @@ async function proof(who, method, path, bytes) {
   const signature = await sign(who.key, utf8(callText(method, path, time, nonce, hash)));
   return `phone=${who.handle};time=${time};nonce=${nonce};sig=${base64url(signature)}`;
 }
-
-const offline = () =>
-  new Problem({
-    code: "offline",
-    title: "This phone is offline",
-    detail: "The app is here, but it cannot reach the gate.",
-    next: "Switch on Wi-Fi or mobile data, then try again.",
-  });
-
-const unreachable = (error) =>
-  new Problem({
-    code: "unreachable",
-    title: "The gate did not answer",
-    detail: error?.name === "TimeoutError" ? "We waited 20 seconds." : "The connection broke off.",
-    next: "Check the connection and try again. If it stays like this, call support.",
-  });
 
 const CALL_MS_MAX = 20_000;

@@ -1,6 +1,9 @@
 // What the phone keeps: its pairings and the key that signs each call, which no script can read out.
 
 const NAME = "portcullis";
+// One more whenever a store is added. What an older app kept stays: stores are only ever added.
+const VERSION = 2;
+const STORES = ["phones", "pairing", "trial", "settings"];
 
 /** Whether this browser keeps anything; false in some private modes. */
 export async function canKeep() {
@@ -30,6 +33,10 @@ export const phones = () => all("phones");
 export const keepPhone = (phone) => put("phones", phone);
 export const forgetPhone = (id) => drop("phones", id);
 
+/** The language that was chosen in the app; none where the browser's is taken. */
+export const language = async () => (await act("settings", "readonly", (it) => it.get("language")))?.value;
+export const keepLanguage = (value) => put("settings", { id: "language", value });
+
 /** A pairing under way outlives a reload. */
 export const pairingUnderWay = async () => (await all("pairing"))[0] ?? null;
 export const keepPairing = (pairing) => put("pairing", { ...pairing, id: "now" });
@@ -40,13 +47,21 @@ let opened;
 function open() {
   opened ??= new Promise((resolve, reject) => {
     if (!globalThis.indexedDB) throw new Error("no storage");
-    const request = indexedDB.open(NAME, 1);
+    const request = indexedDB.open(NAME, VERSION);
     request.onupgradeneeded = () => {
-      for (const store of ["phones", "pairing", "trial"]) {
-        request.result.createObjectStore(store, { keyPath: "id" });
+      const there = request.result.objectStoreNames;
+      for (const store of STORES) {
+        if (!there.contains(store)) request.result.createObjectStore(store, { keyPath: "id" });
       }
     };
-    request.onsuccess = () => resolve(request.result);
+    request.onsuccess = () => {
+      // A newer app that is opened beside this one may add its stores.
+      request.result.onversionchange = () => {
+        request.result.close();
+        opened = undefined;
+      };
+      resolve(request.result);
+    };
     request.onerror = () => reject(request.error);
     request.onblocked = () => reject(new Error("blocked"));
     setTimeout(() => reject(new Error("no answer from storage")), 8000);

@@ -1,5 +1,7 @@
 // What a page is made of: one sentence, one thing to do, help below. Text only, never markup.
 
+import { LANGUAGES, choose, language, t } from "./words.js";
+
 const main = document.getElementById("main");
 let leaving = [];
 let arriving = [];
@@ -49,7 +51,7 @@ export function say(text) {
 }
 
 /** The one thing to do. While it runs the button says so and cannot be pressed again. */
-export function action(label, work, { busy = "One moment…", look = "main", id } = {}) {
+export function action(label, work, { busy = t("busy"), look = "main", id } = {}) {
   const button = el(`button.${look}`, { type: "button", id }, label);
   button.addEventListener("click", async () => {
     if (button.getAttribute("aria-disabled")) return;
@@ -66,17 +68,16 @@ export function action(label, work, { busy = "One moment…", look = "main", id 
 }
 
 /** A problem as a page of its own. */
-export function showProblem(problem, { again, againLabel = "Try again", back, site } = {}) {
-  const next = problem.next || "Close the app, open it again and try once more.";
+export function showProblem(problem, { again, againLabel = t("try-again"), back, site } = {}) {
   show(
     "problem",
-    problem.title || problem.message || "That did not work",
+    problem.title || t("problem"),
     problem.detail && el("p", {}, problem.detail),
-    el("p.next", {}, next),
+    el("p.next", {}, problem.next || t("problem.next")),
     again && action(againLabel, again),
-    back && action("Back", back, { look: "quiet" }),
+    back && action(t("back"), back, { look: "quiet" }),
     support(site),
-    problem.number && el("p.small", {}, "Number to read out to support: ", el("span.number", {}, problem.number)),
+    problem.number && el("p.small", {}, t("number"), " ", el("span.number", {}, problem.number)),
   );
   main.dataset.code = problem.code ?? "unknown";
 }
@@ -85,7 +86,15 @@ export function showProblem(problem, { again, againLabel = "Try again", back, si
 export function support(site) {
   if (!site?.telephone) return null;
   const href = `tel:${site.telephone.replace(/[^+\d]/g, "")}`;
-  return el("p.help", {}, "Support: ", el("a", { href }, site.telephone));
+  return el("p.help", {}, t("support"), " ", el("a", { href }, site.telephone));
+}
+
+/** Each language by its own name, to choose from. */
+export function tongues(again) {
+  const choice = (tag) => el("option", { value: tag, lang: tag, selected: tag === language() }, LANGUAGES[tag]);
+  const list = el("select", { id: "language" }, ...Object.keys(LANGUAGES).map(choice));
+  list.addEventListener("change", () => choose(list.value).then(again));
+  return el("div.tongues", {}, el("label", { for: "language" }, t("language")), list);
 }
 
 /** Time left, as words and as a bar. Calls `over` at the end. */
@@ -121,7 +130,7 @@ export function brand(site) {
   }
   document.getElementById("foot").replaceChildren(
     el("span", {}, "Portcullis"),
-    " · this app is always at ",
+    " · ", t("address"), " ",
     el("span", {}, location.host),
   );
 }

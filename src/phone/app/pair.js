@@ -2,10 +2,11 @@
 
 import { Problem, call, clockIs, now } from "./api.js";
 import * as keys from "./keys.js";
-import { action, brand, countdown, el, onLeave, page, show, showProblem, support } from "./pages.js";
+import { action, brand, countdown, el, onLeave, page, show, showProblem, support, tongues } from "./pages.js";
 import * as passkey from "./passkey.js";
 import { scan } from "./scan.js";
-import { base64url, readLink, timeLeft } from "./text.js";
+import { base64url, readLink } from "./text.js";
+import { t, timeLeft } from "./words.js";
 
 /** The first page of a phone that is not paired. `done` is called with the phone once it is. */
 export async function welcome(done, { back } = {}) {
@@ -22,10 +23,10 @@ export async function fromLink(link, done, { back } = {}) {
   const ask = () =>
     show(
       "pair-link",
-      "Pair this phone?",
-      el("p", {}, "You opened a link from a square on a computer. Only go on if that computer is in front of you and you asked for it yourself."),
-      action("Pair this phone", () => begin(link, done, back)),
-      action("Not now", back ?? (() => welcome(done)), { look: "quiet" }),
+      t("link"),
+      el("p", {}, t("link.text")),
+      action(t("link.yes"), () => begin(link, done, back)),
+      action(t("not-now"), back ?? (() => welcome(done)), { look: "quiet" }),
     );
   if (onIphoneBrowser()) return homeScreenFirst(ask, back);
   ask();
@@ -45,27 +46,17 @@ export async function resume(done) {
 }
 
 async function ready(again, back) {
-  show("checking", "One moment", el("p", {}, "We look whether this phone has what it takes."));
+  show("checking", t("one-moment"), el("p", {}, t("checking")));
   if (!(await keys.canKeep())) {
     showProblem(
-      new Problem({
-        code: "no-storage",
-        title: "This browser keeps nothing",
-        detail: "A paired phone must remember its key. A private window forgets it.",
-        next: "Open this page in a normal window, not a private one, then try again.",
-      }),
+      new Problem({ code: "no-storage" }),
       { again, back },
     );
     return false;
   }
   if (!(await passkey.hasLock())) {
     showProblem(
-      new Problem({
-        code: "no-lock",
-        title: "This phone needs a screen lock",
-        detail: "The app signs for you only after your PIN, fingerprint or face. We found none that a web page may use.",
-        next: "Switch on a screen lock in the phone's settings, then come back and try again. If it is on, open this page in Chrome or Safari.",
-      }),
+      new Problem({ code: "no-lock" }),
       { again, back },
     );
     return false;
@@ -76,28 +67,29 @@ async function ready(again, back) {
 function invite(done, back) {
   show(
     "welcome",
-    "Pair this phone",
-    el("p", {}, "Your computer shows a square. This phone reads it with its camera, and from then on you approve here what you do there."),
-    action("Scan the square", () => scanner(done, back), { busy: "Waiting for the camera…", id: "scan" }),
+    t("welcome"),
+    el("p", {}, t("welcome.text")),
+    action(t("welcome.scan"), () => scanner(done, back), { busy: t("busy-camera"), id: "scan" }),
     pasteLink(done, back),
-    back && action("Back", back, { look: "quiet" }),
+    tongues(() => welcome(done, { back })),
+    back && action(t("back"), back, { look: "quiet" }),
   );
 }
 
 function homeScreenFirst(anyway, back) {
   show(
     "home-screen",
-    "Put this app on your home screen first",
-    el("p", {}, "An iPhone keeps the app's key only there."),
+    t("home-screen"),
+    el("p", {}, t("home-screen.text")),
     el(
       "ol.steps",
       {},
-      el("li", {}, "Tap the share button: a square with an arrow."),
-      el("li", {}, "Tap “Add to Home Screen”, then “Add”."),
-      el("li", {}, "Open Portcullis from the home screen and scan the square from there."),
+      el("li", {}, t("home-screen.one")),
+      el("li", {}, t("home-screen.two")),
+      el("li", {}, t("home-screen.three")),
     ),
-    action("Go on here all the same", anyway, { look: "quiet" }),
-    back && action("Back", back, { look: "quiet" }),
+    action(t("home-screen.anyway"), anyway, { look: "quiet" }),
+    back && action(t("back"), back, { look: "quiet" }),
   );
 }
 
@@ -107,33 +99,33 @@ function pasteLink(done, back) {
   const go = () => {
     const link = readLink(field.value, location.origin);
     if (link) return begin(link, done, back);
-    said.textContent = `That is not a link from your computer. It begins with ${location.origin}/pair`;
+    said.textContent = t("paste.wrong", { start: `${location.origin}/pair` });
     field.focus();
   };
   field.addEventListener("keydown", (event) => event.key === "Enter" && go());
   return el(
     "details",
     {},
-    el("summary", {}, "No camera at hand?"),
-    el("p", {}, "Below the square stands a link. Open it on this phone, or paste it here."),
-    el("label", { for: "link" }, "Link from your computer"),
+    el("summary", {}, t("paste")),
+    el("p", {}, t("paste.text")),
+    el("label", { for: "link" }, t("paste.label")),
     field,
     said,
-    action("Go on with the link", go, { look: "second" }),
+    action(t("paste.go"), go, { look: "second" }),
   );
 }
 
 async function scanner(done, back) {
   const leave = () => welcome(done, { back });
-  const video = el("video", { playsinline: true, muted: true, autoplay: true, "aria-label": "Picture of the camera" });
+  const video = el("video", { playsinline: true, muted: true, autoplay: true, "aria-label": t("scan.picture") });
   video.muted = true;
-  const said = el("p.said", { role: "status" }, "Looking for the square…");
+  const said = el("p.said", { role: "status" }, t("scan.looking"));
   let stop;
   try {
     const seen = (text) => {
       const link = readLink(text, location.origin);
       if (!link) {
-        said.textContent = "That is another square. We look for the one on your computer's page.";
+        said.textContent = t("scan.other");
         return false;
       }
       queueMicrotask(() => begin(link, done, back));
@@ -147,22 +139,17 @@ async function scanner(done, back) {
   if (page() !== "welcome" && page() !== "problem") return stop();
   show(
     "scan",
-    "Point the phone at the square",
+    t("scan"),
     el("div.finder", {}, video, el("span.frame", { "aria-hidden": "true" })),
     said,
-    action("Stop", leave, { look: "quiet" }),
+    action(t("scan.stop"), leave, { look: "quiet" }),
   );
   const hint = setTimeout(() => {
-    said.textContent = "We have not found it yet. Hold the phone so that the whole square is in the picture, a hand's width away, and wipe the lens.";
+    said.textContent = t("scan.hint");
   }, HINT_AFTER_MS);
   const end = setTimeout(() => {
     showProblem(
-      new Problem({
-        code: "nothing-seen",
-        title: "We have not found the square",
-        detail: "We looked for two minutes and switched the camera off.",
-        next: "See that the square is on your computer's screen and bright enough. Or use the link below it.",
-      }),
+      new Problem({ code: "nothing-seen" }),
       { again: () => scanner(done, back), back: leave },
     );
   }, SCAN_MS_MAX);
@@ -175,7 +162,7 @@ async function scanner(done, back) {
 
 async function begin(link, done, back) {
   const again = () => welcome(done, { back });
-  show("pairing", "One moment", el("p", {}, "We tell the gate that this phone is here."));
+  show("pairing", t("one-moment"), el("p", {}, t("pairing")));
   try {
     const pair = await keys.makeKey();
     const api_key = base64url(await keys.publicBytes(pair));
@@ -186,14 +173,14 @@ async function begin(link, done, back) {
     const under = { ...begun, pairing: link.pairing, api_key, key: pair.privateKey };
     show(
       "pair-key",
-      `Are you ${begun.person}?`,
-      el("p", {}, `This phone will approve for ${begun.person} at ${begun.site}. It now makes a key behind its screen lock: the phone asks for your PIN, fingerprint or face.`),
-      action("Yes, go on", () => makeKey(under, done, back), { busy: "Waiting for the screen lock…" }),
-      action("No, stop", () => stop(under, done, back), { look: "quiet" }),
+      t("are-you", begun),
+      el("p", {}, t("are-you.text", begun)),
+      action(t("are-you.yes"), () => makeKey(under, done, back), { busy: t("busy-lock") }),
+      action(t("are-you.no"), () => stop(under, done, back), { look: "quiet" }),
       support(begun),
     );
   } catch (problem) {
-    showProblem(problem, { again, againLabel: "Back to the start", back });
+    showProblem(problem, { again, againLabel: t("to-start"), back });
   }
 }
 
@@ -213,7 +200,7 @@ async function makeKey(under, done, back) {
     const locked = problem.code?.startsWith("lock-");
     showProblem(problem, {
       again: locked ? () => makeKey(under, done, back) : () => welcome(done, { back }),
-      againLabel: locked ? "Try again" : "Back to the start",
+      againLabel: locked ? t("try-again") : t("to-start"),
       site: under,
     });
   }
@@ -231,13 +218,13 @@ async function stop(under, done, back) {
 function words(under, done) {
   const [one, two] = under.words;
   const who = { handle: "new", key: under.key };
-  const waiting = el("p", {}, "Now answer on your computer. This page moves on by itself.");
+  const waiting = el("p", {}, t("words.text"));
   show(
     "words",
-    `Does your computer show ${one} and ${two}?`,
+    t("words", { one, two }),
     el("p.words", { "aria-hidden": "true" }, el("span", {}, one), el("span", {}, two)),
     waiting,
-    action("No, other words", () => differ(under, done), { look: "danger" }),
+    action(t("words.no"), () => differ(under, done), { look: "danger" }),
     countdown(under.from, under.until, now, timeLeft, () => end("expired")),
     support(under),
   );
@@ -254,7 +241,7 @@ function words(under, done) {
       return done(phone);
     }
     await keys.forgetPairing();
-    showProblem(new Problem(ENDS[state]), { again: () => welcome(done), againLabel: "Back to the start", site: under });
+    showProblem(new Problem({ code: state === "expired" ? "pairing-over" : state }), { again: () => welcome(done), againLabel: t("to-start"), site: under });
   };
   const look = async () => {
     if (over) return;
@@ -262,8 +249,8 @@ function words(under, done) {
       const body = { pairing: under.pairing, api_key: under.api_key };
       const { state } = await call(who, "POST", "/api/pair/state", body);
       if (over) return;
-      waiting.textContent = "Now answer on your computer. This page moves on by itself.";
-      if (state === "confirmed" || ENDS[state]) return end(state);
+      waiting.textContent = t("words.text");
+      if (["confirmed", "refused", "contested", "expired"].includes(state)) return end(state);
     } catch (problem) {
       waiting.textContent = `${problem.title}. ${problem.next}`;
     }
@@ -283,35 +270,9 @@ async function differ(under, done) {
     }
   }
   await keys.forgetPairing();
-  showProblem(new Problem(ENDS.differ), { again: () => welcome(done), againLabel: "Back to the start", site: under });
+  showProblem(new Problem({ code: "differ" }), { again: () => welcome(done), againLabel: t("to-start"), site: under });
 }
 
-const ENDS = {
-  refused: {
-    code: "refused",
-    title: "Your computer said no",
-    detail: "This phone is not paired.",
-    next: "If you did not say no yourself, call support. Otherwise show a new square and scan it.",
-  },
-  differ: {
-    code: "refused",
-    title: "We have stopped it. This phone is not paired.",
-    detail: "Other words mean that somebody may have come between.",
-    next: "Call support before you try again.",
-  },
-  contested: {
-    code: "contested",
-    title: "Two phones came with the same square",
-    detail: "So that nobody else's phone is paired, we have stopped both.",
-    next: "If the other one was not yours, call support. Then show a new square and scan it once.",
-  },
-  expired: {
-    code: "expired",
-    title: "The time for pairing is over",
-    detail: "Your computer did not answer within five minutes, or it shows a newer square.",
-    next: "Show a new square on your computer and scan that.",
-  },
-};
 
 function phoneName() {
   const agent = navigator.userAgent;

@@ -89,27 +89,12 @@ async function within(ceremony) {
 
 function said(error, late) {
   if (late) {
-    return new Problem({
-      code: "lock-late",
-      title: "The phone did not answer",
-      detail: "We waited a minute for its screen lock.",
-      next: "Try again. If it happens twice, restart the phone.",
-    });
+    return new Problem({ code: "lock-late" });
   }
   if (error?.name === "NotAllowedError" || error?.name === "AbortError") {
-    return new Problem({
-      code: "lock-refused",
-      title: "The phone was not unlocked",
-      detail: "Its screen lock was cancelled, or did not recognise you.",
-      next: "Try again and unlock the phone when it asks.",
-    });
+    return new Problem({ code: "lock-refused" });
   }
-  return new Problem({
-    code: "lock-missing",
-    title: "This phone's screen lock cannot be used here",
-    detail: "The app needs the phone's PIN, fingerprint or face to sign for you.",
-    next: "Switch on a screen lock in the phone's settings, then try again. If it is on, call support.",
-  });
+  return new Problem({ code: "lock-missing" });
 }
 
 const CEREMONY_MS_MAX = 60_000;

@@ -69,20 +69,10 @@ async function camera() {
 }
 
 const denied = () =>
-  new Problem({
-    code: "camera-denied",
-    title: "We may not use the camera",
-    detail: "The camera is only for reading the square. No picture leaves the phone.",
-    next: "Allow the camera for this page in the browser's settings and try again. Or use the phone's own camera app: point it at the square and tap the link.",
-  });
+  new Problem({ code: "camera-denied" });
 
 const missing = () =>
-  new Problem({
-    code: "camera-missing",
-    title: "We cannot reach a camera",
-    detail: "Another app may be using it, or this device has none.",
-    next: "Close other apps and try again. Or open the link that stands below the square on your computer.",
-  });
+  new Problem({ code: "camera-missing" });
 
 const CAMERA_MS_MAX = 60_000;
 const SIDE_PX_MAX = 800;

@@ -51,11 +51,10 @@ export function onlyDigits(text) {
   return text.replace(/\D/g, "").slice(0, 6);
 }
 
-/** "2 minutes left", "40 seconds left". */
-export function timeLeft(ms) {
+/** Time left in whole minutes, or in seconds at the end, as a word of the app and a number. */
+export function leftOf(ms) {
   const seconds = Math.max(0, Math.ceil(ms / 1000));
-  const many = (n, word) => `${n} ${word}${n === 1 ? "" : "s"} left`;
-  return seconds > 60 ? many(Math.ceil(seconds / 60), "minute") : many(seconds, "second");
+  return seconds > 60 ? ["minutes-left", Math.ceil(seconds / 60)] : ["seconds-left", seconds];
 }
 
 export function base64url(bytes) {
