@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{AppError, Core};
 use crate::auth::certificate::Judge;
 use crate::auth::phone::{Approvals, RelyingParty, approvals};
+use crate::auth::recovery::Recovery;
 use crate::config::Config;
 use crate::console::Console;
 use crate::console::command::Acts;
@@ -43,6 +44,12 @@ pub(super) fn house(
     ));
     let pairings =
         Arc::new(Pairings::new(Arc::clone(&ledger), Arc::clone(&core.pepper), party.clone(), world.clone()));
+    let recovery = Arc::new(Recovery::new(
+        Arc::clone(&ledger),
+        world.clone(),
+        Arc::clone(&core.pepper),
+        Arc::clone(&core.throttles),
+    ));
     let key = config.secrets.jwt_key()?;
     let signer =
         Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()))?;
@@ -58,6 +65,7 @@ pub(super) fn house(
         passwords: Arc::clone(&core.passwords),
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
+        recovery: Arc::clone(&recovery),
         pairings: Arc::clone(&pairings),
         questions: Arc::clone(&questions),
     });
@@ -74,6 +82,7 @@ pub(super) fn house(
         view: Arc::clone(&view),
         world: world.clone(),
         sessions: Arc::clone(&core.sessions),
+        recovery,
         questions,
         issuance: Arc::clone(&acts.issuance),
     };

@@ -93,6 +93,14 @@ events! {
     PasswordSet = "password.set", "A password was set.";
     PasswordRight = "password.right", "A password was right.";
     PasswordWrong = "password.wrong", "A password was wrong.";
+    RecoveryCodesMade = "recovery.codes-made", "Ten recovery codes were made; older ones count no more.";
+    RecoveryCodesKept = "recovery.codes-kept", "The owner of recovery codes said that they are put away.";
+    RecoveryCodeRight = "recovery.code-right", "A recovery code was right, and was reserved for a new phone.";
+    RecoveryCodeWrong = "recovery.code-wrong", "A wrong recovery code was typed.";
+    RecoveryGivenUp = "recovery.given-up", "The replacement of a lost phone was given up.";
+    RecoveryReleased = "recovery.released", "Support released the replacement of a lost phone; a second agent must confirm it.";
+    RecoveryConfirmed = "recovery.confirmed", "A second agent confirmed the replacement of a lost phone.";
+    PhoneReplaced = "phone.replaced", "A new phone took the place of a lost one, whose key ended.";
     ApprovalAsked = "approval.asked", "A question was put to a phone.";
     ApprovalApproved = "approval.approved", "A phone approved.";
     ApprovalDenied = "approval.denied", "A phone said \"not me\".";

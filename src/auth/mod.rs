@@ -5,5 +5,6 @@ pub mod evidence;
 pub mod on_screen;
 pub mod password;
 pub mod phone;
+pub mod recovery;
 pub mod session;
 pub mod throttle;

@@ -144,7 +144,7 @@ impl Throttles {
         let mut subjects = vec![Subject::Person(person.clone()), Subject::Stranger(person.clone())];
         subjects.extend(devices.iter().cloned().map(Subject::Device));
         let keys = subjects.iter().flat_map(|subject| {
-            [Guarded::Code, Guarded::SignIn, Guarded::Requests]
+            [Guarded::Code, Guarded::SignIn, Guarded::Recovery, Guarded::Requests]
                 .map(|purpose| table::throttle(tenant, purpose.as_str(), &subject.key()))
         });
         Ok(keys.map(table::delete).collect())

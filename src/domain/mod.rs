@@ -12,6 +12,7 @@ pub mod id;
 pub mod person;
 pub mod phone;
 pub mod reason;
+pub mod recovery;
 pub mod reminder;
 pub mod renewal;
 pub mod route;

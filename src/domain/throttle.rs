@@ -40,6 +40,8 @@ pub enum Guarded {
     SignIn,
     /// One-time secrets of EST, and a machine's renewals.
     Enrol,
+    /// Recovery codes of a lost phone.
+    Recovery,
     /// New codes, new pairings, new questions to the phone.
     Requests,
 }
@@ -52,6 +54,7 @@ impl Guarded {
             Self::Code => "code",
             Self::SignIn => "sign-in",
             Self::Enrol => "enrol",
+            Self::Recovery => "recovery",
             Self::Requests => "requests",
         }
     }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{About, Notice};
 use crate::audit::{Entry, Event, Ledger};
 use crate::domain::Time;
+use crate::domain::recovery::FEW;
 use crate::store::table::{self, Stored};
 use crate::world::World;
 
@@ -148,6 +149,11 @@ fn subject(notice: &Notice) -> String {
     let what = match &notice.about {
         About::DeviceReleased { .. } => "A device was let in",
         About::PhonePaired { .. } => "A phone was paired",
+        About::PhoneReplaced { .. } => "A new phone took the old one's place",
+        About::RecoveryCodesMade { .. } => "Recovery codes were made",
+        About::RecoveryCodeUsed { left, .. } if *left <= FEW => "A recovery code was used, and few are left",
+        About::RecoveryCodeUsed { .. } => "A recovery code was used",
+        About::LostPhoneAsked { .. } => "A new phone is asked for",
         About::PasswordSet => "Your password was set",
         About::NotMe { .. } => "We stopped a sign-in",
         About::CertificateRenewed { .. } => "A new certificate was made",
@@ -167,6 +173,32 @@ fn body(notice: &Notice) -> String {
             format!("Our support released your device \"{device}\", which came from {address}.")
         }
         About::PhonePaired { phone } => format!("\"{phone}\" can now approve your sign-ins."),
+        About::PhoneReplaced { phone, device, address, by } => format!(
+            "\"{phone}\" can now approve your sign-ins. It was paired on your device \"{device}\", from {address}, \
+             with your password and by {by}. Phones that were paired before it approve nothing any more."
+        ),
+        About::RecoveryCodesMade { anew } => format!(
+            "Ten recovery codes were made for you. They stand in for your phone where you lose it: keep them on \
+             paper, apart from your devices.{}",
+            if *anew { " The codes you had before count no more." } else { "" }
+        ),
+        About::RecoveryCodeUsed { left, device, address } => format!(
+            "One of your recovery codes was used on your device \"{device}\", from {address}. {}{}",
+            match left {
+                0 => "None is left.".to_owned(),
+                1 => "1 is left.".to_owned(),
+                left => format!("{left} are left."),
+            },
+            if *left <= FEW {
+                " Please make ten new ones: My settings, Security, Recovery codes."
+            } else {
+                ""
+            }
+        ),
+        About::LostPhoneAsked { device, address } => format!(
+            "Somebody at your device \"{device}\", from {address}, told our support that your phone is lost, and asks \
+             to pair another. Two of our colleagues must agree, and one of them has."
+        ),
         About::PasswordSet => "A password was set for you.".to_owned(),
         About::NotMe { device, address } => format!(
             "Somebody answered \"not me\" to a sign-in on your device \"{device}\" from {address}. Nobody is \

@@ -55,6 +55,38 @@ pub enum About {
         /// "Android phone".
         phone: String,
     },
+    /// A new phone took the place of all that were paired before.
+    PhoneReplaced {
+        /// "Android phone".
+        phone: String,
+        /// On which device it was done.
+        device: String,
+        /// Where it came from.
+        address: String,
+        /// By what: "a recovery code", "our support".
+        by: String,
+    },
+    /// Ten recovery codes were made.
+    RecoveryCodesMade {
+        /// Whether older ones died by it.
+        anew: bool,
+    },
+    /// A recovery code was used.
+    RecoveryCodeUsed {
+        /// So many are left.
+        left: usize,
+        /// On which device.
+        device: String,
+        /// Where it came from.
+        address: String,
+    },
+    /// Somebody asks support for a new phone's pairing, and a first agent has agreed.
+    LostPhoneAsked {
+        /// On which device.
+        device: String,
+        /// Where it came from.
+        address: String,
+    },
     /// The password was set.
     PasswordSet,
     /// Somebody answered "not me".

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod lost;
+mod recovery;
 mod renewal;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use self::renewal::Renewal;
 use crate::audit::{Ledger, RecordError};
 use crate::auth::evidence::{ProvedCertificate, ProvedSession};
 use crate::auth::on_screen::OnScreen;
+use crate::auth::recovery::Recovery;
 use crate::auth::session::Sessions;
 use crate::domain::Reason;
 use crate::enrolment::issuance::Issuance;
@@ -39,6 +41,8 @@ pub struct Parts {
     pub world: World,
     /// Sessions.
     pub sessions: Arc<Sessions>,
+    /// Recovery codes.
+    pub recovery: Arc<Recovery>,
     /// Questions to the phone.
     pub questions: Arc<Questions>,
     /// Grants and certificates.
@@ -70,6 +74,13 @@ pub const ROUTES: Routes = &[
     ("POST", "/.portcullis/settings/certificates/of/*/forget"),
     ("GET", "/.portcullis/settings/certificates/of/*/lost"),
     ("POST", "/.portcullis/settings/certificates/of/*/lost"),
+    ("GET", "/.portcullis/settings/recovery/"),
+    ("GET", "/.portcullis/settings/recovery/events"),
+    ("POST", "/.portcullis/settings/recovery/ask"),
+    ("POST", "/.portcullis/settings/recovery/again"),
+    ("POST", "/.portcullis/settings/recovery/cancel"),
+    ("POST", "/.portcullis/settings/recovery/file"),
+    ("POST", "/.portcullis/settings/recovery/kept"),
     ("POST", "/.portcullis/sign-out"),
 ];
 
@@ -130,15 +141,20 @@ impl Portal {
                 ["certificates", "new", doing] => self.renewal_taken(&here, doing, &form).await,
                 ["certificates", "of", serial, "forget"] => self.forget(&here, serial).await,
                 ["certificates", "of", serial, "lost"] => self.lost(&here, serial, &form).await,
+                ["recovery", doing] => self.recovery_taken(&here, doing, &form).await,
                 _ => Err(Reason::NotFound),
             };
         }
         if path == ["certificates", "new", "events"] {
             return Ok(self.renewal_events(&here));
         }
+        if path == ["recovery", "events"] {
+            return Ok(self.recovery_events(&here));
+        }
         only_navigations(request.headers())?;
         match path.as_slice() {
             [""] => Ok(self.home(&here)),
+            ["recovery", ""] => self.recovery(&here).await,
             ["certificates", ""] => self.certificates(&here).await,
             ["certificates", "new", ""] => self.renewal(&here).await,
             ["certificates", "of", serial, "forget"] => self.ask_forget(&here, serial).await,
@@ -156,6 +172,7 @@ impl Portal {
             person,
             device,
             certificates: LIST.to_owned(),
+            recovery: recovery::RECOVERY.to_owned(),
         }
         .response(StatusCode::OK)
     }

@@ -14,6 +14,7 @@ use crate::audit::{Event, Ledger};
 use crate::auth::evidence::{Evidence, ProvedCertificate, ProvedSession};
 use crate::auth::on_screen::OnScreen;
 use crate::auth::password::Passwords;
+use crate::auth::recovery::Recovery;
 use crate::auth::session::{Begun, Sessions};
 use crate::auth::throttle::Throttles;
 use crate::domain::enrolment::EnrolmentState;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub throttles: Arc<Throttles>,
     /// Codes and releases.
     pub first_visits: Arc<FirstVisits>,
+    /// Recovery codes.
+    pub recovery: Arc<Recovery>,
     /// Pairings.
     pub pairings: Arc<Pairings>,
     /// Questions to the phone.
@@ -70,6 +73,8 @@ pub const ROUTES: Routes = &[
     ("POST", "/.portcullis/sign-in/square"),
     ("POST", "/.portcullis/sign-in/words"),
     ("POST", "/.portcullis/sign-in/new-password"),
+    ("POST", "/.portcullis/sign-in/codes/file"),
+    ("POST", "/.portcullis/sign-in/codes/kept"),
     ("POST", "/.portcullis/sign-in/password"),
     ("POST", "/.portcullis/sign-in/phone"),
     ("POST", "/.portcullis/sign-in/cancel"),
@@ -95,6 +100,7 @@ impl SignIn {
             sessions: Arc::clone(&parts.sessions),
             passwords: Arc::clone(&parts.passwords),
             throttles: Arc::clone(&parts.throttles),
+            recovery: Arc::clone(&parts.recovery),
             world: parts.world.clone(),
         };
         Self { parts, steps, links: OnScreen::default() }
@@ -211,6 +217,8 @@ impl SignIn {
                     Err(unfit) => Ok(self.new_password_page(here, vec![unfit.to_string()])),
                 }
             }
+            "codes/file" => Ok(self.codes_file(here)),
+            "codes/kept" => self.codes_kept(here, form.has("away")).await,
             "password" => {
                 let Some(Stage::Password) = self.stage(here).await? else { return Ok(see_other(HOME)) };
                 let typed = form.secret("password").unwrap_or_else(|| Secret::new(""));
@@ -275,6 +283,9 @@ impl SignIn {
     }
 
     async fn page(&self, here: &Here<'_>, why: &str) -> Answer {
+        if let Some(page) = self.codes_page(here, false) {
+            return Ok(page);
+        }
         match self.stage(here).await? {
             None => Ok(see_other(here.session.session().return_to.as_deref().unwrap_or("/"))),
             Some(Stage::Call) => self.call_page(here).await,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::audit::{Entry, Event, Ledger, Outcome, RecordError};
 use crate::auth::evidence::{ProvedCertificate, ProvedSession};
 use crate::auth::password::{NotSet, Password, Passwords, Unfit};
+use crate::auth::recovery::Recovery;
 use crate::auth::session::{Begun, Proof, Sessions};
 use crate::auth::throttle::{Subject, Throttles};
 use crate::domain::certificate::{Certificate, CertificateState, LastUse};
@@ -28,6 +29,7 @@ pub(crate) struct Steps {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) passwords: Arc<Passwords>,
     pub(crate) throttles: Arc<Throttles>,
+    pub(crate) recovery: Arc<Recovery>,
     pub(crate) world: World,
 }
 
@@ -87,7 +89,7 @@ impl Steps {
         Ok(Some(begun))
     }
 
-    /// Sets the first password.
+    /// Sets the first password, and makes the recovery codes that the browser shows next.
     pub(crate) async fn choose_password(
         &self,
         who: &Walker<'_>,
@@ -106,8 +108,24 @@ impl Steps {
         // Replacing a password is recovery, never enrolment: it must not be there yet.
         let mut writes = vec![table::create(&made)];
         writes.extend(notify::queue(&self.world, who.tenant, person, About::PasswordSet));
-        let entry = who.entry(Event::PasswordSet);
-        self.advance(who, &[Proof::Password], entry, writes).await.map(Ok)
+        let mut entry = who.entry(Event::PasswordSet);
+        // With the phone, which was paired just now, come the codes that stand in for it.
+        let has_codes = self.recovery.of(&who.tenant.id, &person.id).await?.is_some();
+        let sheet = if who.session.session().phone.is_some() && !has_codes {
+            let (codes, sheet) = self.recovery.make(&who.tenant.id, &person.id);
+            entry = entry.detail("recovery_codes", codes.codes.len().to_string());
+            writes.push(table::create(&codes));
+            let about = About::RecoveryCodesMade { anew: false };
+            writes.extend(notify::queue(&self.world, who.tenant, person, about));
+            Some(sheet)
+        } else {
+            None
+        };
+        let begun = self.advance(who, &[Proof::Password], entry, writes).await?;
+        if let Some(sheet) = sheet {
+            self.recovery.show(&begun.session.token, sheet);
+        }
+        Ok(Ok(begun))
     }
 
     /// A new session token after a proof; the device and the person become active with the last one.

@@ -13,6 +13,7 @@ use crate::domain::enrolment::{Enrolment, EnrolmentKind};
 use crate::domain::grant::Grant;
 use crate::domain::person::Person;
 use crate::domain::phone::{Pairing, Phone};
+use crate::domain::recovery::RecoveryCodes;
 use crate::domain::reminder::Reminder;
 use crate::domain::renewal::Renewal;
 use crate::domain::route::{Route, Rules};
@@ -46,6 +47,12 @@ pub fn person(tenant: &TenantId, id: &PersonId) -> Key {
 #[must_use]
 pub fn password(tenant: &TenantId, id: &PersonId) -> Key {
     of_person(b'w', tenant, id)
+}
+
+/// Where a person's recovery codes live.
+#[must_use]
+pub fn recovery_codes(tenant: &TenantId, id: &PersonId) -> Key {
+    of_person(RecoveryCodes::TABLE, tenant, id)
 }
 
 /// Where a person's devices live.
@@ -277,6 +284,13 @@ impl Record for Enrolment {
             // Anybody may begin one, and it is good for nothing without its renewal.
             EnrolmentKind::Expired => self.started.plus(Renewal::LIVES),
         })
+    }
+}
+
+impl Record for RecoveryCodes {
+    const TABLE: u8 = b'1';
+    fn key(&self) -> Key {
+        recovery_codes(&self.tenant, &self.person)
     }
 }
 

@@ -29,12 +29,14 @@ macro_rules! assets {
 
 static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
     assets! {
+        "codes.css" => STYLE,
         "copy.js" => SCRIPT,
         "countdown.js" => SCRIPT,
         "deliver.js" => SCRIPT,
         "fields.js" => SCRIPT,
         "icon.svg" => "image/svg+xml",
         "password.js" => SCRIPT,
+        "print.js" => SCRIPT,
         "request.js" => SCRIPT,
         "settings.css" => STYLE,
         "sheet.js" => SCRIPT,

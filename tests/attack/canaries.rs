@@ -67,7 +67,11 @@ async fn no_secret_is_left_behind() {
         client.submit(&page, "/new-password", &[("password", "kite7x9")]).await;
         canaries.plant("the client's password", CLIENTS);
         let page = client.submit(&page, "/new-password", &[("password", CLIENTS)]).await;
-        page.must_say("the bank's own page");
+        for (n, code) in page.recovery_codes().iter().enumerate() {
+            canaries.plant(&format!("recovery code {}", n + 1), code);
+            canaries.plant(&format!("recovery code {} as it is kept", n + 1), &code.replace('-', ""));
+        }
+        puts_away(&client, &page).await.must_say("the bank's own page");
         (client, phone)
     };
     canaries.plant("the session's cookie", &client.cookie().unwrap());

@@ -61,7 +61,7 @@ async fn the_pairing_link_opens_once_and_lies_nowhere() {
     let phone = program.phone();
     let page = pairs(&client, &phone, &page).await;
     assert_eq!(code(program.phone().begin(&links[2]).await), "gone");
-    client.submit(&page, "/new-password", &[("password", PASSWORD)]).await.must_say("the bank's own page");
+    chooses_password(&client, &page, PASSWORD).await.must_say("the bank's own page");
     assert_eq!(code(program.phone().begin(&links[2]).await), "gone");
     assert_eq!(code(phone.begin(&links[2]).await), "gone", "its own phone neither");
 
@@ -209,7 +209,7 @@ async fn no_request_says_where_a_link_leads() {
     must_be_clean("the page with the square", &page.html);
     let phone = program.phone();
     let page = pairs(&client, &phone, &page).await;
-    client.submit(&page, "/new-password", &[("password", PASSWORD)]).await.must_say("the bank's own page");
+    chooses_password(&client, &page, PASSWORD).await.must_say("the bank's own page");
     let question = asks_again(&client, &phone).await;
     assert_eq!(question["host"], program.host("bank"));
     assert_eq!(question["address"], "127.0.0.1");

@@ -32,7 +32,7 @@ async fn each_proof_brings_a_new_cookie_and_a_planted_one_is_none() {
     let phone = program.phone();
     let page = pairs(&client, &phone, &page).await;
     cookies.push(client.cookie().unwrap());
-    client.submit(&page, "/new-password", &[("password", PASSWORD)]).await.must_say("the bank's own page");
+    chooses_password(&client, &page, PASSWORD).await.must_say("the bank's own page");
     cookies.push(client.cookie().unwrap());
 
     // The same on a later visit: pre-session, password, phone.

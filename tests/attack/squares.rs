@@ -143,7 +143,7 @@ async fn a_square_is_spent_by_one_yes() {
     for step in ["square", "words"] {
         client.send(client.posting(&format!("/.portcullis/sign-in/{step}"), &hidden)).await;
     }
-    client.submit(&page, "/new-password", &[("password", PASSWORD)]).await.must_say("the bank's own page");
+    chooses_password(&client, &page, PASSWORD).await.must_say("the bank's own page");
     assert_eq!((program.told_of("pairing.opened"), program.told_of("pairing.confirmed")), (opened, 1));
     assert_eq!(program.stop(), Some(0));
     let paired = program.kept::<PairedPhone>().await;

@@ -35,6 +35,20 @@ pub(crate) async fn judge(device: &Device, name: &str) {
     device.cdp("Emulation.setEmulatedMedia", json!({"features": []})).await;
 }
 
+/// How the page comes out of a printer: a screenshot, and nothing of the screen's own on it.
+pub(crate) async fn judge_print(device: &Device, name: &str) {
+    device.cdp("Emulation.setEmulatedMedia", json!({"media": "print"})).await;
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+    let shot =
+        device.cdp("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true})).await;
+    let png =
+        data_encoding::BASE64.decode(shot["data"].as_str().expect("a picture").as_bytes()).expect("base64");
+    std::fs::write(folder.join(format!("{name}-print.png")), png).expect("a file");
+    let text = device.text().await;
+    assert!(!text.contains("Download") && !text.contains("This page is always at"), "on paper: {text}");
+    device.cdp("Emulation.setEmulatedMedia", json!({"media": "", "features": []})).await;
+}
+
 /// What axe finds on the page, one line each. Its script goes in past the page's own policy, through
 /// the debugger, so that the policy need not be weakened for the test.
 pub(crate) async fn violations(device: &Device) -> Vec<String> {

@@ -112,6 +112,7 @@ async fn a_first_visit_that_broke_off_is_taken_up_again() {
     judge(&client_, "new-password-refused").await;
     client_.type_into("#password", walk::PASSWORD).await;
     client_.press("Save the password").await;
+    walk::put_away(&client_, false).await;
     client_.sees("Good day, Anna Muster").await;
     for device in [client_, agent, phone] {
         device.close().await;

@@ -45,8 +45,24 @@ pub(crate) async fn first_visit(demo: &Demo, client: &Device, agent: &Device, lo
     }
     client.type_into("#password", PASSWORD).await;
     client.press("Save the password").await;
+    put_away(client, look).await;
     client.sees("Good day, Anna Muster").await;
     phone
+}
+
+/// The recovery codes are shown once: ticks that they are put away. Returns them.
+pub(crate) async fn put_away(client: &Device, look: bool) -> Vec<String> {
+    client.sees("Keep these ten codes").await;
+    let codes = client.find("#codes").await.text().await.expect("codes");
+    let codes: Vec<String> = codes.lines().map(|line| line.trim().to_owned()).collect();
+    assert_eq!(codes.len(), 10, "{codes:?}");
+    if look {
+        judge(client, "recovery-codes").await;
+        crate::looks::judge_print(client, "recovery-codes").await;
+    }
+    client.click("#away").await;
+    client.press("Go on to Bank Muster & Cie").await;
+    codes
 }
 
 /// The client reads the code out, the agent types it, says the word, releases.

@@ -12,6 +12,7 @@ use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
 use portcullis::domain::person::{Person, Role, Standing};
 use portcullis::domain::phone::{Pairing, PairingState, Phone};
+use portcullis::domain::recovery::{CodeState, RecoveryCode, RecoveryCodes};
 use portcullis::domain::reminder::Reminder;
 use portcullis::domain::renewal::{PhoneSaidYes, Renewal, RenewalWay};
 use portcullis::domain::route::{Route, Rules};
@@ -161,6 +162,22 @@ fn renewal() -> Renewal {
         phone: Some(PhoneSaidYes { approval: ApprovalId::parse("q1").unwrap(), at: NOW }),
         started: NOW,
         expires: later(),
+    }
+}
+
+fn recovery_codes() -> RecoveryCodes {
+    let code = |id, state| RecoveryCode { id, mac: [id; 32], state };
+    RecoveryCodes {
+        tenant: bank(),
+        person: anna(),
+        set: [6; 16],
+        made: NOW,
+        put_away: Some(NOW),
+        codes: vec![
+            code(1, CodeState::Unused),
+            code(2, CodeState::Reserved { session: [1; 32], until: later() }),
+            code(3, CodeState::Used { at: NOW }),
+        ],
     }
 }
 
@@ -319,7 +336,7 @@ fn later() -> Time {
 macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
-        $with!(last_use, reminder, forgotten, renewal);
+        $with!(last_use, reminder, forgotten, renewal, recovery_codes);
         $with!(session, throttle, route, rules, line, head);
     };
 }

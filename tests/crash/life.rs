@@ -75,7 +75,7 @@ async fn first_visit(ground: &Ground, facts: &Facts) -> String {
     let page = client.submit(&page, "/words", &[("same", "yes")]).await;
     page.must_say("Choose a password only you know");
     facts.add(Fact::Paired { person: "bert" });
-    let page = client.submit(&page, "/new-password", &[("password", PASSWORD)]).await;
+    let page = chooses_password(&client, &page, PASSWORD).await;
     page.must_say("the bank's own page");
     let cookie = client.cookie().unwrap();
     facts.add(Fact::PasswordSet { person: "bert" });

@@ -35,6 +35,9 @@ async fn a_client_comes_in_by_three_locks_and_leaves() {
     page.must_say("Please choose another one");
     assert_eq!(gate.backend.bytes(), 0, "nothing reaches the backend before the third lock");
     let page = client.submit(&page, "/new-password", &[("password", PASSWORD)]).await;
+    page.must_say("Keep these ten codes");
+    assert_eq!(gate.backend.bytes(), 0);
+    let page = puts_away(&client, &page).await;
     assert_eq!((page.path.as_str(), page.status.as_u16()), ("/accounts?year=2026", 200), "{}", page.words());
 
     let text = gate.backend.text();

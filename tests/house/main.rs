@@ -28,6 +28,7 @@ mod identity;
 mod lists;
 mod policy;
 mod proxy;
+mod recovery;
 mod revocation;
 mod routes;
 mod sessions;

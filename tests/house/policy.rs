@@ -38,7 +38,7 @@ async fn a_page_asks_only_for_what_is_missing() {
     let page = calls_support(&agent, &client, &page).await;
     let phone = gate.phone();
     let page = pairs(&client, &phone, &page).await;
-    let page = client.submit(&page, "/new-password", &[("password", PASSWORD)]).await;
+    let page = chooses_password(&client, &page, PASSWORD).await;
     page.must_say("the bank's own page at /payments/new");
 
     let client = gate.browser("bank", &laptop);

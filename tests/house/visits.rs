@@ -64,7 +64,7 @@ async fn a_visit_that_broke_off_after_pairing_resumes_by_an_approval() {
     assert_eq!(status, 200, "{answer}");
     let page = client.open("/.portcullis/sign-in/").await;
     page.must_say("Choose a password only you know");
-    let page = client.submit(&page, "/new-password", &[("password", PASSWORD)]).await;
+    let page = chooses_password(&client, &page, PASSWORD).await;
     page.must_say("the bank's own page at /accounts");
 }
 

@@ -115,9 +115,21 @@ pub(crate) async fn first_visit(gate: &Gate, agent: &Browser, handed: &Handed) -
     let phone = gate.phone();
     let page = pairs(&client, &phone, &page).await;
     page.must_say("Choose a password only you know");
-    let page = client.submit(&page, "/new-password", &[("password", &password_of(handed))]).await;
-    page.must_say("the bank's own page");
+    chooses_password(&client, &page, &password_of(handed)).await.must_say("the bank's own page");
     (client, phone)
+}
+
+/// The first password, and the recovery codes put away. Returns the page after them.
+pub(crate) async fn chooses_password(client: &Browser, page: &Page, password: &str) -> Page {
+    let page = client.submit(page, "/new-password", &[("password", password)]).await;
+    assert_eq!(page.recovery_codes().len(), 10, "{}", page.words());
+    puts_away(client, &page).await
+}
+
+/// Ticks that the codes on the page are put away.
+pub(crate) async fn puts_away(client: &Browser, page: &Page) -> Page {
+    page.must_say("Keep these ten codes");
+    client.submit(page, "/kept", &[("away", "yes")]).await
 }
 
 /// Password and phone, on a device that has been in before.

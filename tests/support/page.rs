@@ -79,6 +79,12 @@ impl Page {
         unescaped(anchor.rsplit("<a href=\"").next().unwrap())
     }
 
+    /// The recovery codes that the page shows.
+    pub(crate) fn recovery_codes(&self) -> Vec<String> {
+        let list = self.between("id=\"codes\">", "</ol>");
+        list.split("<li>").skip(1).map(|one| words(one.split("</li>").next().unwrap())).collect()
+    }
+
     /// Where the page waits for events.
     pub(crate) fn events(&self) -> String {
         unescaped(self.between("data-wait=\"", "\""))

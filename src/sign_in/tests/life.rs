@@ -22,6 +22,7 @@ use crate::auth::certificate::Judge;
 use crate::auth::evidence::{CertificateEvidence, ProvedCertificate, ProvedSession};
 use crate::auth::password::{self, Passwords};
 use crate::auth::phone::rig::Rig;
+use crate::auth::recovery::Recovery;
 use crate::auth::session::{Proof, Sessions};
 use crate::auth::throttle::Throttles;
 use crate::ca::{self, Authority, CaNames, CrlShelf, KeyFolder, NewKey, Ocsp};

@@ -2,6 +2,7 @@
 
 mod delivery;
 mod desk;
+mod recovery;
 mod renewal;
 mod requests;
 mod settings;
@@ -28,6 +29,7 @@ async fn every_page_is_written_to_be_looked_at() {
     sign_in::sign_in_pages(&mut show);
     renewal::renewal_pages(&mut show);
     settings::settings_pages(&mut show);
+    recovery::recovery_pages(&mut show);
     desk::desk_pages(&mut show);
     delivery::delivery_pages(&mut show);
     for reason in refusal::tests::reasons() {

@@ -4,6 +4,7 @@
 pub mod desk;
 pub mod guide;
 pub mod public;
+pub mod recovery;
 pub mod refused;
 pub mod renewal;
 pub mod settings;
@@ -57,6 +58,12 @@ page! {
     renewal::Code: page,
     renewal::Password: page,
     renewal::Ready: page,
+    recovery::Codes: page,
+    recovery::Left: page,
+    recovery::LostPhone: page,
+    recovery::Call: page,
+    recovery::Second: page,
+    recovery::Pair: page,
     sign_in::Code: page,
     sign_in::Word: page,
     sign_in::Ended: page,

@@ -20,6 +20,8 @@ pub struct Home {
     pub device: String,
     /// Where the certificates are.
     pub certificates: String,
+    /// Where the recovery codes are.
+    pub recovery: String,
 }
 
 /// "Your certificates".

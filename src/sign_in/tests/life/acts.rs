@@ -19,6 +19,7 @@ impl World {
         rig.put(&tenant).await;
         let hashing = password::Settings { memory_kib: 64, passes: 1, workers: 1, waiting_max: 1 };
         let (ledger, world) = (rig.ledger.clone(), rig.world.clone());
+        let throttles = Arc::new(Throttles::new(ledger.clone(), world.clone()));
         Self {
             keys: KeyFolder::at(&dir),
             issuance: Issuance::new(ledger.clone(), Some(authority.clone()), world.clone()),
@@ -34,7 +35,13 @@ impl World {
                     rig.pepper.clone(),
                 )),
                 passwords: Arc::new(Passwords::new(rig.pepper.clone(), world.clone(), hashing)),
-                throttles: Arc::new(Throttles::new(ledger.clone(), world.clone())),
+                throttles: throttles.clone(),
+                recovery: Arc::new(Recovery::new(
+                    ledger.clone(),
+                    world.clone(),
+                    rig.pepper.clone(),
+                    throttles,
+                )),
                 ledger,
                 world,
             },

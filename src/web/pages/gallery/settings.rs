@@ -15,7 +15,15 @@ const LIST: &str = "/.portcullis/settings/certificates/";
 pub(super) fn settings_pages(show: &mut impl FnMut(&str, String)) {
     let (head, csrf) = (|| Head::of(&visit()), || text("token"));
     let (person, device) = (text("Anna Muster"), text("laptop"));
-    show("settings", html(Home { page: head(), csrf: csrf(), person, device, certificates: text(LIST) }));
+    let home = Home {
+        page: head(),
+        csrf: csrf(),
+        person,
+        device,
+        certificates: text(LIST),
+        recovery: text("/.portcullis/settings/recovery/"),
+    };
+    show("settings", html(home));
     let certificates = |ends, took_place| Certificates {
         page: head(),
         csrf: csrf(),
