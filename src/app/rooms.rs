@@ -69,14 +69,7 @@ pub(super) fn house(
         pairings: Arc::clone(&pairings),
         questions: Arc::clone(&questions),
     });
-    let phone = PhoneRoom::new(
-        Arc::clone(&ledger),
-        Arc::clone(&view),
-        Arc::clone(&approvals),
-        pairings,
-        party,
-        world.clone(),
-    );
+    let phone = PhoneRoom::new(Arc::clone(&view), Arc::clone(&approvals), pairings, party, world.clone());
     let portal = portal::Parts {
         ledger: Arc::clone(&ledger),
         view: Arc::clone(&view),

@@ -130,6 +130,9 @@ impl Judge {
         if device.state == DeviceState::Retired {
             return Err(Reason::UnknownDevice);
         }
+        if person.frozen().is_some() {
+            return Err(Reason::PersonFrozen);
+        }
         if person.shut_out(now) {
             return Err(Reason::PersonLocked);
         }

@@ -17,10 +17,12 @@ impl Console {
     pub(super) async fn home(&self, here: &Here<'_>, refused: &str) -> Answer {
         let verifies = [Role::Owner, Role::Support].iter().any(|role| here.person.roles.contains(role));
         let mut queue = if verifies { self.queue(here).await? } else { vec![] };
+        let frozen = if verifies { self.frozen(here) } else { vec![] };
         queue.sort_by(|a, b| a.since.machine.cmp(&b.since.machine));
         let status = if refused.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         Ok(Home {
             desk: self.desk(here, "/"),
+            frozen,
             queue,
             refused: refused.to_owned(),
             code_action: "/codes/check".to_owned(),

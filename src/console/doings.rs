@@ -25,6 +25,9 @@ impl Console {
     ) -> Answer {
         let (tenant, who) = ids(tenant, who)?;
         let one = self.acts.view.person(&tenant, &who).ok_or(Reason::NotFound)?;
+        if let (Some(frozen), "unlock") = (one.frozen(), doing) {
+            return self.ask_unfreeze(here, &one, frozen, refused);
+        }
         let (title, falls, button) = match doing {
             "lock" => (
                 format!("Keep {} out", one.name),
@@ -67,6 +70,9 @@ impl Console {
         let (whose, id) = ids(tenant, who)?;
         may(here.person, &whose, &id)?;
         let one = self.acts.view.person(&whose, &id).ok_or(Reason::NotFound)?;
+        if one.frozen().is_some() && doing == "unlock" {
+            return self.unfreeze(here, &one, form).await;
+        }
         if form.text("name") != one.name {
             return self.ask_person(here, tenant, who, doing, TYPE_THE_NAME);
         }
@@ -76,7 +82,7 @@ impl Console {
                 let why = format!("locked at the desk by {}", here.person.name);
                 person::Command::Lock { person, why, hours: None, yes: true }
             }
-            "unlock" => person::Command::Unlock { person },
+            "unlock" => person::Command::Unlock { person, why: None },
             _ => return Err(Reason::NotFound),
         };
         match self.acts.run(&self.agent(here).actor, Command::Person(command)).await {

@@ -9,6 +9,7 @@ mod certificates;
 mod codes;
 mod doings;
 mod expiring;
+mod frozen;
 mod issue;
 mod lists;
 mod people;
@@ -273,11 +274,11 @@ impl Console {
         .response(StatusCode::OK)
     }
 
-    /// Tells the desk's pages that a first visit moved on.
+    /// Tells the desk's pages that a first visit moved on, or how somebody stands.
     fn events(&self, here: &Here<'_>) -> Response<Body> {
-        let enrolments = table::all::<Enrolment>();
+        let (enrolments, people) = (table::all::<Enrolment>(), table::all::<Person>());
         let changed = sse::touched(self.acts.view.subscribe()).filter_map(move |key| {
-            let hit = key.is_none_or(|key| key.is_under(&enrolments));
+            let hit = key.is_none_or(|key| key.is_under(&enrolments) || key.is_under(&people));
             std::future::ready(hit.then_some(Happening::Changed))
         });
         sse::stream(changed, here.permit.cancel().clone())

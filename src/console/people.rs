@@ -229,7 +229,7 @@ fn certificate_doings(here: &Here<'_>, one: &Certificate) -> Vec<Doing> {
 fn doings(here: &Here<'_>, person: &Person) -> Vec<Doing> {
     let at = format!("/people/{}/{}", person.tenant, person.id);
     let mut doings = vec![Doing { label: "Unlock".to_owned(), href: format!("{at}/unlock"), danger: false }];
-    if !matches!(person.standing, Standing::Locked { .. }) {
+    if !matches!(person.standing, Standing::Locked { .. } | Standing::Frozen(_)) {
         doings.push(Doing { label: "Lock".to_owned(), href: format!("{at}/lock"), danger: true });
     }
     if issues(here) {
@@ -252,6 +252,7 @@ fn standing(standing: &Standing) -> Mark {
         Standing::Invited => ("invited".to_owned(), Tone::Waiting),
         Standing::Active => ("active".to_owned(), Tone::Good),
         Standing::Locked { why, .. } => (format!("locked: {why}"), Tone::Bad),
+        Standing::Frozen(_) => ("frozen: said “not me”".to_owned(), Tone::Bad),
         Standing::Closed => ("closed".to_owned(), Tone::Plain),
     };
     Mark { text, tone }

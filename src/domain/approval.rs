@@ -173,8 +173,8 @@ pub struct Asked {
     pub times: Vec<Time>,
 }
 
-/// How an approval stands. Every state but `Pending` is final, save that "not me" overrules an
-/// approval until its time is over.
+/// How an approval stands. Every state but `Pending` is final, save that "not me" overrules each of
+/// them, however late it is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApprovalState {
     /// Waits for the phone.
@@ -194,6 +194,9 @@ pub enum ApprovalState {
         phone: PhoneId,
         /// When.
         at: Time,
+        /// What had been approved before, where it had.
+        #[serde(default)]
+        evidence: Option<Box<Signed>>,
     },
     /// Three wrong digits.
     WrongDigits,

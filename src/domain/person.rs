@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{PersonId, TenantId, Time};
+use super::{PersonId, PhoneId, TenantId, Time};
 
 /// Someone who may own devices. Staff are persons of the tenant `staff`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +43,30 @@ pub enum Standing {
         /// For the desk, not for the person.
         why: String,
     },
+    /// "Not me" was said on the phone: kept out until the desk has spoken with the person.
+    Frozen(Box<Frozen>),
     /// Gone for good.
     Closed,
+}
+
+/// What the phone said "not me" to, for the desk that rings the person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// When it was said.
+    pub at: Time,
+    /// On which phone.
+    pub phone: PhoneId,
+    /// When the phone had been asked.
+    pub asked: Time,
+    /// The device that asked, as the phone showed it: "laptop".
+    pub device: String,
+    /// "Chrome on Linux".
+    pub browser: String,
+    /// Network address it came from.
+    pub address: String,
+    /// Rough place of that address; empty where none is known.
+    #[serde(default)]
+    pub place: String,
 }
 
 /// What a member of staff may do.
@@ -90,7 +112,16 @@ impl Person {
         match &self.standing {
             Standing::Invited | Standing::Active => false,
             Standing::Locked { until: Some(until), .. } => now < *until,
-            Standing::Locked { until: None, .. } | Standing::Closed => true,
+            Standing::Locked { until: None, .. } | Standing::Frozen(_) | Standing::Closed => true,
+        }
+    }
+
+    /// What "not me" was said to, where that keeps the person out.
+    #[must_use]
+    pub const fn frozen(&self) -> Option<&Frozen> {
+        match &self.standing {
+            Standing::Frozen(frozen) => Some(frozen),
+            _ => None,
         }
     }
 }

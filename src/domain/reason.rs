@@ -37,6 +37,8 @@ pub enum Reason {
     UnknownDevice,
     /// The person is locked or gone.
     PersonLocked,
+    /// Somebody answered "not me" on the person's phone; the desk has not opened it again.
+    PersonFrozen,
     /// More must be proved first, which a program cannot do: a person signs in with a browser.
     SignInFirst,
     /// The session's cookie came with another certificate than it was made with.

@@ -262,6 +262,7 @@ impl Pairings {
                 self.without_phone(&pairing.tenant, &pairing.person).await?;
                 let person = table::person(&pairing.tenant, &pairing.person);
                 let person = table::get::<Person>(self.ledger.store().as_ref(), &person).await?;
+                let person = person.filter(|it| !it.record.shut_out(self.world.now()));
                 let person = person.ok_or(PairingError::Gone)?;
                 let confirmed = self.next(pairing, PairingState::Confirmed);
                 let mut writes = vec![

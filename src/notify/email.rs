@@ -156,6 +156,7 @@ fn subject(notice: &Notice) -> String {
         About::LostPhoneAsked { .. } => "A new phone is asked for",
         About::PasswordSet => "Your password was set",
         About::NotMe { .. } => "We stopped a sign-in",
+        About::Unfrozen => "Your access is open again",
         About::CertificateRenewed { .. } => "A new certificate was made",
         About::CertificateSuperseded { .. } => "Your new certificate is in use",
         About::CertificateRevoked { .. } => "A certificate was switched off",
@@ -202,8 +203,14 @@ fn body(notice: &Notice) -> String {
         About::PasswordSet => "A password was set for you.".to_owned(),
         About::NotMe { device, address } => format!(
             "Somebody answered \"not me\" to a sign-in on your device \"{device}\" from {address}. Nobody is \
-             signed in now, and our support has been told."
+             signed in now, and your access is frozen until our support has spoken with you. We ring you at the \
+             number we have; or call us."
         ),
+        About::Unfrozen => {
+            "Our support has opened your access again, after \"not me\" was answered on your phone. You \
+             sign in as usual."
+                .to_owned()
+        }
         About::CertificateRenewed { device, until } => format!(
             "A new certificate was made for your device \"{device}\", good until {}. The old one goes on until you \
              have signed in with the new one.",

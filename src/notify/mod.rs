@@ -96,6 +96,8 @@ pub enum About {
         /// Where it came from.
         address: String,
     },
+    /// Support let a person in again who had answered "not me".
+    Unfrozen,
     /// Another certificate was made for a device.
     CertificateRenewed {
         /// "laptop".

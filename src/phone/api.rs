@@ -16,14 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::{Heard, PhoneRoom, events};
-use crate::audit::{Entry, Event};
 use crate::auth::phone::proof::{Handle, ProvedCall, ProvedKey};
 use crate::auth::phone::webauthn::Assertion;
 use crate::domain::approval::Approval;
 use crate::domain::{ApprovalId, PairingId, PersonId, Secret, TenantId, Time};
 use crate::enrolment::pairing::{Made, Standing};
 use crate::enrolment::reminders::{self, Ending, Left};
-use crate::notify::{self, About};
 
 impl PhoneRoom {
     /// The square's secret, and a key that signs for itself.
@@ -119,6 +117,7 @@ impl PhoneRoom {
                 "credential": BASE64URL_NOPAD.encode(&phone.credential_id),
                 "paired": phone.paired.millis(),
                 "ending": self.ending(&phone.tenant, &phone.person),
+                "frozen": self.frozen(call),
             }),
         );
         Ok(ok(&answer))
@@ -165,35 +164,6 @@ impl PhoneRoom {
         };
         self.approvals.approve(call, id, approve.digits.expose(), &assertion, from).await?;
         Ok(ok(&json!({ "state": "approved" })))
-    }
-
-    /// "Not me".
-    pub(super) async fn deny(
-        &self,
-        call: &ProvedCall,
-        id: &ApprovalId,
-        from: IpAddr,
-    ) -> Result<Response<Body>, Problem> {
-        let asked = self.approvals.pending(&call.phone().tenant, &call.phone().person).await?;
-        self.approvals.deny(call, id, from).await?;
-        if let Some(asked) = asked.filter(|asked| asked.id == *id) {
-            self.tell_of_denial(&asked).await;
-        }
-        Ok(ok(&json!({ "state": "denied" })))
-    }
-
-    /// Every address of the person hears of it. What was stopped stays stopped where this fails.
-    async fn tell_of_denial(&self, asked: &Approval) {
-        let (tenant, person) =
-            (self.view.tenant(&asked.tenant), self.view.person(&asked.tenant, &asked.person));
-        let (Some(tenant), Some(person)) = (tenant, person) else { return };
-        let (device, address) = (asked.shown.device.clone(), asked.shown.address.clone());
-        let notice = notify::queue(&self.world, &tenant, &person, About::NotMe { device, address });
-        let entry = Entry::new("gate", Event::NoticeQueued).tenant(&tenant.id).whom(person.id.as_str());
-        let told = self.ledger.record(entry, notice.into_iter().collect()).await;
-        if let Err(error) = told {
-            tracing::error!(%error, "the message about a denial was not queued");
-        }
     }
 
     async fn pending(&self, call: &ProvedCall) -> Result<Value, Problem> {
@@ -271,7 +241,7 @@ fn read<T: DeserializeOwned>(heard: &Heard) -> Result<T, Problem> {
         .map_err(|_| Problem::malformed("the body is not what this call takes"))
 }
 
-fn ok(value: &Value) -> Response<Body> {
+pub(super) fn ok(value: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(value.to_string()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -40,6 +40,7 @@ const FILES: &[File] = files! {
     "style.css", STYLE;
     "app.js", SCRIPT;
     "api.js", SCRIPT;
+    "frozen.js", SCRIPT;
     "keys.js", SCRIPT;
     "live.js", SCRIPT;
     "pages.js", SCRIPT;

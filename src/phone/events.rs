@@ -10,6 +10,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, Response};
+use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
@@ -58,7 +59,8 @@ impl Drop for Place {
     }
 }
 
-/// Streams `approvals` now and at each change, `unpaired` as the last word, `ping` in between.
+/// Streams `approvals` now and at each change, `frozen` in their place while the owner is, `unpaired` as the
+/// last word, `ping` in between.
 pub(super) fn stream(
     view: &Arc<View>,
     approvals: &Arc<Approvals>,
@@ -72,6 +74,7 @@ pub(super) fn stream(
         touched: view.subscribe(),
         questions: table::approvals(&phone.tenant, &phone.person),
         itself: table::phone(&phone.tenant, &phone.person, &phone.id),
+        owner: table::person(&phone.tenant, &phone.person),
         view: view.clone(),
         approvals: approvals.clone(),
         world: world.clone(),
@@ -102,6 +105,7 @@ struct Listening {
     touched: Receiver<Touched>,
     questions: Key,
     itself: Key,
+    owner: Key,
     ends: Instant,
     cancel: CancellationToken,
     next: Next,
@@ -140,7 +144,7 @@ impl Listening {
     }
 
     fn concerns(&self, key: &Key) -> bool {
-        *key == self.itself || key.as_bytes().starts_with(self.questions.as_bytes())
+        *key == self.itself || *key == self.owner || key.as_bytes().starts_with(self.questions.as_bytes())
     }
 
     /// What waits now; the last word where the phone is not paired any more.
@@ -149,6 +153,14 @@ impl Listening {
         if !phones.iter().any(|it| it.id == self.phone.id && it.api_key == self.phone.api_key) {
             self.next = Next::End;
             return Some("event: unpaired\ndata: {}\n\n".to_owned());
+        }
+        let owner = self.view.person(&self.phone.tenant, &self.phone.person)?;
+        if let Some(frozen) = owner.frozen() {
+            let data = json!({ "now": self.world.now().millis(), "frozen": frozen.at.millis() });
+            return Some(format!("event: frozen\ndata: {data}\n\n"));
+        }
+        if owner.shut_out(self.world.now()) {
+            return None;
         }
         match self.approvals.pending(&self.phone.tenant, &self.phone.person).await {
             Ok(pending) => {

@@ -4,6 +4,7 @@
 mod api;
 pub mod app;
 mod events;
+mod not_me;
 mod problem;
 
 use std::net::IpAddr;
@@ -13,10 +14,10 @@ use axum::body::Body;
 use http::{Method, Request, Response};
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Ledger;
 use crate::auth::phone::proof::{Call, Claim, Proof, ProvedCall, ProvedKey};
 use crate::auth::phone::webauthn::RelyingParty;
 use crate::auth::phone::{Approvals, Proofs, cose};
+use crate::domain::person::Person;
 use crate::domain::{ApprovalId, Reason, Time};
 use crate::enrolment::pairing::Pairings;
 use crate::policy::Permit;
@@ -29,7 +30,6 @@ use problem::Problem;
 
 /// The room. One for all tenants: whose phone it is shows when it has signed.
 pub struct PhoneRoom {
-    ledger: Arc<Ledger>,
     view: Arc<View>,
     approvals: Arc<Approvals>,
     pairings: Arc<Pairings>,
@@ -56,7 +56,6 @@ impl PhoneRoom {
     /// Over the parts that it shares with the desktop's rooms. `party` is this door.
     #[must_use]
     pub fn new(
-        ledger: Arc<Ledger>,
         view: Arc<View>,
         approvals: Arc<Approvals>,
         pairings: Arc<Pairings>,
@@ -64,7 +63,7 @@ impl PhoneRoom {
         world: World,
     ) -> Self {
         let (proofs, streams) = (Proofs::default(), Arc::default());
-        Self { ledger, view, approvals, pairings, party, proofs, streams, world }
+        Self { view, approvals, pairings, party, proofs, streams, world }
     }
 
     /// Serves one request: a file of the app, or a call of its API.
@@ -113,24 +112,31 @@ impl PhoneRoom {
             ("POST", ["pair", "finish"]) => self.finish(&heard, from).await,
             ("POST", ["pair", "state"]) => self.pair_state(&heard).await,
             ("POST", ["pair", "refuse"]) => self.refuse(&heard, from).await,
-            ("GET", ["me"]) => self.me(&self.prove(&heard)?),
+            ("GET", ["me"]) => self.me(&self.recognise(&heard)?),
             ("GET", ["approvals"]) => self.list(&self.prove(&heard)?).await,
-            ("GET", ["events"]) => self.events(&self.prove(&heard)?, cancel.clone()),
+            ("GET", ["events"]) => self.events(&self.recognise(&heard)?, cancel.clone()),
             ("POST", ["approvals", id, answer @ ("approve" | "deny")]) => {
                 let call = self.prove(&heard)?;
                 let id = ApprovalId::parse(id).map_err(|_| Problem::unknown_question())?;
                 if *answer == "approve" {
                     self.approve(&call, &id, &heard, from).await
                 } else {
-                    self.deny(&call, &id, from).await
+                    self.not_me(&call, &id, from).await
                 }
             }
             _ => Err(Problem::not_found()),
         }
     }
 
-    /// Whose call it is. Nothing behind this is served without it.
+    /// Whose call it is, of somebody who may come in. Nothing that changes anything is served without it.
     fn prove(&self, heard: &Heard) -> Result<ProvedCall, Problem> {
+        let call = self.recognise(heard)?;
+        let person = self.view.person(&call.phone().tenant, &call.phone().person);
+        if person.is_some_and(|it| it.frozen().is_some()) { Err(Problem::frozen()) } else { Ok(call) }
+    }
+
+    /// Whose call it is: one who is frozen may still read that they are. Nothing is served without it.
+    fn recognise(&self, heard: &Heard) -> Result<ProvedCall, Problem> {
         let proof = heard.proof()?;
         let Claim::Phone(handle) = &proof.claim else { return Err(Problem::unpaired()) };
         let phones = self.view.phones(&handle.tenant, &handle.person);
@@ -139,7 +145,8 @@ impl PhoneRoom {
         let call = call.map_err(|why| Problem::unproved(why, heard.now))?;
         // Told to the phone itself alone.
         let person = self.view.person(&handle.tenant, &handle.person);
-        person.filter(|it| !it.shut_out(heard.now)).ok_or_else(Problem::shut_out)?;
+        let heard_of = |it: &Arc<Person>| it.frozen().is_some() || !it.shut_out(heard.now);
+        person.filter(heard_of).ok_or_else(Problem::shut_out)?;
         Ok(call)
     }
 

@@ -98,6 +98,16 @@ impl Problem {
         )
     }
 
+    pub(super) fn frozen() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "frozen",
+            "We have stopped it. Nobody is signed in.",
+            "Your access is frozen until our support has spoken with you.",
+            "We ring you at the number we have, or call support.",
+        )
+    }
+
     pub(super) fn unproved(why: proof::Refused, now: Time) -> Self {
         let (status, code) = match why {
             proof::Refused::Malformed => (StatusCode::UNAUTHORIZED, "unsigned"),

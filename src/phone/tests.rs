@@ -59,7 +59,6 @@ impl House {
         let pairings =
             Pairings::new(rig.ledger.clone(), rig.pepper.clone(), rig.party.clone(), rig.world.clone());
         let room = PhoneRoom::new(
-            rig.ledger.clone(),
             rig.view.clone(),
             rig.approvals.clone(),
             Arc::new(pairings),
@@ -247,6 +246,23 @@ async fn not_me_and_another_persons_phone() {
     assert_eq!(house.rig.sessions().await, 1);
     assert_eq!(house.call(&anna, "POST", &path, json!({})).await.0, StatusCode::OK);
     assert_eq!(house.rig.sessions().await, 0);
+
+    // While she is frozen her phone reads that, and nothing else is heard of it.
+    let (status, me) = house.call(&anna, "GET", "/api/me", Value::Null).await;
+    assert_eq!((status, &me["frozen"]), (StatusCode::OK, &json!(house.rig.world.now().millis())));
+    let (status, problem) = house.call(&anna, "GET", "/api/approvals", Value::Null).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::FORBIDDEN, &json!("frozen")));
+    assert_eq!(house.approve(&anna, &shown, &digits).await.0, StatusCode::FORBIDDEN);
+    let request = house.signed(&anna, "GET", "/api/events", &Value::Null);
+    let response = house.room.answer(&house.cancel, FROM, "1", request).await;
+    let mut events = response.into_body().into_data_stream();
+    assert!(events.next().await.unwrap().unwrap().starts_with(b"event: frozen\n"));
+    let key = table::person(&house.rig.tenant, &house.rig.anna);
+    let frozen: Person = house.rig.read(&key).await.unwrap();
+    house.rig.put(&Person { standing: Standing::Active, ..frozen }).await;
+    assert!(events.next().await.unwrap().unwrap().starts_with(b"event: approvals\n"));
+    let (_, me) = house.call(&anna, "GET", "/api/me", Value::Null).await;
+    assert_eq!(me["frozen"], Value::Null);
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ pub const fn manner(reason: &Reason) -> Manner {
         }
         Reason::UnknownDevice => (StatusCode::FORBIDDEN, "unknown-device", Level::WARN, REFUSED, Call),
         Reason::PersonLocked => (StatusCode::FORBIDDEN, "person-locked", Level::WARN, REFUSED, Call),
+        Reason::PersonFrozen => (StatusCode::FORBIDDEN, "person-frozen", Level::WARN, REFUSED, Call),
         Reason::SignInFirst => (StatusCode::UNAUTHORIZED, "sign-in-first", Level::DEBUG, None, SignIn),
         Reason::SessionElsewhere => {
             (StatusCode::UNAUTHORIZED, "session-elsewhere", Level::WARN, Some("session.elsewhere"), SignIn)

@@ -82,7 +82,26 @@ async fn a_client_comes_in_through_three_locks() {
     phone.click("#not-me").await;
     tablet.sees("We have stopped it").await;
     judge(&tablet, "not-me").await;
+    phone.sees("Your access is frozen until our support has spoken with you").await;
     judge(&phone, "phone-not-me").await;
+    client_.open(&demo.url("bank", "/")).await;
+    client_.sees("We have stopped it. Nobody is signed in.").await;
+    judge(&client_, "frozen").await;
+
+    // Support rings her, and opens it again: the phone moves on by itself.
+    agent.open(&demo.url("console", "/")).await;
+    agent.sees("Ring now: said “not me”").await;
+    judge(&agent, "desk-home-not-me").await;
+    agent.open(&demo.url("console", "/people/bank/anna-muster/unlock")).await;
+    agent.sees("Let Anna Muster in again").await;
+    judge(&agent, "desk-unfreeze").await;
+    for line in ["#check-0", "#check-1", "#check-2"] {
+        agent.click(line).await;
+    }
+    agent.type_into("#why", "A slip of the finger").await;
+    agent.press("Let them in again").await;
+    agent.sees("active").await;
+    phone.sees("Nothing to approve").await;
     client_.open(&demo.url("bank", "/")).await;
     client_.sees("Your password").await;
     demo.command(&["audit", "verify"]);

@@ -26,6 +26,7 @@ mod first_visit;
 mod history;
 mod identity;
 mod lists;
+mod not_me;
 mod policy;
 mod proxy;
 mod recovery;

@@ -67,7 +67,7 @@ async fn a_locked_person_is_out_at_once() {
     gate.backend.forget();
     client.open("/").await.must_say("Your access is closed for now");
     assert_eq!(gate.backend.bytes(), 0);
-    gate.run(Command::Person(person::Command::Unlock { person: person() })).await;
+    gate.run(Command::Person(person::Command::Unlock { person: person(), why: None })).await;
     client.open("/").await.must_say("Your password");
 }
 

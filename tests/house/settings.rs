@@ -242,6 +242,9 @@ async fn not_me_to_a_renewal_ends_everything_and_says_so() {
     let (status, answer) = phone.not_me(&phone.question().await).await;
     assert_eq!(status, 200, "{answer}");
     client.open(NEW).await.must_say("We have stopped it. Nobody is signed in.");
+    assert_eq!(made(&gate).await, (1, 0));
+    crate::not_me::opened_again(&gate).await;
+    client.forget_cookies();
     client.open("/").await.must_say("Your password");
     assert_eq!(made(&gate).await, (1, 0));
 }

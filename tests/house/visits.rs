@@ -163,9 +163,13 @@ async fn not_me_ends_every_session_and_says_so() {
     assert_eq!(told.count(), 1, "every address of the person hears of it");
     elsewhere.open("/.portcullis/sign-in/").await.must_say("We have stopped it. Nobody is signed in.");
     gate.backend.forget();
-    client.open("/").await.must_say("Your password");
+    client.open("/").await.must_say("We have stopped it. Nobody is signed in.");
     assert_eq!(gate.backend.bytes(), 0);
     assert_eq!(gate.told(Event::ApprovalDenied).await, 1);
+    let (status, _) = phone.approve(&question, &page.digits()).await;
+    assert_eq!(status, 403, "nothing is heard of a frozen phone");
+    crate::not_me::opened_again(&gate).await;
+    client.open("/").await.must_say("Your password");
     let (status, _) = phone.approve(&question, &page.digits()).await;
     assert_eq!(status, 409, "no yes after a no");
 }

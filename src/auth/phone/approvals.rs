@@ -2,6 +2,7 @@
 //! Knows no HTTP, and not what an approval opens: a session takes it up through [`Approvals::approved`].
 
 mod answer;
+mod not_me;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -65,7 +66,7 @@ pub enum Standing {
     },
     /// Approved; take it up with [`Approvals::approved`].
     Approved,
-    /// "Not me": every session of the person has ended.
+    /// "Not me": every session of the person has ended, and they are kept out.
     Denied,
     /// Three wrong digits.
     WrongDigits,

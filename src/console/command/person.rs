@@ -13,6 +13,7 @@ use crate::domain::device::Device;
 use crate::domain::person::{Person, Role, Standing};
 use crate::domain::session::Session;
 use crate::domain::{DeviceId, PersonId, TenantId, Time};
+use crate::notify::{self, About};
 use crate::store::table::{self, Stored};
 
 pub(super) use typed::new_person;
@@ -48,6 +49,10 @@ pub enum Command {
     Unlock {
         /// Who: TENANT/PERSON
         person: WhichPerson,
+        /// Why, for the trail; needed where the person said "not me" on the phone
+        #[arg(long)]
+        #[serde(default)]
+        why: Option<String>,
     },
 }
 
@@ -85,7 +90,9 @@ impl Acts {
             Command::Add(add) => self.add_person(actor, *add).await,
             Command::List { tenant } => self.list_people(&tenant).await,
             Command::Lock { person, why, hours, yes } => self.lock(actor, &person, why, hours, yes).await,
-            Command::Unlock { person } => self.unlock(actor, &person).await,
+            Command::Unlock { person, why } => {
+                self.unlock(actor, &person, why.as_deref().unwrap_or_default()).await
+            }
         }
     }
 
@@ -160,6 +167,13 @@ impl Acts {
                 "nothing is to be done",
             ));
         }
+        if person.frozen().is_some() {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("{} said \"not me\" and is kept out already", person.name),
+                "nothing is to be done; to let them in again: `portcullis person unlock`",
+            ));
+        }
         self.keep_an_owner(person).await?;
         let sessions = self.sessions_of(which).await?;
         confirmed(
@@ -193,7 +207,7 @@ impl Acts {
         Ok(Output::new(shown(&locked, self.now()), lines))
     }
 
-    async fn unlock(&self, actor: &str, which: &WhichPerson) -> Result<Output, CommandError> {
+    async fn unlock(&self, actor: &str, which: &WhichPerson, why: &str) -> Result<Output, CommandError> {
         let read = self.find_person(which).await?;
         if read.record.standing == Standing::Closed {
             return Err(CommandError::new(
@@ -204,7 +218,18 @@ impl Acts {
         }
         let mut writes = Vec::new();
         let mut person = read.record.clone();
-        if matches!(person.standing, Standing::Locked { .. }) {
+        let frozen = person.frozen().is_some();
+        if frozen && why.trim().is_empty() {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!(
+                    "{} said \"not me\" on the phone, and nobody has written down what came of it",
+                    person.name
+                ),
+                "ring the recorded number, then say it: --why REASON",
+            ));
+        }
+        if frozen || matches!(person.standing, Standing::Locked { .. }) {
             // Whether the first visit was ever finished shows by a phone, which that visit pairs.
             let paired = !self.view.phones(&which.tenant, &which.person).is_empty();
             person.standing = if paired { Standing::Active } else { Standing::Invited };
@@ -215,8 +240,18 @@ impl Acts {
         let ids: Vec<DeviceId> = devices.into_iter().map(|device| device.record.id).collect();
         writes.extend(self.first_visits.void_codes(&which.tenant, &which.person).await?);
         writes.extend(self.throttles.open_again(&which.tenant, &which.person, &ids).await?);
-        let entry =
+        if frozen {
+            // What began while they were kept out ends too: they come in anew, with all three.
+            let sessions = self.sessions_of(which).await?;
+            writes.extend(sessions.iter().map(|one| table::delete(table::session(&one.record.token))));
+            let tenant = self.find_tenant(&which.tenant).await?.record;
+            writes.extend(notify::queue(&self.world, &tenant, &person, About::Unfrozen));
+        }
+        let mut entry =
             Entry::new(actor, Event::PersonUnlocked).tenant(&which.tenant).whom(format!("person:{which}"));
+        if !why.trim().is_empty() {
+            entry = entry.detail("why", why.trim());
+        }
         self.record(entry, writes).await?;
         let line = format!("{} may come in again; wrong tries are forgotten.", person.name);
         Ok(Output::line(shown(&person, self.now()), line))
@@ -280,6 +315,7 @@ fn standing(person: &Person, now: Time) -> String {
         Standing::Locked { until: Some(until), .. } if *until <= now => "active".to_owned(),
         Standing::Locked { until: Some(until), .. } => format!("locked until {} UTC", until.minute()),
         Standing::Locked { until: None, .. } => "locked".to_owned(),
+        Standing::Frozen(frozen) => format!("frozen since {} UTC: said \"not me\"", frozen.at.minute()),
         Standing::Closed => "closed".to_owned(),
     }
 }

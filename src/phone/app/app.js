@@ -1,6 +1,7 @@
 // The phone app: pairs, waits, shows what is asked, signs the answer.
 
 import { Problem, call, now } from "./api.js";
+import { frozen } from "./frozen.js";
 import * as keys from "./keys.js";
 import { listen } from "./live.js";
 import { action, brand, el, page, show, showProblem, support, tongues } from "./pages.js";
@@ -49,7 +50,14 @@ function open(phone) {
     },
     approvals(questions) {
       line.questions = questions;
-      look();
+      line.frozen = null;
+      if (page() === "frozen") home();
+      else look();
+    },
+    frozen(since) {
+      line.frozen = since;
+      line.questions = [];
+      if (!answering() && ["home", "question", "over", "approved", "problem"].includes(page())) stopped(phone);
     },
     unpaired() {
       line.status = "unpaired";
@@ -57,6 +65,13 @@ function open(phone) {
       if (page() === "home" || page() === "question") home();
     },
   });
+}
+
+/** "Not me" was said: nothing else is shown until support has opened the access again. */
+function stopped(phone) {
+  const line = lines.get(phone.id);
+  if (line) Object.assign(line, { questions: [], frozen: line.frozen ?? now() });
+  frozen(phone, { back: lines.size > 1 && overview });
 }
 
 function close(id) {
@@ -82,6 +97,12 @@ function home() {
   const first = [...lines.values()];
   look(true);
   if (page() === "question") return;
+  if (first.length === 1 && first[0].frozen) return stopped(first[0].phone);
+  overview();
+}
+
+function overview() {
+  const first = [...lines.values()];
   const one = first.length === 1 ? first[0].phone : null;
   brand(one);
   show(
@@ -105,12 +126,13 @@ function home() {
 
 function card(line) {
   const { phone } = line;
+  const state = line.frozen && line.status === "live" ? "frozen" : line.status;
   return el(
     "section.card",
     {},
     el("h2", {}, phone.site),
     el("p", {}, phone.person, el("br"), el("span.small", {}, phone.host)),
-    el(`p.state.${line.status}`, { role: "status" }, t(`state-${line.status}`)),
+    el(`p.state.${state}`, { role: "status" }, t(`state-${state}`)),
     line.status === "unpaired" &&
       action(t("home.remove"), () => remove(phone), { look: "second" }),
   );
@@ -152,9 +174,9 @@ function look(fromHome = false) {
   if (page() === "question" && !waiting.length) {
     return over({ title: t("over"), detail: t("over.text") }, undefined, { settled, home });
   }
-  if (!waiting.length || !(fromHome || ["home", "question", "over", "approved", "paired"].includes(page()))) return;
+  if (!waiting.length || !(fromHome || ["home", "question", "over", "approved", "paired", "frozen"].includes(page()))) return;
   const { line, question } = waiting[0];
-  ask(line.phone, question, { settled, home, look });
+  ask(line.phone, question, { settled, home, look, stopped });
 }
 
 /** What waited is no more: of one phone, or of all. */

@@ -2,7 +2,7 @@
 
 import { clockIs, openStream } from "./api.js";
 
-/** Listens as `phone`. `on` has approvals(list), status("live" | "waiting" | "away" | "offline"), unpaired(). */
+/** Listens as `phone`. `on` has approvals(list), status("live" | "waiting" | "away" | "offline"), frozen(since), unpaired(). */
 export function listen(phone, on) {
   let closed = false;
   let tries = 0;
@@ -20,6 +20,11 @@ export function listen(phone, on) {
             clockIs(now);
             on.status("live");
             on.approvals(approvals);
+          } else if (event === "frozen") {
+            const { now, frozen } = JSON.parse(data);
+            clockIs(now);
+            on.status("live");
+            on.frozen(frozen);
           } else if (event === "unpaired") {
             closed = true;
             on.unpaired();

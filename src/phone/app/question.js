@@ -11,7 +11,7 @@ let busy = false;
 /** The screen lock is asked, or an answer is on its way: nothing may change the page. */
 export const answering = () => busy;
 
-/** Shows what is asked. `then` has settled(phone), home() and look() for what comes after. */
+/** Shows what is asked. `then` has settled(phone), stopped(phone), home() and look() for what comes after. */
 export function ask(phone, question, then) {
   brand(phone);
   const until = Date.parse(question.until);
@@ -89,7 +89,8 @@ async function approve(phone, question, field, said, then) {
     answered("approved", t("approved"), t("approved.text"), phone, then, "✓");
   } catch (problem) {
     const end = ["answered", "expired", "unknown"].includes(problem.code) || problem.left === 0;
-    if (end) over(problem, phone, then);
+    if (problem.code === "frozen") then.stopped(phone);
+    else if (end) over(problem, phone, then);
     else if (problem.code === "wrong-digits") {
       field.value = "";
       wrong(`${problem.title}. ${problem.detail} ${problem.next}`);
@@ -107,9 +108,11 @@ async function deny(phone, question, then) {
   busy = true;
   try {
     await call({ handle: phone.id, key: phone.key }, "POST", `/api/approvals/${question.id}/deny`, {});
-    answered("denied", t("denied"), t("denied.text"), phone, then);
+    then.stopped(phone);
+    say(t("frozen"));
   } catch (problem) {
-    if (["answered", "expired", "unknown"].includes(problem.code)) over(problem, phone, then);
+    if (problem.code === "frozen") then.stopped(phone);
+    else if (["answered", "expired", "unknown"].includes(problem.code)) over(problem, phone, then);
     else showProblem(problem, { again: () => deny(phone, question, then), back: then.home, site: phone });
   } finally {
     busy = false;
@@ -123,18 +126,12 @@ function answered(name, title, detail, phone, then, sign) {
     title,
     sign && el("p.done", { "aria-hidden": "true" }, sign),
     el("p", {}, detail),
-    name === "denied" && phone.telephone && callSupport(phone),
-    action(t("done"), then.home, { look: name === "denied" ? "second" : "main" }),
+    action(t("done"), then.home),
   );
   say(title);
 }
 
 const tooLate = () => ({ title: t("time-over"), detail: t("time-over.text") });
-
-function callSupport(phone) {
-  const href = `tel:${phone.telephone.replace(/[^+\d]/g, "")}`;
-  return el("a.button.main", { href }, t("call-support", phone));
-}
 
 /** The question is over: why, and what to do. */
 export function over(problem, phone, then) {

@@ -4,6 +4,7 @@
 mod bulk;
 mod certificates;
 mod expiring;
+mod frozen;
 mod lists;
 mod people;
 mod requests;
@@ -11,6 +12,7 @@ mod requests;
 pub use bulk::{IssueMany, IssuedMany, MadeRow};
 pub use certificates::{CertificateDetail, CertificateRow, Certificates};
 pub use expiring::{Day, Expiring, ExpiringRow, Month};
+pub use frozen::{FrozenRow, Unfreeze};
 pub use lists::{Audit, AuditRow, TenantRow, Tenants};
 pub use people::{
     Delivered, DeviceRow, IssueDevice, Issued, People, Person, PersonRow, PhoneRow, SessionRow, Ways,
@@ -97,6 +99,8 @@ impl Tone {
 pub struct Home {
     /// Around it.
     pub desk: Desk,
+    /// Who said "not me" and waits for a call, longest first.
+    pub frozen: Vec<FrozenRow>,
     /// Devices that wait for a release, longest first.
     pub queue: Vec<Waiting>,
     /// What was not right with the last code; empty at first.

@@ -85,6 +85,7 @@ page! {
     settings::Gone: page,
     desk::Home: desk.page,
     desk::People: desk.page,
+    desk::Unfreeze: desk.page,
     desk::Person: desk.page,
     desk::CodeResult: desk.page,
     desk::IssueMany: desk.page,

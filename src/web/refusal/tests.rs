@@ -20,6 +20,7 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::CertificateSuperseded,
         Reason::UnknownDevice,
         Reason::PersonLocked,
+        Reason::PersonFrozen,
         Reason::SignInFirst,
         Reason::SessionElsewhere,
         Reason::PolicyDenied { rule: Some("Payments".to_owned()) },

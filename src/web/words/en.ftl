@@ -53,6 +53,10 @@ person-locked-title = Your access is closed for now
 person-locked-text = It was locked by us, or by yourself when you told us that something was not right. Your data is safe.
 person-locked-next = Call us to open it again.
 
+person-frozen-title = We have stopped it. Nobody is signed in.
+person-frozen-text = If this is your own device, please call us.
+person-frozen-next = We look together at what happened, and open it again.
+
 sign-in-first-title = Please sign in first
 sign-in-first-text = This address opens only to somebody who has signed in with this certificate.
 sign-in-first-next = Open it in your browser and sign in there; a program then uses that session.

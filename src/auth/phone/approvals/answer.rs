@@ -10,11 +10,9 @@ use crate::auth::phone::webauthn::{self, Assertion, Known};
 use crate::crypto;
 use crate::domain::approval::{Answer, Approval, ApprovalState, Asked, Signed};
 use crate::domain::phone::Phone;
-use crate::domain::renewal::Renewal;
-use crate::domain::session::{Session, TokenHash};
-use crate::domain::{ApprovalId, PersonId, TenantId, Time};
+use crate::domain::{ApprovalId, Time};
 use crate::store::table::{self, Stored};
-use crate::store::{Action, Condition, StoreError, Write};
+use crate::store::{StoreError, Write};
 
 impl Approvals {
     /// Approves with the digits typed on the phone. The signature is judged first, over the text
@@ -83,46 +81,8 @@ impl Approvals {
         Err(AnswerError::Busy)
     }
 
-    /// "Not me": ends the question and, in the same commit, every session of the person. Where it
-    /// comes after an approval it still counts, until that approval's time is over.
-    ///
-    /// # Errors
-    /// What stands in the way.
-    pub async fn deny(&self, call: &ProvedCall, id: &ApprovalId, from: IpAddr) -> Result<(), AnswerError> {
-        for _ in 0..TRIES_MAX {
-            let now = self.world.now();
-            let (phone, found) = self.question(call.phone(), id).await?;
-            let approval = &found.record;
-            match &approval.state {
-                ApprovalState::Approved { .. } if now < approval.expires => {}
-                _ => still_open(approval, now)?,
-            }
-            let state = ApprovalState::Denied { phone: phone.record.id.clone(), at: now };
-            let denied = Approval { state, ..approval.clone() };
-            let mut writes = vec![table::replace(&found, &denied), table::unchanged(&phone)];
-            let sessions = self.sessions(&approval.tenant, &approval.person).await?;
-            // Present, so that one that rotates meanwhile makes us look again.
-            writes.extend(sessions.iter().map(|token| Write {
-                key: table::session(token),
-                condition: Condition::Present,
-                action: Action::Delete,
-            }));
-            let renewals = self.renewals(&approval.tenant, &approval.person).await?;
-            writes.extend(renewals.iter().map(|token| table::delete(table::renewal(token))));
-            let entry = answer_entry(&denied, call.phone(), from)
-                .detail("alarm", "the person says it was somebody else")
-                .detail("sessions_ended", sessions.len().to_string());
-            match self.ledger.record(entry, writes).await {
-                Ok(_) => return Ok(()),
-                Err(RecordError::Conflict) => {}
-                Err(RecordError::Store(error)) => return Err(error.into()),
-            }
-        }
-        Err(AnswerError::Busy)
-    }
-
     /// The question a phone answers, if its owner was asked it, and the phone as it is now.
-    async fn question(
+    pub(super) async fn question(
         &self,
         phone: &Phone,
         id: &ApprovalId,
@@ -138,19 +98,6 @@ impl Approvals {
     async fn forgetting_times(&self, approval: &Approval) -> Result<Option<Write>, StoreError> {
         let asked = self.asked(&approval.tenant, &approval.person).await?;
         Ok(asked.map(|it| table::replace(&it, &Asked { times: Vec::new(), ..it.record.clone() })))
-    }
-
-    async fn sessions(&self, tenant: &TenantId, person: &PersonId) -> Result<Vec<TokenHash>, StoreError> {
-        let all = table::list::<Session>(self.ledger.store().as_ref(), &table::all::<Session>()).await?;
-        let of_person = |it: &Session| it.tenant == *tenant && it.person == *person;
-        Ok(all.into_iter().map(|it| it.record).filter(of_person).map(|it| it.token).collect())
-    }
-
-    /// Renewals under way: they end as sessions do.
-    async fn renewals(&self, tenant: &TenantId, person: &PersonId) -> Result<Vec<TokenHash>, StoreError> {
-        let all = table::list::<Renewal>(self.ledger.store().as_ref(), &table::all::<Renewal>()).await?;
-        let of_person = |it: &Renewal| it.tenant == *tenant && it.person == *person;
-        Ok(all.into_iter().map(|it| it.record).filter(of_person).map(|it| it.token).collect())
     }
 
     async fn note_bad_signature(
@@ -229,7 +176,7 @@ fn count_wrong_digits(approval: &Approval) -> (Approval, Result<(), AnswerError>
     (Approval { wrong_digits, state, ..approval.clone() }, Err(AnswerError::WrongDigits { left }))
 }
 
-fn answer_entry(answered: &Approval, phone: &Phone, from: IpAddr) -> Entry {
+pub(super) fn answer_entry(answered: &Approval, phone: &Phone, from: IpAddr) -> Entry {
     let actor = format!("phone:{}", phone.id);
     match &answered.state {
         ApprovalState::Approved { evidence, .. } => {

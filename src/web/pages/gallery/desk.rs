@@ -5,8 +5,8 @@ use crate::domain::Time;
 use crate::web::pages::Moment;
 use crate::web::pages::desk::{
     Audit, AuditRow, CertificateDetail, CertificateRow, Certificates, CodeResult, Confirm, Day, Desk,
-    DeviceRow, Doing, Expiring, ExpiringRow, Home, Mark, Month, Outcome, People, Person, PersonRow, PhoneRow,
-    Place, SessionRow, TenantRow, Tenants, Tone, Waiting,
+    DeviceRow, Doing, Expiring, ExpiringRow, FrozenRow, Home, Mark, Month, Outcome, People, Person,
+    PersonRow, PhoneRow, Place, SessionRow, TenantRow, Tenants, Tone, Unfreeze, Waiting,
 };
 use crate::web::visit::tests::visit;
 use crate::web::{Head, assets, brand};
@@ -53,6 +53,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
     };
     let home = |queue, refused: &str| Home {
         desk: desk("Codes"),
+        frozen: Vec::new(),
         queue,
         refused: text(refused),
         code_action: text("/codes"),
@@ -66,6 +67,38 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
     let refused =
         "That is not the number on Anna Muster’s screen. 4 tries are left; ask for it again, digit by digit.";
     show("desk-home-refused", html(home(vec![waiting("Anna Muster", false)], refused)));
+    let frozen = || FrozenRow {
+        person: text("Anna Muster"),
+        tenant: text("Bank Muster & Cie"),
+        device: text("laptop"),
+        browser: text("Chrome on Linux"),
+        address: text("203.0.113.77"),
+        place: text("near Lagos, Nigeria"),
+        asked: ago(260),
+        since: ago(240),
+        telephone: text("+41 79 555 01 23"),
+        telephone_link: text("+41795550123"),
+        href: text("/people/bank/anna"),
+    };
+    let alarmed = Home { frozen: vec![frozen()], ..home(vec![waiting("Beat Keller", false)], "") };
+    show("desk-home-not-me", html(alarmed));
+    let unfreeze = Unfreeze {
+        desk: desk("People"),
+        row: frozen(),
+        checklist: vec![
+            text(
+                "I rang the recorded number, or identified the person as this tenant allows, and spoke with them.",
+            ),
+            text("We looked together at what was asked: the device, the place and the time."),
+            text(
+                "Whatever may be in other hands (a device, a phone, the password) is switched off or changed.",
+            ),
+        ],
+        refused: String::new(),
+        action: text("/people/bank/anna/unlock"),
+        back: text("/people/bank/anna"),
+    };
+    show("desk-unfreeze", html(unfreeze));
     let certificate = |person: &str, device: &str, state| CertificateRow {
         serial: text("5f3a 90c1 77de 0b12 4e6f a8d3 1c55 9e04"),
         person: text(person),
