@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Entry, Event, Ledger};
 use crate::auth::password::{self, Passwords};
+use crate::auth::phone::place;
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
 use crate::ca::{self, Authority, CaError, KeptLists, KeyFolder};
@@ -126,6 +127,9 @@ pub enum AppError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] control::ListenError),
+    /// The file of places.
+    #[error(transparent)]
+    Places(#[from] place::BadFile),
     /// The settings of mail.
     #[error(transparent)]
     Mail(#[from] email::BadSettings),

@@ -99,11 +99,13 @@ smtp = "smtp://user:geheim@mail.example.com"
 from = "nobody"
 [limits]
 connections = 0
+[approvals]
+seconds = 601
 [nonsense]
 "#;
     let mistakes = parse(text).unwrap_err();
     let lines: Vec<usize> = mistakes.iter().filter_map(|(line, _)| *line).collect();
-    for expected in [1, 3, 4, 5, 7, 8, 9, 11, 14, 15, 17, 18, 20, 21] {
+    for expected in [1, 3, 4, 5, 7, 8, 9, 11, 14, 15, 17, 18, 20, 21, 23] {
         assert!(lines.contains(&expected), "line {expected} is missing in {mistakes:#?}");
     }
     let mut sorted = lines.clone();

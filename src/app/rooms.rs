@@ -1,9 +1,11 @@
 //! Fills the house: every room from its parts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{AppError, Core};
 use crate::auth::certificate::Judge;
+use crate::auth::phone::place::Places;
 use crate::auth::phone::{Approvals, RelyingParty, approvals};
 use crate::auth::recovery::Recovery;
 use crate::config::Config;
@@ -35,13 +37,18 @@ pub(super) fn house(
     let (world, view, ledger) = (core.world.clone(), Arc::clone(&core.view), Arc::clone(&core.ledger));
     let phone_origin = config.origin(&config.phone.host);
     let party = RelyingParty::at(&config.phone.host, config.listen.public_port);
-    let approvals = Arc::new(Approvals::new(
+    let places = config.approvals.places_file.as_deref().map(Places::open).transpose()?;
+    let approvals = Approvals::new(
         Arc::clone(&ledger),
         Arc::clone(&core.pepper),
         party.clone(),
         world.clone(),
-        approvals::Settings::default(),
-    ));
+        approvals::Settings {
+            lives: Duration::from_secs(u64::from(config.approvals.seconds)),
+            ..approvals::Settings::default()
+        },
+    );
+    let approvals = Arc::new(approvals.locating(places));
     let pairings =
         Arc::new(Pairings::new(Arc::clone(&ledger), Arc::clone(&core.pepper), party.clone(), world.clone()));
     let recovery = Arc::new(Recovery::new(

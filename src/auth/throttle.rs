@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
 use crate::domain::throttle::{Guarded, Throttle};
-use crate::domain::{DeviceId, PersonId, Reason, TenantId, Time};
+use crate::domain::{DeviceId, PersonId, PhoneId, Reason, TenantId, Time};
 use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
 use crate::world::World;
@@ -31,12 +31,23 @@ pub enum Subject {
     Mailbox(String),
     /// A device.
     Device(DeviceId),
+    /// A phone on which digits are typed.
+    Phone(PhoneId),
     /// A network address: many people may share it, so it is never blocked for good.
     Address(std::net::IpAddr),
     /// A member of staff who types codes.
     Agent(String),
     /// A machine that renews its certificate: the good ones count too.
     Machine(DeviceId),
+}
+
+/// A failure that is not yet counted.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// Counts it.
+    pub write: Write,
+    /// Whether with it the subject is blocked until the desk, or a success elsewhere, opens it.
+    pub blocks: bool,
 }
 
 /// Leave to hear one try. It is already counted as a failure; [`Try::succeeded`] sets that right.
@@ -131,7 +142,38 @@ impl Throttles {
         count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, self.world.now()).map(drop)
     }
 
-    /// What opens every throttle of a person and their devices again, to commit with the desk's action.
+    /// What counts one failure, to commit with what failed: for whoever knows at once whether a try failed, and
+    /// settles it in one commit. Refused where none would be heard.
+    ///
+    /// # Errors
+    /// As [`Throttles::attempt`].
+    pub async fn failing(
+        &self,
+        tenant: &TenantId,
+        purpose: Guarded,
+        subject: &Subject,
+    ) -> Result<Failing, Reason> {
+        let read = self.read(tenant, purpose, subject).await.map_err(|_| Reason::Internal)?;
+        let counted =
+            count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, self.world.now())?;
+        let write = match &read {
+            Some(read) => table::replace(read, &counted),
+            None => table::create(&counted),
+        };
+        Ok(Failing { blocks: counted.blocked, write })
+    }
+
+    /// What sets the counts of a person's phones back, to commit with a right answer on one of them: a success
+    /// elsewhere opens one that was blocked.
+    #[must_use]
+    pub fn right_on_a_phone(&self, tenant: &TenantId, person: &PersonId) -> Vec<Write> {
+        let phones = self.ledger.view().phones(tenant, person);
+        let subjects = phones.iter().map(|phone| Subject::Phone(phone.id.clone()).key());
+        let keys = subjects.map(|subject| table::throttle(tenant, Guarded::Digits.as_str(), &subject));
+        keys.map(table::delete).collect()
+    }
+
+    /// What opens every throttle of a person, their devices and phones again, to commit with the desk's action.
     ///
     /// # Errors
     /// The store's.
@@ -147,7 +189,7 @@ impl Throttles {
             [Guarded::Code, Guarded::SignIn, Guarded::Recovery, Guarded::Requests]
                 .map(|purpose| table::throttle(tenant, purpose.as_str(), &subject.key()))
         });
-        Ok(keys.map(table::delete).collect())
+        Ok(keys.map(table::delete).chain(self.right_on_a_phone(tenant, person)).collect())
     }
 
     async fn read(
@@ -186,6 +228,7 @@ impl Subject {
             Self::Stranger(id) => format!("stranger:{id}"),
             Self::Mailbox(hash) => format!("{}{hash}", Throttle::OF_MAILBOX),
             Self::Device(id) => format!("device:{id}"),
+            Self::Phone(id) => format!("phone:{id}"),
             Self::Address(ip) => format!("{}{}", Throttle::OF_ADDRESS, counted(*ip)),
             Self::Machine(id) => format!("machine:{id}"),
             Self::Agent(actor) => format!("agent:{actor}"),
@@ -195,7 +238,7 @@ impl Subject {
     /// How many failures in a row close it, and for how long; `None` is until the desk opens it.
     const fn limit(&self) -> (u32, Option<Duration>) {
         match self {
-            Self::Person(_) | Self::Stranger(_) | Self::Device(_) => (FAILURES_MAX, None),
+            Self::Person(_) | Self::Stranger(_) | Self::Device(_) | Self::Phone(_) => (FAILURES_MAX, None),
             Self::Mailbox(_) => (MAILBOX_ASKED_MAX, Some(MAILBOX_PAUSE)),
             Self::Address(_) => (ADDRESS_FAILURES_MAX, Some(ADDRESS_PAUSE)),
             Self::Machine(_) => (MACHINE_RENEWALS_MAX, Some(MACHINE_PAUSE)),

@@ -181,6 +181,12 @@ const TAIL: &str = "\
 # ca_file = \"/etc/portcullis/mail-ca.pem\"           # where the mail server's CA is your own
 # from = \"Bank Muster <gate@example.com>\"
 
+# Questions to the phone: how long one waits (600 at most), and a file in MaxMind's format (.mmdb) that says
+# where about an address is. Nothing is fetched, and nothing is decided by it.
+# [approvals]
+# seconds = 120
+# places_file = \"/usr/share/GeoIP/GeoLite2-City.mmdb\"
+
 # What the gate takes at most; these are the defaults.
 # [limits]
 # connections = 10000

@@ -45,6 +45,8 @@ pub struct Config {
     pub portals: Vec<Portal>,
     /// How mail leaves, where it does.
     pub mail: Option<Mail>,
+    /// How phones are asked.
+    pub approvals: Approvals,
     /// What it takes at most.
     pub limits: Limits,
 }
@@ -161,6 +163,26 @@ pub struct Mail {
     pub ca_file: Option<PathBuf>,
     /// `Bank Muster <gate@bank.example>`.
     pub from: String,
+}
+
+/// How phones are asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approvals {
+    /// A question may be answered for so long. 120: time to find the phone; at most 600.
+    pub seconds: u32,
+    /// A file that says where about an address is (MaxMind's format), where there is one.
+    pub places_file: Option<PathBuf>,
+}
+
+impl Approvals {
+    /// SP 800-63B-4 3.1.3.2.
+    pub const SECONDS_MAX: u32 = 600;
+}
+
+impl Default for Approvals {
+    fn default() -> Self {
+        Self { seconds: 120, places_file: None }
+    }
 }
 
 /// What the gate takes at most. Each default says why.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::mistake::Mistakes;
 use super::sheet::{At, Sheet};
-use super::{Config, Door, DoorCertificate, Engine, Limits, Listen, Mail, Portal, Secrets};
+use super::{Approvals, Config, Door, DoorCertificate, Engine, Limits, Listen, Mail, Portal, Secrets};
 use crate::domain::TenantId;
 
 pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
@@ -26,6 +26,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let public = reader.optional_door(&mut sheet, "public");
     let portals = reader.portals(&mut sheet);
     let mail = reader.mail(&mut sheet);
+    let approvals = reader.approvals(&mut sheet);
     let limits = reader.limits(&mut sheet);
     sheet.done(&mut reader.notes);
 
@@ -43,6 +44,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
         public,
         portals,
         mail,
+        approvals,
         limits,
     })
 }
@@ -251,6 +253,20 @@ impl Reader {
             ca_file,
             from: from?.value,
         })
+    }
+
+    fn approvals(&mut self, sheet: &mut Sheet<'_>) -> Approvals {
+        let default = Approvals::default();
+        let Some(mut section) = sheet.table("approvals", &mut self.notes) else { return default };
+        let span = section.span().clone();
+        let seconds = section.number("seconds", default.seconds, &mut self.notes);
+        if seconds > Approvals::SECONDS_MAX {
+            let most = Approvals::SECONDS_MAX;
+            self.notes.at(&span, format!("`seconds` is {seconds}: a question may wait for {most} at most"));
+        }
+        let places_file = section.text("places_file", &mut self.notes).map(|at| self.path(&at));
+        section.done(&mut self.notes);
+        Approvals { seconds, places_file }
     }
 
     fn limits(&mut self, sheet: &mut Sheet<'_>) -> Limits {

@@ -200,8 +200,25 @@ pub enum ApprovalState {
     },
     /// Three wrong digits.
     WrongDigits,
-    /// A newer question took its place, or the desktop gave up.
+    /// A newer question took its place.
     Superseded,
+    /// The desktop gave up.
+    Withdrawn,
+}
+
+impl ApprovalState {
+    /// As the phone's API tells how a question ended; one that waits, or waited in vain, is told by its time.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved { .. } => "approved",
+            Self::Denied { .. } => "denied",
+            Self::WrongDigits => "wrong-digits",
+            Self::Superseded => "superseded",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
 }
 
 /// Signatures over an approval, kept as evidence.

@@ -57,6 +57,8 @@ pub enum Reason {
     },
     /// Too many wrong tries in a row: the desk must unlock.
     Blocked,
+    /// Too many wrong digits in a row on every phone of the person: the desk must unlock.
+    PhoneBlocked,
     /// Host and SNI name different doors on one connection (RFC 9110 7.4).
     Misdirected,
     /// The request itself is broken.

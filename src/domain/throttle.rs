@@ -12,8 +12,8 @@ pub struct Throttle {
     pub tenant: TenantId,
     /// What is guarded.
     pub purpose: Guarded,
-    /// Who is counted: `person:ID`, `stranger:ID`, `mailbox:HASH`, `device:ID`, `address:IP`,
-    /// `agent:ID`.
+    /// Who is counted: `person:ID`, `stranger:ID`, `mailbox:HASH`, `device:ID`, `phone:ID`,
+    /// `address:IP`, `agent:ID`.
     pub subject: String,
     /// Failures in a row.
     pub failures: u32,
@@ -44,6 +44,8 @@ pub enum Guarded {
     Recovery,
     /// New codes, new pairings, new questions to the phone.
     Requests,
+    /// The six digits typed on a phone.
+    Digits,
 }
 
 impl Guarded {
@@ -56,6 +58,7 @@ impl Guarded {
             Self::Enrol => "enrol",
             Self::Recovery => "recovery",
             Self::Requests => "requests",
+            Self::Digits => "digits",
         }
     }
 }

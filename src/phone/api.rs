@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::{Heard, PhoneRoom, events};
 use crate::auth::phone::proof::{Handle, ProvedCall, ProvedKey};
 use crate::auth::phone::webauthn::Assertion;
-use crate::domain::approval::Approval;
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::{ApprovalId, PairingId, PersonId, Secret, TenantId, Time};
 use crate::enrolment::pairing::{Made, Standing};
 use crate::enrolment::reminders::{self, Ending, Left};
@@ -168,8 +168,8 @@ impl PhoneRoom {
 
     async fn pending(&self, call: &ProvedCall) -> Result<Value, Problem> {
         let phone = call.phone();
-        let pending = self.approvals.pending(&phone.tenant, &phone.person).await?;
-        Ok(questions(pending.as_slice(), self.world.now()))
+        let last = self.approvals.last(&phone.tenant, &phone.person).await?;
+        Ok(questions(last.as_ref(), self.world.now()))
     }
 
     /// Certificates of the person that end soon or have ended, to be shown as they stand here.
@@ -200,8 +200,14 @@ impl PhoneRoom {
     }
 }
 
-/// What the app shows and signs. `asked` and `until` stand as they do in the canonical text.
-pub(super) fn questions(pending: &[Approval], now: Time) -> Value {
+/// What the app shows and signs: the last question where it waits, else how it ended. `asked` and `until` stand
+/// as they do in the canonical text.
+pub(super) fn questions(last: Option<&Approval>, now: Time) -> Value {
+    let waits = |it: &&Approval| it.state == ApprovalState::Pending && now < it.expires;
+    let ended = last.filter(|it| !waits(it)).map(|it| {
+        let how = if it.state == ApprovalState::Pending { "expired" } else { it.state.as_str() };
+        json!({ "id": it.id.as_str(), "how": how })
+    });
     let one = |it: &Approval| {
         json!({
             "id": it.id.as_str(),
@@ -223,7 +229,8 @@ pub(super) fn questions(pending: &[Approval], now: Time) -> Value {
             "nonce": BASE64URL_NOPAD.encode(&it.nonce),
         })
     };
-    json!({ "now": now.millis(), "approvals": pending.iter().map(one).collect::<Vec<_>>() })
+    let waiting: Vec<Value> = last.filter(waits).into_iter().map(one).collect();
+    json!({ "now": now.millis(), "approvals": waiting, "ended": ended })
 }
 
 /// Reads a body of the API, of which the largest is a new credential.

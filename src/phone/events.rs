@@ -162,9 +162,9 @@ impl Listening {
         if owner.shut_out(self.world.now()) {
             return None;
         }
-        match self.approvals.pending(&self.phone.tenant, &self.phone.person).await {
-            Ok(pending) => {
-                let data = questions(pending.as_slice(), self.world.now());
+        match self.approvals.last(&self.phone.tenant, &self.phone.person).await {
+            Ok(last) => {
+                let data = questions(last.as_ref(), self.world.now());
                 Some(format!("event: approvals\ndata: {data}\n\n"))
             }
             Err(error) => {

@@ -206,7 +206,22 @@ impl From<AnswerError> for Problem {
                 detail,
                 "Type the six digits that your computer shows.",
             ),
-            AnswerError::WrongDigits { left: 0 } => Self::new(
+            AnswerError::WrongDigits { blocks: true, .. } | AnswerError::Blocked => Self::new(
+                StatusCode::FORBIDDEN,
+                "phone-blocked",
+                "Five wrong numbers in a row: this phone is blocked",
+                "Nobody is signed in. So that nobody can guess, this phone answers nothing until support opens it.",
+                "Call support. If you did not type these numbers yourself, say so.",
+            ),
+            AnswerError::TooSoon { until } => Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-soon",
+                "One moment, please",
+                "After a wrong number the next one is heard a few seconds later.",
+                "Look at your computer, and type the six digits it shows now.",
+            )
+            .with("until", until.millis()),
+            AnswerError::WrongDigits { left: 0, .. } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "wrong-digits",
                 "Three times other digits: we have ended this question",
@@ -214,7 +229,7 @@ impl From<AnswerError> for Problem {
                 "If it was you, start again on your computer. If not, call support.",
             )
             .with("left", 0_u8),
-            AnswerError::WrongDigits { left } => Self::new(
+            AnswerError::WrongDigits { left, .. } => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "wrong-digits",
                 "Your computer shows other digits",

@@ -353,7 +353,7 @@ async fn what_the_app_is_given_is_what_the_text_is_built_from() {
     let house = House::new().await;
     let session = house.rig.session(1).await;
     let (shown, _) = house.rig.ask(&session).await;
-    let one = &api::questions(std::slice::from_ref(&shown), house.rig.world.now())["approvals"][0];
+    let one = &api::questions(Some(&shown), house.rig.world.now())["approvals"][0];
     let row = &shown.shown.rows[0];
     for line in shown.canonical_text(Answer::Approve("123456")).lines().skip(1) {
         let (name, value) = line.split_once(": ").unwrap();

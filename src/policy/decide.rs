@@ -9,8 +9,8 @@ use arc_swap::ArcSwap;
 use super::judge::{Facts, Holder, Lacking, Verdict, judge_canonical};
 use super::mistakes::Mistakes;
 use super::path::{Canonical, canonical};
-use super::permit::{Area, Ask, Decision, Missing, Permit};
-use super::rules::{self, RuleSet};
+use super::permit::{Again, Area, Ask, Decision, Missing, Permit};
+use super::rules::{self, Effect, Freshness, Need, Rule, RuleSet};
 use crate::auth::evidence::{CertificateEvidence, Evidence};
 use crate::domain::route::Rules;
 use crate::domain::{Reason, TenantId, Time};
@@ -122,8 +122,12 @@ impl Policy {
             Verdict::Permit(rule) => Decision::Permit(Permit::by(&rule.name, evidence, ask.cancel)),
             Verdict::Lacking(_, Lacking::Certificate) => without_certificate(evidence),
             Verdict::Lacking(_, Lacking::Release) => Decision::Ask(Missing::Release),
-            Verdict::Lacking(_, Lacking::Password) => Decision::Ask(Missing::Password),
-            Verdict::Lacking(_, Lacking::Phone) => Decision::Ask(Missing::Phone),
+            Verdict::Lacking(rule, Lacking::Password) => {
+                Decision::Ask(Missing::Password(again(rule, |need| need.password, evidence.password())))
+            }
+            Verdict::Lacking(rule, Lacking::Phone) => {
+                Decision::Ask(Missing::Phone(again(rule, |need| need.phone, evidence.phone())))
+            }
             Verdict::Deny(rule) => refused_by(rule.name()),
             Verdict::NoRule => Decision::Refuse(Reason::PolicyDenied { rule: None }),
             Verdict::OutsideHours(_) => Decision::Refuse(Reason::OutsideHours),
@@ -151,6 +155,17 @@ fn facts<'a>(ask: &Ask<'a>, evidence: &'a Evidence, now: Time) -> Facts<'a> {
         password: evidence.password(),
         phone: evidence.phone(),
         now,
+    }
+}
+
+/// Why a factor that was proved is asked for once more.
+fn again(rule: &Rule, factor: fn(Need) -> Freshness, proved: Option<Time>) -> Option<Again> {
+    match (rule.effect, proved) {
+        (Effect::Allow(need), Some(proved)) => match factor(need) {
+            Freshness::Within(within) => Some(Again { rule: Arc::clone(&rule.name), within, proved }),
+            Freshness::Unasked | Freshness::Session => None,
+        },
+        _ => None,
     }
 }
 

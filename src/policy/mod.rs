@@ -18,5 +18,5 @@ pub mod table;
 
 pub use decide::Policy;
 pub use mistakes::Mistakes;
-pub use permit::{Ask, Decision, Missing, Permit};
+pub use permit::{Again, Ask, Decision, Missing, Permit};
 pub use rules::RuleSet;

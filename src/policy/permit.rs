@@ -2,11 +2,12 @@
 //! room take before they serve.
 
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::evidence::{Evidence, ProvedCertificate, ProvedSession};
-use crate::domain::{Reason, TenantId};
+use crate::domain::{Reason, TenantId, Time};
 
 /// What is asked of policy.
 #[derive(Clone, Debug)]
@@ -54,14 +55,25 @@ pub enum Decision {
 }
 
 /// The first thing that is missing, in the order of the locks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// Support has not released the device.
     Release,
     /// The password.
-    Password,
+    Password(Option<Again>),
     /// An approval on the phone.
-    Phone,
+    Phone(Option<Again>),
+}
+
+/// Why a factor is asked for that was proved in this session: a rule wants it fresher.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Again {
+    /// Name of the rule.
+    pub rule: Arc<str>,
+    /// Younger than this, the rule says.
+    pub within: Duration,
+    /// When it was proved.
+    pub proved: Time,
 }
 
 /// Leave to serve one request. Only `policy` makes one.

@@ -91,6 +91,7 @@ struct Question {
     id: ApprovalId,
     digits: Secret,
     asked: Time,
+    until: Time,
 }
 
 /// What comes next.

@@ -4,7 +4,7 @@ use axum::body::Body;
 use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
 
-use super::steps::{ASKED_SECS, Phone};
+use super::steps::Phone;
 use super::{Answer, Here, Question, RenewalRoom, Stage, begin};
 use crate::auth::phone::approvals::Standing;
 use crate::ca::{Encoding, import_password};
@@ -89,16 +89,17 @@ impl RenewalRoom {
             .response(StatusCode::OK)
         };
         Ok(match self.phone(here).await? {
-            Phone::Waiting { question, left_secs } => self.waiting_page(here, &question, left_secs),
+            Phone::Waiting(question) => self.waiting_page(here, &question),
             Phone::Next(begun) => self.with_cookie(see_other(here.base), &begun),
             Phone::Denied => sign_in::NotMe { page: Head::of(here.visit) }.response(StatusCode::OK),
             Phone::Ended(Standing::WrongDigits) => unanswered(sign_in::UnansweredWhy::WrongDigits),
             Phone::Ended(Standing::Superseded) => unanswered(sign_in::UnansweredWhy::Superseded),
+            Phone::Ended(Standing::Withdrawn) => unanswered(sign_in::UnansweredWhy::Withdrawn),
             Phone::Ended(_) => unanswered(sign_in::UnansweredWhy::Expired),
         })
     }
 
-    fn waiting_page(&self, here: &Here<'_>, question: &Question, left_secs: u64) -> Response<Body> {
+    fn waiting_page(&self, here: &Here<'_>, question: &Question) -> Response<Body> {
         let (renewal, view) = (&here.renewal.record, &self.parts.view);
         let phones = view.phones(&renewal.tenant, &renewal.person);
         let device = view.device(&renewal.tenant, &renewal.person, &renewal.device);
@@ -113,8 +114,8 @@ impl RenewalRoom {
             rows: Vec::new(),
             device: device.map(|device| device.name.clone()).unwrap_or_default(),
             phone_host: self.parts.phone_origin.trim_start_matches("https://").to_owned(),
-            left_secs,
-            total_secs: ASKED_SECS,
+            left_secs: question.until.since(here.visit.now).as_secs(),
+            total_secs: question.until.since(question.asked).as_secs(),
             again_after_secs: AGAIN_AFTER_SECS.saturating_sub(since),
             again_action: format!("{}phone", here.base),
             cancel_action: format!("{}cancel", here.base),

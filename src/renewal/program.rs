@@ -109,14 +109,14 @@ impl RenewalRoom {
                 answer(here, StatusCode::OK, &json!({ "stage": "password", "next": next }))
             }
             Stage::Phone => match self.phone(here).await? {
-                Phone::Waiting { question, left_secs } => answer(
+                Phone::Waiting(question) => answer(
                     here,
                     StatusCode::OK,
                     &json!({
                         "stage": "phone",
                         "state": "waiting",
                         "digits": question.digits.expose(),
-                        "left_secs": left_secs,
+                        "left_secs": question.until.since(here.visit.now).as_secs(),
                         "next": next("type the digits on the phone, and GET /.portcullis/renew/ until `stage` is `certificate`"),
                     }),
                 ),

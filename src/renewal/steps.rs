@@ -24,7 +24,7 @@ pub(super) struct Begun {
 /// How the question to the phone stands.
 pub(super) enum Phone {
     /// It waits.
-    Waiting { question: Question, left_secs: u64 },
+    Waiting(Question),
     /// It approved, and the renewal went on.
     Next(Begun),
     /// "Not me".
@@ -153,10 +153,11 @@ impl RenewalRoom {
         };
         let (approval, digits) = self.parts.approvals.ask(asking).await.map_err(|error| match error {
             AskError::TooMany { until } => Reason::TooMany { until },
+            AskError::Blocked => Reason::PhoneBlocked,
             AskError::Busy => Reason::Busy,
             AskError::Store(_) => Reason::Internal,
         })?;
-        let question = Question { id: approval.id, digits, asked: approval.created };
+        let question = Question { id: approval.id, digits, asked: approval.created, until: approval.expires };
         // Kept past its end, so that it can be said how it ended.
         let until = approval.expires.plus(ENDED_SHOWN);
         self.questions.put(&renewal.token, visit.now, until, question.clone());
@@ -168,13 +169,11 @@ impl RenewalRoom {
         let renewal = &here.renewal.record;
         let Some(question) = self.questions.get(&renewal.token, here.visit.now) else {
             let question = self.ask_phone(here).await?;
-            return Ok(Phone::Waiting { question, left_secs: ASKED_SECS });
+            return Ok(Phone::Waiting(question));
         };
         let standing = self.parts.approvals.state(&renewal.tenant, &renewal.person, &question.id).await;
         Ok(match standing.map_err(|_| Reason::Internal)? {
-            Standing::Waiting { until } => {
-                Phone::Waiting { question, left_secs: until.since(here.visit.now).as_secs() }
-            }
+            Standing::Waiting => Phone::Waiting(question),
             Standing::Approved => match self.take_up(here, &question).await? {
                 Some(begun) => Phone::Next(begun),
                 None => Phone::Ended(Standing::Expired),
@@ -246,9 +245,6 @@ pub(super) fn caller<'a>(here: &'a Here<'_>) -> Caller<'a> {
 
 pub(super) const WRONG_PASSWORD: &str =
     "That was not right. Please try again; after five tries in a row only our support can open it again.";
-
-/// As `auth::phone::approvals` has it by default.
-pub(super) const ASKED_SECS: u64 = 120;
 
 /// How an answered question ended is still told this long after.
 const ENDED_SHOWN: Duration = Duration::from_secs(600);

@@ -1,6 +1,7 @@
 //! The steps that portal and console share, from the first code to the open door. Which step comes
 //! next is said by what policy finds missing; here stands only how it is taken.
 
+mod again;
 pub mod codes;
 mod pages;
 pub mod questions;

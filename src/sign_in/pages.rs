@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{HeaderMap, Response, StatusCode};
 
+use super::again::why;
 use super::questions::{Question, Turn, Waiting, Way};
 use super::room::{Answer, HOME, Here, SignIn, action, with_cookie};
 use super::steps::{Walker, refused};
@@ -10,11 +11,12 @@ use crate::audit::{Entry, Event};
 use crate::auth::evidence::ProvedCertificate;
 use crate::auth::password::LENGTH_MIN;
 use crate::auth::session::{self, Begun, Proof};
-use crate::domain::approval::Purpose;
+use crate::domain::approval::Matter;
 use crate::domain::enrolment::EndedWhy;
 use crate::domain::{PairingId, Reason, Secret, Time};
 use crate::enrolment::first_visit::{Screen, actor};
 use crate::enrolment::pairing::{self, Opening, PairingError, Verdict};
+use crate::policy::Again;
 use crate::store::table;
 use crate::web::Visit;
 use crate::web::page::{Head, Step, see_other};
@@ -174,7 +176,12 @@ impl SignIn {
         .response(status)
     }
 
-    pub(super) fn password_page(&self, here: &Here<'_>, refused: &str) -> Response<Body> {
+    pub(super) fn password_page(
+        &self,
+        here: &Here<'_>,
+        again: Option<&Again>,
+        refused: &str,
+    ) -> Response<Body> {
         let status = if refused.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
         pages::Password {
             page: Head::of(here.visit),
@@ -182,7 +189,7 @@ impl SignIn {
             person: here.certificate.person().name.clone(),
             device: here.certificate.device().name.clone(),
             username: username(here.certificate),
-            why: String::new(),
+            why: again.map(|again| why(again, "password", here.visit.now)).unwrap_or_default(),
             refused: refused.to_owned(),
             action: action("password"),
         }
@@ -190,19 +197,19 @@ impl SignIn {
     }
 
     /// Waits for the phone, or takes up its answer.
-    pub(super) async fn phone_page(&self, here: &Here<'_>, purpose: Purpose) -> Answer {
+    pub(super) async fn phone_page(&self, here: &Here<'_>, matter: Matter) -> Answer {
         let csrf = self.csrf(here);
         let who = waiting(here, &csrf);
-        match self.parts.questions.turn(&who, purpose).await? {
-            Turn::Unasked => self.parts.questions.ask_and_wait(&who, purpose).await,
+        match self.parts.questions.turn_about(&who, &matter).await? {
+            Turn::Unasked => self.parts.questions.ask_and_wait(&who, matter).await,
             Turn::Show(page) => Ok(page),
             Turn::Approved(question) => self.take_up(here, &question).await,
         }
     }
 
-    pub(super) async fn ask_phone(&self, here: &Here<'_>, purpose: Purpose) -> Result<(), Reason> {
+    pub(super) async fn ask_phone(&self, here: &Here<'_>, matter: Matter) -> Result<(), Reason> {
         let csrf = self.csrf(here);
-        self.parts.questions.ask(&waiting(here, &csrf), purpose).await.map(drop)
+        self.parts.questions.ask(&waiting(here, &csrf), matter).await.map(drop)
     }
 
     async fn take_up(&self, here: &Here<'_>, question: &Question) -> Answer {

@@ -40,6 +40,7 @@ pub struct Question {
     pub matter: Matter,
     digits: Secret,
     asked: Time,
+    until: Time,
 }
 
 /// Whose page waits.
@@ -101,11 +102,23 @@ impl Questions {
     /// # Errors
     /// The store's.
     pub async fn turn(&self, who: &Waiting<'_>, purpose: Purpose) -> Result<Turn, Reason> {
+        self.turn_where(who, |asked| asked.purpose == purpose).await
+    }
+
+    /// The same for a question of this purpose and reason: what was asked for another reason opens nothing here.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn turn_about(&self, who: &Waiting<'_>, matter: &Matter) -> Result<Turn, Reason> {
+        self.turn_where(who, |asked| asked.purpose == matter.purpose && asked.reason == matter.reason).await
+    }
+
+    async fn turn_where(&self, who: &Waiting<'_>, is: impl Fn(&Matter) -> bool) -> Result<Turn, Reason> {
         let now = who.visit.now;
-        let Some(question) = self.shown.get(who.token, now).filter(|shown| shown.matter.purpose == purpose)
-        else {
+        let Some(question) = self.shown.get(who.token, now).filter(|shown| is(&shown.matter)) else {
             return Ok(Turn::Unasked);
         };
+        let purpose = question.matter.purpose;
         let (tenant, person) = (who.certificate.tenant(), who.certificate.person_id());
         let standing = self.approvals.state(tenant, person, &question.id).await;
         let unanswered = |why| {
@@ -114,13 +127,12 @@ impl Questions {
             pages::Unanswered { page, csrf, why, about, again_action }.response(StatusCode::OK)
         };
         Ok(Turn::Show(match standing.map_err(|_| Reason::Internal)? {
-            approvals::Standing::Waiting { until } => {
-                self.waiting_page(who, &question, until.since(now).as_secs())
-            }
+            approvals::Standing::Waiting => self.waiting_page(who, &question),
             approvals::Standing::Approved => return Ok(Turn::Approved(question)),
             approvals::Standing::Denied => not_me(who.visit),
             approvals::Standing::WrongDigits => unanswered(pages::UnansweredWhy::WrongDigits),
             approvals::Standing::Superseded => unanswered(pages::UnansweredWhy::Superseded),
+            approvals::Standing::Withdrawn => unanswered(pages::UnansweredWhy::Withdrawn),
             approvals::Standing::Expired => unanswered(pages::UnansweredWhy::Expired),
         }))
     }
@@ -135,7 +147,7 @@ impl Questions {
         matter: impl Into<Matter>,
     ) -> Result<Response<Body>, Reason> {
         let question = self.ask(who, matter).await?;
-        Ok(self.waiting_page(who, &question, ASKED_SECS))
+        Ok(self.waiting_page(who, &question))
     }
 
     /// Asks the phone, in place of what was asked before.
@@ -167,10 +179,12 @@ impl Questions {
         };
         let (approval, digits) = self.approvals.ask(asking).await.map_err(|error| match error {
             AskError::TooMany { until } => Reason::TooMany { until },
+            AskError::Blocked => Reason::PhoneBlocked,
             AskError::Busy => Reason::Busy,
             AskError::Store(_) => Reason::Internal,
         })?;
-        let question = Question { id: approval.id, matter, digits, asked: approval.created };
+        let question =
+            Question { id: approval.id, matter, digits, asked: approval.created, until: approval.expires };
         // Kept past its end, so that the page can say how it ended.
         let until = approval.expires.plus(Duration::from_secs(ENDED_SHOWN_SECS));
         self.shown.put(who.token, visit.now, until, question.clone());
@@ -226,7 +240,7 @@ impl Questions {
         sse::stream(moved, cancel.clone())
     }
 
-    fn waiting_page(&self, who: &Waiting<'_>, question: &Question, left_secs: u64) -> Response<Body> {
+    fn waiting_page(&self, who: &Waiting<'_>, question: &Question) -> Response<Body> {
         let phones = self.view.phones(who.certificate.tenant(), who.certificate.person_id());
         let since = who.visit.now.since(question.asked).as_secs();
         pages::Wait {
@@ -239,8 +253,8 @@ impl Questions {
             rows: question.matter.rows.iter().map(|row| (row.name.clone(), row.value.clone())).collect(),
             device: who.certificate.device().name.clone(),
             phone_host: self.phone_host().to_owned(),
-            left_secs,
-            total_secs: ASKED_SECS,
+            left_secs: question.until.since(who.visit.now).as_secs(),
+            total_secs: question.until.since(question.asked).as_secs(),
             again_after_secs: AGAIN_AFTER_SECS.saturating_sub(since),
             again_action: who.way.again.to_owned(),
             cancel_action: who.way.cancel.to_owned(),
@@ -266,9 +280,6 @@ const fn about(purpose: Purpose) -> pages::Matter {
 fn not_me(visit: &Visit) -> Response<Body> {
     pages::NotMe { page: Head::of(visit) }.response(StatusCode::OK)
 }
-
-/// As `auth::phone::approvals` has it by default.
-const ASKED_SECS: u64 = 120;
 
 /// A question may be sent again after this.
 const AGAIN_AFTER_SECS: u64 = 30;

@@ -7,6 +7,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use tokio_util::sync::CancellationToken;
 
+use super::again::matter;
 use super::questions::Questions;
 use super::stage::{self, Stage};
 use super::steps::{Steps, refused};
@@ -171,7 +172,7 @@ impl SignIn {
         match route {
             ("GET", HOME) => {
                 page::only_navigations(request.headers())?;
-                self.page(&here, "").await
+                self.page(&here).await
             }
             ("GET", "/.portcullis/sign-in/events") => Ok(self.events(&here)),
             (_, path) => {
@@ -220,16 +221,18 @@ impl SignIn {
             "codes/file" => Ok(self.codes_file(here)),
             "codes/kept" => self.codes_kept(here, form.has("away")).await,
             "password" => {
-                let Some(Stage::Password) = self.stage(here).await? else { return Ok(see_other(HOME)) };
+                let Some(Stage::Password(again)) = self.stage(here).await? else {
+                    return Ok(see_other(HOME));
+                };
                 let typed = form.secret("password").unwrap_or_else(|| Secret::new(""));
                 match self.steps.password(&walker, &typed).await? {
                     Some(begun) => Ok(with_cookie(see_other(HOME), &begun)),
-                    None => Ok(self.password_page(here, WRONG_PASSWORD)),
+                    None => Ok(self.password_page(here, again.as_ref(), WRONG_PASSWORD)),
                 }
             }
             "phone" => {
-                if let Some(Stage::Phone(purpose)) = self.stage(here).await? {
-                    self.ask_phone(here, purpose).await?;
+                if let Some(Stage::Phone(purpose, again)) = self.stage(here).await? {
+                    self.ask_phone(here, matter(purpose, again.as_ref(), here.visit.now)).await?;
                 }
                 Ok(see_other(HOME))
             }
@@ -282,7 +285,7 @@ impl SignIn {
         self.parts.policy.decide(&ask, here.evidence, here.visit.now)
     }
 
-    async fn page(&self, here: &Here<'_>, why: &str) -> Answer {
+    async fn page(&self, here: &Here<'_>) -> Answer {
         if let Some(page) = self.codes_page(here, false) {
             return Ok(page);
         }
@@ -291,8 +294,10 @@ impl SignIn {
             Some(Stage::Call) => self.call_page(here).await,
             Some(Stage::PairPhone) => self.pair_page(here).await,
             Some(Stage::ChoosePassword) => Ok(self.new_password_page(here, vec![])),
-            Some(Stage::Password) => Ok(self.password_page(here, why)),
-            Some(Stage::Phone(purpose)) => self.phone_page(here, purpose).await,
+            Some(Stage::Password(again)) => Ok(self.password_page(here, again.as_ref(), "")),
+            Some(Stage::Phone(purpose, again)) => {
+                self.phone_page(here, matter(purpose, again.as_ref(), here.visit.now)).await
+            }
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use crate::domain::approval::Purpose;
 use crate::domain::device::DeviceState;
-use crate::policy::Missing;
+use crate::policy::{Again, Missing};
 
 /// The page that comes next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Code, word, waiting for the agent.
     Call,
@@ -13,10 +13,10 @@ pub(crate) enum Stage {
     PairPhone,
     /// The first password.
     ChoosePassword,
-    /// The password.
-    Password,
+    /// The password, once more where a rule wants it fresher.
+    Password(Option<Again>),
     /// Six digits on the phone.
-    Phone(Purpose),
+    Phone(Purpose, Option<Again>),
 }
 
 /// What the person has, and how far this browser has come.
@@ -38,13 +38,18 @@ pub(crate) struct Standing {
 pub(crate) fn next(missing: Missing, standing: Standing) -> Stage {
     match (missing, standing.has_phone, standing.has_password) {
         (Missing::Release, _, _) => Stage::Call,
-        (Missing::Password, _, true) => Stage::Password,
+        (Missing::Password(again), _, true) => Stage::Password(again),
         // Paired in this session, or broken off after pairing: an approval takes it up again.
-        (Missing::Password, true, false) if standing.phone_proved => Stage::ChoosePassword,
-        (Missing::Password, true, false) => Stage::Phone(Purpose::ResumeFirstVisit),
-        (Missing::Password | Missing::Phone, false, _) => pair_or_call(standing),
-        (Missing::Phone, true, _) if standing.device == DeviceState::Active => Stage::Phone(Purpose::SignIn),
-        (Missing::Phone, true, _) => Stage::Phone(Purpose::NewDevice),
+        (Missing::Password(_), true, false) if standing.phone_proved => Stage::ChoosePassword,
+        (Missing::Password(_), true, false) => Stage::Phone(Purpose::ResumeFirstVisit, None),
+        (Missing::Password(_) | Missing::Phone(_), false, _) => pair_or_call(standing),
+        (Missing::Phone(None), true, _) if standing.device == DeviceState::Active => {
+            Stage::Phone(Purpose::SignIn, None)
+        }
+        (Missing::Phone(again @ Some(_)), true, _) if standing.device == DeviceState::Active => {
+            Stage::Phone(Purpose::StepUp, again)
+        }
+        (Missing::Phone(_), true, _) => Stage::Phone(Purpose::NewDevice, None),
     }
 }
 
@@ -69,30 +74,37 @@ mod tests {
     #[test]
     fn a_first_visit_goes_call_phone_password() {
         assert_eq!(next(Missing::Release, NEW), Stage::Call);
-        assert_eq!(next(Missing::Password, NEW), Stage::PairPhone);
+        assert_eq!(next(Missing::Password(None), NEW), Stage::PairPhone);
         let paired = Standing { has_phone: true, phone_proved: true, ..NEW };
-        assert_eq!(next(Missing::Password, paired), Stage::ChoosePassword);
+        assert_eq!(next(Missing::Password(None), paired), Stage::ChoosePassword);
     }
 
     #[test]
     fn another_browser_with_the_same_certificate_pairs_no_phone() {
         let elsewhere = Standing { released_here: false, ..NEW };
-        assert_eq!(next(Missing::Password, elsewhere), Stage::Call);
-        assert_eq!(next(Missing::Phone, elsewhere), Stage::Call);
+        assert_eq!(next(Missing::Password(None), elsewhere), Stage::Call);
+        assert_eq!(next(Missing::Phone(None), elsewhere), Stage::Call);
     }
 
     #[test]
     fn broken_off_after_pairing_it_resumes_on_the_phone() {
         let resumed = Standing { has_phone: true, released_here: false, ..NEW };
-        assert_eq!(next(Missing::Password, resumed), Stage::Phone(Purpose::ResumeFirstVisit));
+        assert_eq!(next(Missing::Password(None), resumed), Stage::Phone(Purpose::ResumeFirstVisit, None));
     }
 
     #[test]
     fn a_second_device_sees_neither_square_nor_new_password() {
         let second = Standing { has_phone: true, has_password: true, ..NEW };
-        assert_eq!(next(Missing::Password, second), Stage::Password);
-        assert_eq!(next(Missing::Phone, second), Stage::Phone(Purpose::NewDevice));
+        assert_eq!(next(Missing::Password(None), second), Stage::Password(None));
+        assert_eq!(next(Missing::Phone(None), second), Stage::Phone(Purpose::NewDevice, None));
         let known = Standing { device: DeviceState::Active, ..second };
-        assert_eq!(next(Missing::Phone, known), Stage::Phone(Purpose::SignIn));
+        assert_eq!(next(Missing::Phone(None), known), Stage::Phone(Purpose::SignIn, None));
+        let again = Again {
+            rule: "Payments".into(),
+            within: std::time::Duration::from_secs(300),
+            proved: crate::domain::Time(0),
+        };
+        let stepped = next(Missing::Phone(Some(again.clone())), known);
+        assert_eq!(stepped, Stage::Phone(Purpose::StepUp, Some(again)));
     }
 }

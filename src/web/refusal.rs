@@ -81,6 +81,9 @@ pub const fn manner(reason: &Reason) -> Manner {
         }
         Reason::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", Level::WARN, None, Again),
         Reason::Blocked => (StatusCode::FORBIDDEN, "blocked", Level::WARN, Some("sign-in.blocked"), Call),
+        Reason::PhoneBlocked => {
+            (StatusCode::FORBIDDEN, "phone-blocked", Level::WARN, Some("sign-in.blocked"), Call)
+        }
         Reason::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "misdirected", Level::INFO, None, Again),
         Reason::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", Level::INFO, None, First),
         Reason::CrossSite => (StatusCode::FORBIDDEN, "cross-site", Level::WARN, None, First),

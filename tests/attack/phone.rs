@@ -1,6 +1,8 @@
 //! Attacks on the phone's yes: without its number, played again, altered, with another's key. The oracle is what
 //! the trail says was approved.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
@@ -97,7 +99,13 @@ async fn no_yes_without_the_digits_on_the_screen() {
 
     // Three wrong ones end it, the right ones after them too.
     let wrong = |digits: &str| format!("{:06}", (digits.parse::<u32>().unwrap() + 1) % 1_000_000);
-    for left in [2, 1, 0] {
+    // The delay grows over the questions: one wrong number was typed for another.
+    for (left, pause_secs) in [(2, 0), (1, 2), (0, 4)] {
+        if pause_secs > 0 {
+            let early = phone.approve(&newest, &third).await;
+            assert_eq!((early.0.as_u16(), &early.1["code"]), (429, &json!("too-soon")), "{}", early.1);
+        }
+        tokio::time::sleep(Duration::from_millis(pause_secs * 1000 + 100)).await;
         let (status, answer) = phone.approve(&newest, &wrong(&third)).await;
         assert_eq!((status.as_u16(), answer["left"].as_i64()), (422, Some(left)), "{answer}");
     }

@@ -55,8 +55,17 @@ async fn a_page_asks_only_for_what_is_missing() {
     gate.wait(200);
     client.open("/accounts/1").await.must_say("the bank's own page");
     gate.wait(101);
-    client.open("/payments/new").await.must_say("Type this number on your phone");
+    // Asked again, the page and the phone say why.
+    let page = client.open("/payments/new").await;
+    let why = "Payments asks for an approval of the last 5 minutes. Yours is 5 minutes old.";
+    page.must_say("Type this number on your phone").must_say(why);
+    let question = phone.question().await;
+    assert_eq!((&question["purpose"], &question["reason"]), (&"step-up".into(), &"Payments".into()));
+    assert_eq!(question["rows"][0]["value"], why);
     client.open("/accounts/1").await.must_say("the bank's own page at /accounts/1");
+    let page = client.open("/payments/new").await;
+    assert_eq!(phone.approve(&phone.question().await, &page.digits()).await.0, 200);
+    client.open("/.portcullis/sign-in/").await.must_say("the bank's own page at /payments/new");
 
     gate.backend.forget();
     for path in ["/secret", "/newsx", "/NEWS/today"] {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use portcullis::audit::Event;
 use portcullis::domain::session::Session;
+use portcullis::domain::tenant::{SessionProfile, Tenant};
 
 use crate::support::browser::{COOKIE, program};
 use crate::support::desk::*;
@@ -111,6 +112,31 @@ async fn a_session_ends_after_twelve_hours_whatever_happens() {
     }
     gate.wait(280);
     client.open("/").await.must_say("Your password");
+}
+
+/// Each profile of a tenant has its own ends: strict (PSD2), aal3 and aal2 (SP 800-63B-4).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_lives_as_its_tenants_profile_says() {
+    let gate = Gate::open().await;
+    let (_, phone, laptop) = anna_inside(&gate).await;
+    let bank = gate.all::<Tenant>().await.into_iter().find(|one| one.id.as_str() == "bank").unwrap();
+    for (profile, idle_secs, whole_secs) in [
+        (SessionProfile::Strict, 5 * 60, 12 * 3600),
+        (SessionProfile::Aal3, 15 * 60, 12 * 3600),
+        (SessionProfile::Aal2, 3600, 24 * 3600),
+    ] {
+        gate.put(&Tenant { profile, ..bank.clone() }).await;
+        let client = gate.browser("bank", &laptop);
+        later_visit(&client, &phone, "/").await.must_say("the bank's own page");
+        gate.wait(idle_secs - 1);
+        client.open("/").await.must_say("the bank's own page");
+        gate.wait(idle_secs + 1);
+        client.open("/").await.must_say("Your password");
+
+        later_visit(&client.another(), &phone, "/").await.must_say("the bank's own page");
+        let session = gate.all::<Session>().await.into_iter().max_by_key(|one| one.created).unwrap();
+        assert_eq!(session.absolute_end.since(session.created).as_secs(), whole_secs, "{profile:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,12 +137,12 @@ async fn without_an_approval_of_its_own_nothing_is_made() {
     assert_eq!(gone.status, StatusCode::GONE);
     assert_eq!(made(&gate).await, before);
 
-    // A sign-in's approval opens no renewal.
+    // A step-up's approval opens no renewal.
     gate.wait(90);
     let waiting = client.open("/payments/1").await;
     waiting.must_say("Type this number on your phone");
     let question = phone.question().await;
-    assert_eq!(question["purpose"], "sign-in");
+    assert_eq!(question["purpose"], "step-up");
     assert_eq!(phone.approve(&question, &waiting.digits()).await.0, 200);
     client.open(NEW).await.must_say("Create a new certificate for laptop");
     assert_eq!(posts(&client, &format!("{NEW}download"), &[]).await.status, StatusCode::GONE);
@@ -155,13 +155,13 @@ async fn without_an_approval_of_its_own_nothing_is_made() {
     let question = phone.question().await;
     assert_eq!(phone.approve(&question, &waiting.digits()).await.0, 200);
     let asked = client.open("/payments/2").await;
-    asked.must_say("Type this number on your phone").must_say("who is signing in");
-    assert_eq!(phone.question().await["purpose"], "sign-in");
+    asked.must_say("Type this number on your phone").must_say("Payments asks for an approval");
+    assert_eq!(phone.question().await["purpose"], "step-up");
     assert_eq!(made(&gate).await, before);
 
     let waiting = asks(&client, "linux", "auto").await;
     agrees(&client, &phone, &waiting).await;
-    client.open("/payments/3").await.must_say("who is signing in");
+    client.open("/payments/3").await.must_say("Payments asks for an approval");
     gate.must_verify().await;
 }
 
@@ -258,11 +258,13 @@ async fn three_wrong_digits_make_no_certificate() {
     let wrong = if right == "000000" { "000001" } else { "000000" };
     let question = phone.question().await;
     for _ in 0..3 {
-        phone.approve(&question, wrong).await;
+        gate.wait(2);
+        assert_eq!(phone.approve(&question, wrong).await.0, 422);
     }
     let page = client.open(NEW).await;
     page.must_say("No certificate was made.");
     let page = client.submit(&page, "/new/again", &[]).await;
+    gate.wait(4);
     let ready = agrees(&client, &phone, &page).await;
     assert_eq!(downloads(&client, &ready).await.status, StatusCode::OK);
     assert_eq!(made(&gate).await, (2, 0));

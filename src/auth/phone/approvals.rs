@@ -3,17 +3,20 @@
 
 mod answer;
 mod not_me;
+mod often;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
+use crate::auth::throttle::{Subject, Throttles};
 use crate::crypto::Pepper;
 use crate::domain::approval::{Approval, ApprovalState, Asked, Purpose, Shown};
 use crate::domain::certificate::Fingerprint;
 use crate::domain::session::{Session, TokenHash};
-use crate::domain::{ApprovalId, DeviceId, PersonId, Secret, TenantId, Time};
+use crate::domain::throttle::Guarded;
+use crate::domain::{ApprovalId, DeviceId, PersonId, Reason, Secret, TenantId, Time};
 use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
 use crate::world::World;
@@ -22,12 +25,14 @@ use super::place::Places;
 use super::webauthn::RelyingParty;
 
 pub use answer::AnswerError;
+pub use often::{AskError, Settings};
 
 /// Asks phones and hears their answers.
 pub struct Approvals {
     ledger: Arc<Ledger>,
     pepper: Arc<Pepper>,
     party: RelyingParty,
+    throttles: Throttles,
     world: World,
     settings: Settings,
     places: Option<Places>,
@@ -60,10 +65,7 @@ pub struct Asking {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// The phone has not answered.
-    Waiting {
-        /// Until when it may.
-        until: Time,
-    },
+    Waiting,
     /// Approved; take it up with [`Approvals::approved`].
     Approved,
     /// "Not me": every session of the person has ended, and they are kept out.
@@ -72,6 +74,8 @@ pub enum Standing {
     WrongDigits,
     /// A newer question took its place.
     Superseded,
+    /// The desktop gave up.
+    Withdrawn,
     /// Nobody answered in time, or it is not there any more.
     Expired,
 }
@@ -102,25 +106,6 @@ pub struct Approved {
     pub unchanged: Write,
 }
 
-/// How long and how often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// A question may be answered for this long.
-    pub lives: Duration,
-    /// At most so many questions within so long, until one is approved.
-    pub asked_max: [(usize, Duration); 2],
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        // At most 3 in 10 minutes and 10 in an hour, so that nobody is worn down by questions.
-        Self {
-            lives: Duration::from_secs(2 * 60),
-            asked_max: [(3, Duration::from_secs(10 * 60)), (10, Duration::from_secs(60 * 60))],
-        }
-    }
-}
-
 impl Approvals {
     /// Over a ledger. `party` is the phone door.
     #[must_use]
@@ -131,7 +116,8 @@ impl Approvals {
         world: World,
         settings: Settings,
     ) -> Self {
-        Self { ledger, pepper, party, world, settings, places: None }
+        let throttles = Throttles::new(Arc::clone(&ledger), world.clone());
+        Self { ledger, pepper, party, throttles, world, settings, places: None }
     }
 
     /// With a file that says where about an address is.
@@ -144,8 +130,9 @@ impl Approvals {
     /// is one at most. Returns it with the six digits, which are for the desktop alone.
     ///
     /// # Errors
-    /// [`AskError::TooMany`], and the store's.
+    /// [`AskError::TooMany`], [`AskError::Blocked`], and the store's.
     pub async fn ask(&self, asking: Asking) -> Result<(Approval, Secret), AskError> {
+        self.somebody_may_answer(&asking).await?;
         for _ in 0..TRIES_MAX {
             let now = self.world.now();
             let asked = self.asked(&asking.tenant, &asking.person).await?;
@@ -185,10 +172,20 @@ impl Approvals {
         tenant: &TenantId,
         person: &PersonId,
     ) -> Result<Option<Approval>, StoreError> {
-        let Some(asked) = self.asked(tenant, person).await? else { return Ok(None) };
-        let found = self.find(tenant, person, &asked.record.last).await?;
         let now = self.world.now();
-        Ok(found.map(|it| it.record).filter(|it| it.state == ApprovalState::Pending && now < it.expires))
+        Ok(self
+            .last(tenant, person)
+            .await?
+            .filter(|it| it.state == ApprovalState::Pending && now < it.expires))
+    }
+
+    /// The question that was put to a person last, however it stands.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn last(&self, tenant: &TenantId, person: &PersonId) -> Result<Option<Approval>, StoreError> {
+        let Some(asked) = self.asked(tenant, person).await? else { return Ok(None) };
+        Ok(self.find(tenant, person, &asked.record.last).await?.map(|it| it.record))
     }
 
     /// How a question stands.
@@ -203,14 +200,13 @@ impl Approvals {
     ) -> Result<Standing, StoreError> {
         let Some(found) = self.find(tenant, person, id).await? else { return Ok(Standing::Expired) };
         Ok(match found.record.state {
-            ApprovalState::Pending if self.world.now() < found.record.expires => {
-                Standing::Waiting { until: found.record.expires }
-            }
+            ApprovalState::Pending if self.world.now() < found.record.expires => Standing::Waiting,
             ApprovalState::Pending => Standing::Expired,
             ApprovalState::Approved { .. } => Standing::Approved,
             ApprovalState::Denied { .. } => Standing::Denied,
             ApprovalState::WrongDigits => Standing::WrongDigits,
             ApprovalState::Superseded => Standing::Superseded,
+            ApprovalState::Withdrawn => Standing::Withdrawn,
         })
     }
 
@@ -257,7 +253,7 @@ impl Approvals {
         if found.record.state != ApprovalState::Pending || found.record.session != session.token {
             return Ok(());
         }
-        let withdrawn = Approval { state: ApprovalState::Superseded, ..found.record.clone() };
+        let withdrawn = Approval { state: ApprovalState::Withdrawn, ..found.record.clone() };
         let entry =
             Entry::new(format!("person:{}/{}", session.tenant, session.person), Event::ApprovalWithdrawn)
                 .tenant(&session.tenant)
@@ -267,6 +263,19 @@ impl Approvals {
             Ok(_) | Err(RecordError::Conflict) => Ok(()),
             Err(RecordError::Store(error)) => Err(error),
         }
+    }
+
+    /// Nobody is asked who could not answer: every phone of theirs is blocked.
+    async fn somebody_may_answer(&self, asking: &Asking) -> Result<(), AskError> {
+        let phones = self.ledger.view().phones(&asking.tenant, &asking.person);
+        for phone in &phones {
+            let subject = Subject::Phone(phone.id.clone());
+            match self.throttles.check(&asking.tenant, Guarded::Digits, &subject).await {
+                Err(Reason::Blocked) => {}
+                _ => return Ok(()),
+            }
+        }
+        if phones.is_empty() { Ok(()) } else { Err(AskError::Blocked) }
     }
 
     fn make(&self, asking: &Asking, now: Time) -> (Approval, Secret) {
@@ -320,38 +329,6 @@ impl Approvals {
             table::replace(&it, &Approval { state: ApprovalState::Superseded, ..it.record.clone() })
         }))
     }
-}
-
-impl Settings {
-    /// The times asked so far that still count, and now; or until when no more may be asked.
-    fn room_for_one(&self, times: &[Time], now: Time) -> Result<Vec<Time>, AskError> {
-        for (count_max, within) in self.asked_max {
-            let recent: Vec<Time> = times.iter().copied().filter(|at| now.since(*at) < within).collect();
-            if let Some(oldest) = recent.len().checked_sub(count_max).and_then(|skip| recent.get(skip)) {
-                return Err(AskError::TooMany { until: oldest.plus(within) });
-            }
-        }
-        let longest = self.asked_max.iter().map(|(_, within)| *within).max().unwrap_or_default();
-        let kept = times.iter().copied().filter(|at| now.since(*at) < longest);
-        Ok(kept.chain([now]).collect())
-    }
-}
-
-/// Why no question is asked.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum AskError {
-    /// Too many unapproved questions.
-    #[error("the phone has been asked too often: the next question may be asked at {until}")]
-    TooMany {
-        /// The next may be asked then.
-        until: Time,
-    },
-    /// Others kept changing the same records.
-    #[error("the phone could not be asked just now: try again")]
-    Busy,
-    /// The store's.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 fn entry(actor: &str, what: Event, approval: &Approval, from: IpAddr) -> Entry {

@@ -18,6 +18,7 @@ use super::cose::PublicKey;
 use super::proof::{Call, Handle, Proof, Proofs, ProvedCall, ProvedKey, call_text};
 use super::webauthn::{Assertion, RelyingParty};
 use crate::audit::{Entry, Event, Ledger};
+use crate::auth::throttle::Throttles;
 use crate::crypto::{Pepper, Signer, sha256};
 use crate::domain::approval::{Answer, Approval, Purpose, Row, Shown};
 use crate::domain::person::{Person, Standing};
@@ -42,6 +43,7 @@ pub(crate) struct Rig {
     pub(crate) pepper: Arc<Pepper>,
     pub(crate) party: RelyingParty,
     pub(crate) approvals: Arc<Approvals>,
+    pub(crate) throttles: Throttles,
     pub(crate) tenant: TenantId,
     pub(crate) anna: PersonId,
     pub(crate) folder: tempfile::TempDir,
@@ -69,7 +71,9 @@ impl Rig {
             Settings::default(),
         ));
         let (tenant, anna) = (TenantId::parse("bank").unwrap(), PersonId::parse("anna").unwrap());
-        let rig = Self { clock, world, ledger, view, pepper, party, approvals, tenant, anna, folder };
+        let throttles = Throttles::new(Arc::clone(&ledger), world.clone());
+        let rig =
+            Self { clock, world, ledger, view, pepper, party, approvals, throttles, tenant, anna, folder };
         rig.put(&bank(&rig.tenant)).await;
         rig.put(&person(&rig.tenant, "anna", "Anna Muster")).await;
         rig.put(&person(&rig.tenant, "bert", "Bert Beispiel")).await;

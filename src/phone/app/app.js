@@ -48,8 +48,9 @@ function open(phone) {
       if (status === "live") lookWhatEnds(line);
       if (page() === "home") home();
     },
-    approvals(questions) {
+    approvals(questions, ended) {
       line.questions = questions;
+      line.ended = ended;
       line.frozen = null;
       if (page() === "frozen") home();
       else look();
@@ -171,13 +172,24 @@ function look(fromHome = false) {
     .filter(({ question }) => now() < Date.parse(question.until));
   const shown = document.getElementById("main").dataset.question;
   if (page() === "question" && waiting.some(({ question }) => question.id === shown)) return;
-  if (page() === "question" && !waiting.length) {
-    return over({ title: t("over"), detail: t("over.text") }, undefined, { settled, home });
+  const gone = page() === "question" && shown;
+  if (gone && !waiting.length) {
+    const ended = [...lines.values()].map((line) => line.ended).find((ended) => ended?.id === shown);
+    return over({ code: ended?.how, title: t("over"), detail: t(ENDED[ended?.how] ?? "over.text") }, undefined, { settled, home });
   }
   if (!waiting.length || !(fromHome || ["home", "question", "over", "approved", "paired", "frozen"].includes(page()))) return;
   const { line, question } = waiting[0];
-  ask(line.phone, question, { settled, home, look, stopped });
+  ask(line.phone, question, { settled, home, look, stopped }, gone);
 }
+
+/** How a question may have ended without this phone. */
+const ENDED = {
+  approved: "over.approved",
+  denied: "over.denied",
+  "wrong-digits": "over.wrong-digits",
+  withdrawn: "over.withdrawn",
+  expired: "over.expired",
+};
 
 /** What waited is no more: of one phone, or of all. */
 function settled(phone) {

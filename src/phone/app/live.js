@@ -2,7 +2,7 @@
 
 import { clockIs, openStream } from "./api.js";
 
-/** Listens as `phone`. `on` has approvals(list), status("live" | "waiting" | "away" | "offline"), frozen(since), unpaired(). */
+/** Listens as `phone`. `on` has approvals(list, how the last one ended), status("live" | "waiting" | "away" | "offline"), frozen(since), unpaired(). */
 export function listen(phone, on) {
   let closed = false;
   let tries = 0;
@@ -16,10 +16,10 @@ export function listen(phone, on) {
         await follow(phone, line, (event, data) => {
           tries = 0;
           if (event === "approvals") {
-            const { now, approvals } = JSON.parse(data);
+            const { now, approvals, ended } = JSON.parse(data);
             clockIs(now);
             on.status("live");
-            on.approvals(approvals);
+            on.approvals(approvals, ended);
           } else if (event === "frozen") {
             const { now, frozen } = JSON.parse(data);
             clockIs(now);

@@ -11,8 +11,9 @@ let busy = false;
 /** The screen lock is asked, or an answer is on its way: nothing may change the page. */
 export const answering = () => busy;
 
-/** Shows what is asked. `then` has settled(phone), stopped(phone), home() and look() for what comes after. */
-export function ask(phone, question, then) {
+/** Shows what is asked. `then` has settled(phone), stopped(phone), home() and look() for what comes after;
+    `newer`: it took the place of one that was on the screen. */
+export function ask(phone, question, then, newer) {
   brand(phone);
   const until = Date.parse(question.until);
   const said = el("p.said", { id: "digits-said", role: "alert" });
@@ -35,6 +36,7 @@ export function ask(phone, question, then) {
   show(
     "question",
     t(has(`ask-${question.purpose}`) ? `ask-${question.purpose}` : "ask-other", question),
+    newer && el("p.loud", {}, t("newer")),
     has(`loud-${question.purpose}`) && el("p.loud", {}, t(`loud-${question.purpose}`)),
     question.rows.length > 0 && el("dl.rows", {}, ...question.rows.map(({ name, value }) => row(name, value))),
     el(
@@ -88,7 +90,7 @@ async function approve(phone, question, field, said, then) {
     await call(who, "POST", `/api/approvals/${question.id}/approve`, { digits, ...signed });
     answered("approved", t("approved"), t("approved.text"), phone, then, "✓");
   } catch (problem) {
-    const end = ["answered", "expired", "unknown"].includes(problem.code) || problem.left === 0;
+    const end = ["answered", "expired", "unknown", "phone-blocked"].includes(problem.code) || problem.left === 0;
     if (problem.code === "frozen") then.stopped(phone);
     else if (end) over(problem, phone, then);
     else if (problem.code === "wrong-digits") {

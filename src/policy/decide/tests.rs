@@ -125,9 +125,15 @@ fn each_lock_is_asked_for_in_turn() {
         Decision::Refuse(reason) => panic!("{reason:?}"),
     };
     assert_eq!(missing(&with(DeviceState::AwaitingCode, None)), Some(Missing::Release));
-    assert_eq!(missing(&with(DeviceState::Released, None)), Some(Missing::Password));
-    assert_eq!(missing(&with(DeviceState::Active, Some(session(Some(NOW), None)))), Some(Missing::Phone));
-    assert_eq!(missing(&with(DeviceState::Active, Some(session(None, Some(NOW))))), Some(Missing::Password));
+    assert_eq!(missing(&with(DeviceState::Released, None)), Some(Missing::Password(None)));
+    assert_eq!(
+        missing(&with(DeviceState::Active, Some(session(Some(NOW), None)))),
+        Some(Missing::Phone(None))
+    );
+    assert_eq!(
+        missing(&with(DeviceState::Active, Some(session(None, Some(NOW))))),
+        Some(Missing::Password(None))
+    );
     assert_eq!(missing(&with(DeviceState::Active, Some(session(Some(NOW), Some(NOW))))), None);
     // All factors on a device that was taken back count for nothing.
     let retired = with(DeviceState::Retired, Some(session(Some(NOW), Some(NOW))));

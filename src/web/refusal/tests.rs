@@ -27,6 +27,7 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::OutsideHours,
         Reason::TooMany { until: now.plus(Duration::from_secs(60)) },
         Reason::Blocked,
+        Reason::PhoneBlocked,
         Reason::Misdirected,
         Reason::BadRequest("the path holds a control character"),
         Reason::CrossSite,

@@ -91,6 +91,10 @@ blocked-title = Signing in is stopped, to keep strangers out
 blocked-text = There were too many tries in a row that were not right. Waiting does not open it again, but a call does.
 blocked-next = Call us. We will ask who you are and open it again.
 
+phone-blocked-title = Your phone is blocked, to keep strangers out
+phone-blocked-text = On it, five wrong numbers were typed in a row. Waiting does not open it again, but a call does.
+phone-blocked-next = Call us. We will ask who you are and open it again.
+
 misdirected-title = Please open this address again
 misdirected-text = Your browser came by a connection that belongs to another address of ours.
 misdirected-next = Try again. Your browser will make a connection of its own.

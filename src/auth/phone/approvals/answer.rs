@@ -7,10 +7,12 @@ use super::{Approvals, TRIES_MAX, entry};
 use crate::audit::{Entry, Event, Outcome, RecordError};
 use crate::auth::phone::proof::ProvedCall;
 use crate::auth::phone::webauthn::{self, Assertion, Known};
+use crate::auth::throttle::{Failing, Subject};
 use crate::crypto;
 use crate::domain::approval::{Answer, Approval, ApprovalState, Asked, Signed};
 use crate::domain::phone::Phone;
-use crate::domain::{ApprovalId, Time};
+use crate::domain::throttle::Guarded;
+use crate::domain::{ApprovalId, Reason, Time};
 use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
 
@@ -37,6 +39,8 @@ impl Approvals {
             let approval = &found.record;
             still_open(approval, now)?;
 
+            let failing = self.failing(call.phone()).await?;
+
             let text = approval.canonical_text(Answer::Approve(digits));
             let known = Known { key: &phone.record.credential_key, sign_count: phone.record.sign_count };
             let asserted = match self.party.asserted(&crypto::sha256(text.as_bytes()), known, assertion) {
@@ -60,7 +64,7 @@ impl Approvals {
             let (answered, outcome) = if right {
                 approve_by(approval, call.phone(), now, signed)
             } else {
-                count_wrong_digits(approval)
+                count_wrong_digits(approval, failing.blocks)
             };
             let mut writes = vec![table::replace(&found, &answered)];
             if phone.record.sign_count == counted.sign_count {
@@ -68,10 +72,16 @@ impl Approvals {
             } else {
                 writes.push(table::replace(&phone, &counted));
             }
+            let mut entry = answer_entry(&answered, call.phone(), from);
             if right {
                 writes.extend(self.forgetting_times(approval).await?);
+                writes.extend(self.throttles.right_on_a_phone(&approval.tenant, &approval.person));
+            } else {
+                if failing.blocks {
+                    entry = entry.detail("alarm", "five wrong numbers in a row: the phone is blocked");
+                }
+                writes.push(failing.write);
             }
-            let entry = answer_entry(&answered, call.phone(), from);
             match self.ledger.record(entry, writes).await {
                 Ok(_) => return outcome,
                 Err(RecordError::Conflict) => {}
@@ -92,6 +102,17 @@ impl Approvals {
         let now = now.filter(|it| it.record.api_key == phone.api_key).ok_or(AnswerError::Unpaired)?;
         let found = self.find(&phone.tenant, &phone.person, id).await?.ok_or(AnswerError::Unknown)?;
         Ok((now, found))
+    }
+
+    /// Wrong digits are counted across questions, by the phone on which they are typed.
+    async fn failing(&self, phone: &Phone) -> Result<Failing, AnswerError> {
+        let subject = Subject::Phone(phone.id.clone());
+        let failing = self.throttles.failing(&phone.tenant, Guarded::Digits, &subject).await;
+        failing.map_err(|reason| match reason {
+            Reason::Blocked => AnswerError::Blocked,
+            Reason::TooMany { until } => AnswerError::TooSoon { until },
+            _ => AnswerError::Busy,
+        })
     }
 
     /// A question that was approved does not count against the next ones.
@@ -136,7 +157,18 @@ pub enum AnswerError {
     WrongDigits {
         /// Tries left; 0 where that was the last.
         left: u8,
+        /// Whether the phone is blocked by it.
+        blocks: bool,
     },
+    /// Digits typed too soon after wrong ones.
+    #[error("after a wrong number the next is heard at {until}: look at the computer again first")]
+    TooSoon {
+        /// The next are heard then.
+        until: Time,
+    },
+    /// Five wrong numbers in a row on this phone.
+    #[error("this phone is blocked after five wrong numbers in a row: call support")]
+    Blocked,
     /// The signature does not count.
     #[error("the phone's signature does not fit: {0}")]
     Signature(#[source] webauthn::Refused),
@@ -169,11 +201,11 @@ fn approve_by(
     (Approval { state, ..approval.clone() }, Ok(()))
 }
 
-fn count_wrong_digits(approval: &Approval) -> (Approval, Result<(), AnswerError>) {
+fn count_wrong_digits(approval: &Approval, blocks: bool) -> (Approval, Result<(), AnswerError>) {
     let wrong_digits = approval.wrong_digits.saturating_add(1);
     let left = WRONG_DIGITS_MAX.saturating_sub(wrong_digits);
     let state = if left == 0 { ApprovalState::WrongDigits } else { ApprovalState::Pending };
-    (Approval { wrong_digits, state, ..approval.clone() }, Err(AnswerError::WrongDigits { left }))
+    (Approval { wrong_digits, state, ..approval.clone() }, Err(AnswerError::WrongDigits { left, blocks }))
 }
 
 pub(super) fn answer_entry(answered: &Approval, phone: &Phone, from: IpAddr) -> Entry {
@@ -185,10 +217,11 @@ pub(super) fn answer_entry(answered: &Approval, phone: &Phone, from: IpAddr) -> 
                 .detail("text_sha256", data_encoding::HEXLOWER.encode(&hash))
         }
         ApprovalState::Denied { .. } => entry(&actor, Event::ApprovalDenied, answered, from),
-        ApprovalState::Pending | ApprovalState::WrongDigits | ApprovalState::Superseded => {
-            entry(&actor, Event::ApprovalWrongDigits, answered, from)
-                .outcome(Outcome::Refused(format!("wrong digits, {} in all", answered.wrong_digits)))
-        }
+        ApprovalState::Pending
+        | ApprovalState::WrongDigits
+        | ApprovalState::Superseded
+        | ApprovalState::Withdrawn => entry(&actor, Event::ApprovalWrongDigits, answered, from)
+            .outcome(Outcome::Refused(format!("wrong digits, {} in all", answered.wrong_digits))),
     }
 }
 

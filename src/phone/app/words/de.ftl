@@ -91,6 +91,12 @@ frozen = Wir haben es angehalten. Niemand ist angemeldet.
     .others = Andere Seiten auf diesem Telefon
 over = Diese Frage ist vorbei
     .text = Sie wurde beantwortet, oder eine neuere ist an ihre Stelle getreten.
+    .approved = Sie wurde auf einem anderen Telefon von Ihnen bestätigt.
+    .denied = Auf einem anderen Telefon von Ihnen wurde «Das bin ich nicht» gewählt.
+    .wrong-digits = Dreimal wurden andere Ziffern eingetippt.
+    .withdrawn = Ihr Computer hat aufgegeben.
+    .expired = Niemand hat rechtzeitig geantwortet.
+newer = Eine neuere Frage ist an die Stelle der vorigen getreten. Wenn Sie nicht selbst zweimal gefragt haben, wählen Sie «Das bin ich nicht».
 time-over = Die Zeit für diese Frage ist vorbei
     .text = Es wurde nichts bestätigt.
 again = Möchten Sie sich noch anmelden, beginnen Sie am Computer neu.
@@ -245,6 +251,12 @@ problem-wrong-digits = { $left ->
     [0] Waren Sie es, beginnen Sie am Computer neu. Wenn nicht, rufen Sie die Hilfe an.
    *[other] Schauen Sie auf Ihren Computer und tippen Sie die sechs Ziffern ein, die er jetzt zeigt.
 }
+problem-phone-blocked = Fünf falsche Zahlen nacheinander: dieses Telefon ist gesperrt
+    .detail = Niemand ist angemeldet. Damit niemand raten kann, antwortet dieses Telefon erst wieder, wenn die Hilfe es freigibt.
+    .next = Rufen Sie uns an. Wenn nicht Sie diese Zahlen getippt haben, sagen Sie es uns.
+problem-too-soon = Einen Moment bitte
+    .detail = Nach einer falschen Zahl wird die nächste erst nach einigen Sekunden angenommen.
+    .next = Schauen Sie auf Ihren Computer und tippen Sie die sechs Ziffern, die er jetzt zeigt.
 problem-gone = Dieses Quadrat gilt nicht mehr
     .detail = Ein Quadrat gilt fünf Minuten und für ein Telefon.
     .next = Zeigen Sie am Computer ein neues und lesen Sie dieses ein.

@@ -91,6 +91,12 @@ frozen = We have stopped it. Nobody is signed in.
     .others = Other sites on this phone
 over = This question is over
     .text = It was answered, or a newer one took its place.
+    .approved = It was approved on another phone of yours.
+    .denied = Somebody answered “Not me” on another phone of yours.
+    .wrong-digits = Other digits were typed three times.
+    .withdrawn = Your computer gave it up.
+    .expired = Nobody answered in time.
+newer = A newer question took the place of the one that stood here. If you did not ask twice yourself, choose “Not me”.
 time-over = The time for this question is over
     .text = Nothing was approved.
 again = If you still want to sign in, start again on your computer.
@@ -245,6 +251,12 @@ problem-wrong-digits = { $left ->
     [0] If it was you, start again on your computer. If not, call support.
    *[other] Look at your computer and type the six digits it shows now.
 }
+problem-phone-blocked = Five wrong numbers in a row: this phone is blocked
+    .detail = Nobody is signed in. So that nobody can guess, this phone answers nothing until support opens it.
+    .next = Call support. If you did not type these numbers yourself, say so.
+problem-too-soon = One moment, please
+    .detail = After a wrong number the next one is heard a few seconds later.
+    .next = Look at your computer, and type the six digits it shows now.
 problem-gone = This square cannot be used any more
     .detail = A square is good for five minutes and for one phone.
     .next = Show a new one on your computer and scan that.

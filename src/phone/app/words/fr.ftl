@@ -91,6 +91,12 @@ frozen = Nous l’avons arrêté. Personne n’est connecté.
     .others = Autres sites sur ce téléphone
 over = Cette question est close
     .text = Elle a reçu une réponse, ou une plus récente a pris sa place.
+    .approved = Elle a été approuvée sur un autre de vos téléphones.
+    .denied = Sur un autre de vos téléphones, quelqu’un a répondu « Ce n’est pas moi ».
+    .wrong-digits = D’autres chiffres ont été saisis trois fois.
+    .withdrawn = Votre ordinateur y a renoncé.
+    .expired = Personne n’a répondu à temps.
+newer = Une question plus récente a pris la place de celle qui se trouvait ici. Si vous ne l’avez pas demandée deux fois vous-même, choisissez « Ce n’est pas moi ».
 time-over = Le temps pour cette question est écoulé
     .text = Rien n’a été confirmé.
 again = Si vous voulez encore vous connecter, recommencez sur votre ordinateur.
@@ -245,6 +251,12 @@ problem-wrong-digits = { $left ->
     [0] Si c’était vous, recommencez sur votre ordinateur. Sinon, appelez l’assistance.
    *[other] Regardez votre ordinateur et saisissez les six chiffres qu’il affiche maintenant.
 }
+problem-phone-blocked = Cinq numéros faux de suite : ce téléphone est bloqué
+    .detail = Personne n’est connecté. Pour que personne ne puisse deviner, ce téléphone ne répond plus tant que l’assistance ne l’a pas débloqué.
+    .next = Appelez-nous. Si vous n’avez pas saisi ces numéros vous-même, dites-le-nous.
+problem-too-soon = Un instant, s’il vous plaît
+    .detail = Après un numéro faux, le suivant n’est accepté que quelques secondes plus tard.
+    .next = Regardez votre ordinateur et saisissez les six chiffres qu’il affiche maintenant.
 problem-gone = Ce carré ne peut plus servir
     .detail = Un carré vaut cinq minutes et pour un seul téléphone.
     .next = Affichez-en un nouveau sur votre ordinateur et lisez-le.

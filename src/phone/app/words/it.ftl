@@ -91,6 +91,12 @@ frozen = L’abbiamo fermato. Nessuno ha effettuato l’accesso.
     .others = Altri siti su questo telefono
 over = Questa domanda è chiusa
     .text = Ha avuto risposta, oppure una più recente ha preso il suo posto.
+    .approved = È stata approvata su un altro Suo telefono.
+    .denied = Su un altro Suo telefono qualcuno ha risposto «Non sono io».
+    .wrong-digits = Per tre volte sono state digitate altre cifre.
+    .withdrawn = Il Suo computer ha rinunciato.
+    .expired = Nessuno ha risposto in tempo.
+newer = Una domanda più recente ha preso il posto di quella che era qui. Se non ha chiesto due volte Lei stesso, scelga «Non sono io».
 time-over = Il tempo per questa domanda è scaduto
     .text = Non è stato confermato nulla.
 again = Se vuole ancora accedere, ricominci dal computer.
@@ -245,6 +251,12 @@ problem-wrong-digits = { $left ->
     [0] Se era Lei, ricominci dal computer. Altrimenti chiami l’assistenza.
    *[other] Guardi il computer e digiti le sei cifre che mostra ora.
 }
+problem-phone-blocked = Cinque numeri sbagliati di seguito: questo telefono è bloccato
+    .detail = Nessuno è collegato. Perché nessuno possa indovinare, questo telefono non risponde finché l’assistenza non lo sblocca.
+    .next = Ci chiami. Se non ha digitato Lei questi numeri, ce lo dica.
+problem-too-soon = Un momento, per favore
+    .detail = Dopo un numero sbagliato il successivo è accettato solo qualche secondo più tardi.
+    .next = Guardi il computer e digiti le sei cifre che mostra adesso.
 problem-gone = Questo quadrato non vale più
     .detail = Un quadrato vale cinque minuti e per un solo telefono.
     .next = Ne mostri uno nuovo sul computer e lo legga.

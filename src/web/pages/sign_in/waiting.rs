@@ -93,8 +93,10 @@ pub enum UnansweredWhy {
     Expired,
     /// Three wrong digits.
     WrongDigits,
-    /// The person gave it up, or asked elsewhere.
+    /// The phone was asked something newer.
     Superseded,
+    /// The person gave it up.
+    Withdrawn,
 }
 
 impl Wait {
@@ -116,13 +118,18 @@ impl Unanswered {
         match self.why {
             UnansweredWhy::Expired => "Your phone did not answer in time",
             UnansweredWhy::WrongDigits => "The number typed on the phone was another one",
-            UnansweredWhy::Superseded => "This question to your phone was taken back",
+            UnansweredWhy::Superseded => "A newer question took this one’s place",
+            UnansweredWhy::Withdrawn => "This question to your phone was taken back",
         }
     }
 
     const fn before(&self) -> &'static str {
         match self.why {
-            UnansweredWhy::Expired | UnansweredWhy::Superseded => "",
+            UnansweredWhy::Expired | UnansweredWhy::Withdrawn => "",
+            UnansweredWhy::Superseded => {
+                "Your phone shows the newer one alone. If you did not ask for it yourself, in another window or on \
+                 another device, answer \u{201c}Not me\u{201d} on the phone."
+            }
             UnansweredWhy::WrongDigits => "It was typed wrongly three times, so we stopped.",
         }
     }
@@ -130,7 +137,9 @@ impl Unanswered {
     const fn after(&self) -> &'static str {
         match self.why {
             UnansweredWhy::Expired => "Take your phone in your hand, open the app, and ask it again.",
-            UnansweredWhy::WrongDigits | UnansweredWhy::Superseded => "You can ask again with a new number.",
+            UnansweredWhy::WrongDigits | UnansweredWhy::Superseded | UnansweredWhy::Withdrawn => {
+                "You can ask again with a new number."
+            }
         }
     }
 }
