@@ -213,6 +213,8 @@ pub(super) fn questions(last: Option<&Approval>, now: Time) -> Value {
             "id": it.id.as_str(),
             "purpose": it.purpose.as_str(),
             "reason": it.shown.reason,
+            // Then the app may say it in the person's language; the purpose is signed too.
+            "usual": it.shown.reason == it.purpose.reason(),
             "site": it.shown.site,
             "host": it.shown.host,
             "tenant": it.tenant.as_str(),

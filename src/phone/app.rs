@@ -1,13 +1,17 @@
 //! The files of the phone app, embedded; the service worker is told their hash, so that a new
 //! release replaces the old shell as a whole. Knows no person: every phone gets the same bytes.
 
+use std::io::Write;
 use std::sync::LazyLock;
 
 use axum::body::Body;
+use bytes::Bytes;
 use data_encoding::BASE64URL_NOPAD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
@@ -41,6 +45,7 @@ const FILES: &[File] = files! {
     "app.js", SCRIPT;
     "api.js", SCRIPT;
     "frozen.js", SCRIPT;
+    "history.js", SCRIPT;
     "keys.js", SCRIPT;
     "live.js", SCRIPT;
     "pages.js", SCRIPT;
@@ -71,18 +76,55 @@ const FILES: &[File] = files! {
 const WORKER: &str = "/sw.js";
 
 /// The service worker with the list of what it keeps and the hash of all of it.
-static WORKER_SCRIPT: LazyLock<String> = LazyLock::new(|| {
+static WORKER_SCRIPT: LazyLock<String> = LazyLock::new(|| worker_script(FILES));
+
+fn worker_script(files: &[File]) -> String {
     let mut all = Vec::new();
-    for file in FILES {
+    for file in files {
         all.extend_from_slice(file.path.as_bytes());
         all.extend_from_slice(&crypto::sha256(file.bytes));
     }
     let script = include_str!("app/sw.js");
     all.extend_from_slice(script.as_bytes());
-    let kept = FILES.iter().filter(|file| file.kind != TEXT && file.kind != HTML).map(|file| file.path);
+    let kept = files.iter().filter(|file| file.kind != TEXT && file.kind != HTML).map(|file| file.path);
     let kept: Vec<&str> = std::iter::once("/").chain(kept).collect();
     format!("const VERSION = \"{}\";\nconst KEPT = {};\n{script}", hash(&all), serde_json::Value::from(kept))
+}
+
+/// A file as it travels: where the browser takes it, in a third of its bytes.
+struct Parcel {
+    path: &'static str,
+    kind: &'static str,
+    plain: Bytes,
+    packed: Option<Bytes>,
+    tag: String,
+}
+
+static PARCELS: LazyLock<Vec<Parcel>> = LazyLock::new(|| {
+    let worker = File { path: WORKER, kind: SCRIPT, bytes: WORKER_SCRIPT.as_bytes() };
+    FILES.iter().chain([&worker]).map(Parcel::of).collect()
 });
+
+impl Parcel {
+    fn of(file: &File) -> Self {
+        let packed = (file.kind != PNG).then(|| packed(file.bytes)).flatten();
+        let (path, kind, plain) = (file.path, file.kind, Bytes::from_static(file.bytes));
+        Self { path, kind, plain, packed, tag: hash(file.bytes) }
+    }
+}
+
+/// None where it cannot be made: then the plain bytes travel.
+fn packed(bytes: &[u8]) -> Option<Bytes> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(bytes).ok()?;
+    packer.finish().ok().map(Bytes::from)
+}
+
+/// Whether the browser says that it unpacks; every one does.
+fn unpacks(request: &Request<Body>) -> bool {
+    let said = request.headers().get_all(ACCEPT_ENCODING).iter().filter_map(|one| one.to_str().ok());
+    said.flat_map(|one| one.split(',')).any(|one| one.trim() == "gzip")
+}
 
 /// Serves a file of the app, or the app itself where a person comes.
 pub(super) fn serve(request: &Request<Body>) -> Response<Body> {
@@ -96,30 +138,32 @@ pub(super) fn serve(request: &Request<Body>) -> Response<Body> {
         "/index.html" => return plain(StatusCode::NOT_FOUND, "The app is at /.\n"),
         path => path,
     };
-    let (kind, bytes) = if path == WORKER {
-        (SCRIPT, WORKER_SCRIPT.as_bytes())
-    } else if let Some(file) = FILES.iter().find(|file| file.path == path) {
-        (file.kind, file.bytes)
-    } else {
+    let Some(parcel) = PARCELS.iter().find(|parcel| parcel.path == path) else {
         return plain(StatusCode::NOT_FOUND, "There is nothing at this address. The app is at /.\n");
     };
-
-    let tag = format!("\"{}\"", hash(bytes));
+    let packed = parcel.packed.clone().filter(|_| unpacks(request));
+    let tag = format!("\"{}{}\"", parcel.tag, if packed.is_some() { "-gz" } else { "" });
     let known = request
         .headers()
         .get_all(IF_NONE_MATCH)
         .iter()
         .any(|known| known.to_str().is_ok_and(|known| known.split(',').any(|one| one.trim() == tag)));
-    let body = if known || request.method() == Method::HEAD { Body::empty() } else { Body::from(bytes) };
-    let mut response = Response::new(body);
-    if known {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-    }
+
+    let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(parcel.kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(ETAG, tag);
+    }
+    if packed.is_some() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    } else if request.method() != Method::HEAD {
+        *response.body_mut() = Body::from(packed.unwrap_or_else(|| parcel.plain.clone()));
     }
     guarded(response)
 }
@@ -197,6 +241,42 @@ mod tests {
         for file in FILES.iter().filter(|file| file.kind == SCRIPT || file.kind == WORDS) {
             assert!(worker.contains(&format!("\"{}\"", file.path)), "{}", file.path);
         }
+    }
+
+    #[test]
+    fn one_byte_more_is_a_new_version_of_the_whole_shell() {
+        let style = |bytes| File { path: "/style.css", kind: STYLE, bytes };
+        let version = |file| worker_script(&[file]).lines().next().map(str::to_owned);
+        assert_eq!(version(style(b"a{}")), version(style(b"a{}")));
+        assert_ne!(version(style(b"a{}")), version(style(b"a{} ")));
+    }
+
+    /// What a phone downloads once, the decoder of squares apart.
+    #[test]
+    fn the_app_is_small() {
+        let travels = |parcel: &Parcel| parcel.packed.as_ref().unwrap_or(&parcel.plain).len();
+        let sizes: Vec<(&str, usize)> = PARCELS
+            .iter()
+            .filter(|parcel| !parcel.path.starts_with("/vendor/jsqr") && parcel.kind != TEXT)
+            .map(|parcel| (parcel.path, travels(parcel)))
+            .collect();
+        let all: usize = sizes.iter().map(|(_, size)| size).sum();
+        assert!(all < 150_000, "{all} bytes: {sizes:?}");
+    }
+
+    #[tokio::test]
+    async fn what_travels_packed_is_the_same_file() {
+        let asked = Request::get("/app.js").header(ACCEPT_ENCODING, "br, gzip").body(Body::empty()).unwrap();
+        let response = serve(&asked);
+        assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
+        assert_ne!(response.headers()[ETAG], get("/app.js").headers()[ETAG]);
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&bytes[..]), &mut text).unwrap();
+        assert_eq!(text, include_str!("app/app.js"));
+        assert!(get("/app.js").headers().get(CONTENT_ENCODING).is_none());
+        let picture = Request::get("/icons/192.png").header(ACCEPT_ENCODING, "gzip").body(Body::empty());
+        assert!(serve(&picture.unwrap()).headers().get(CONTENT_ENCODING).is_none());
     }
 
     #[test]

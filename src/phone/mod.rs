@@ -4,6 +4,7 @@
 mod api;
 pub mod app;
 mod events;
+mod history;
 mod not_me;
 mod problem;
 
@@ -50,6 +51,8 @@ pub const ROUTES: Routes = &[
     ("GET", "/api/approvals"),
     ("POST", "/api/approvals/*/approve"),
     ("POST", "/api/approvals/*/deny"),
+    ("GET", "/api/history"),
+    ("POST", "/api/history/*/not-me"),
 ];
 
 impl PhoneRoom {
@@ -123,6 +126,13 @@ impl PhoneRoom {
                 } else {
                     self.not_me(&call, &id, from).await
                 }
+            }
+            ("GET", ["history"]) => self.history(&self.prove(&heard)?).await,
+            // The same as "not me" in time, and with the same consequences.
+            ("POST", ["history", id, "not-me"]) => {
+                let call = self.prove(&heard)?;
+                let id = ApprovalId::parse(id).map_err(|_| Problem::unknown_question())?;
+                self.not_me(&call, &id, from).await
             }
             _ => Err(Problem::not_found()),
         }

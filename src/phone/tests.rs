@@ -1,5 +1,7 @@
 //! The room as the app meets it, and as somebody meets it who is not the app.
 
+mod history;
+
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::StreamExt;
 use http::StatusCode;

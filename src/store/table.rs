@@ -6,7 +6,7 @@
 mod key;
 mod typed;
 
-use crate::domain::approval::{Approval, Asked};
+use crate::domain::approval::{Approval, ApprovalState, Asked};
 use crate::domain::certificate::{Certificate, Forgotten, Issuer, LastUse};
 use crate::domain::device::Device;
 use crate::domain::enrolment::{Enrolment, EnrolmentKind};
@@ -310,7 +310,8 @@ impl Record for Approval {
         approval(&self.tenant, &self.person, &self.id)
     }
     fn expires(&self) -> Option<Time> {
-        Some(self.expires.plus(APPROVAL_KEPT))
+        let answered = !matches!(self.state, ApprovalState::Pending | ApprovalState::Superseded);
+        Some(self.expires.plus(if answered { ANSWER_KEPT } else { QUESTION_KEPT }))
     }
 }
 
@@ -380,5 +381,8 @@ const ENROLMENT_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 
 /// Many times the pause that too many tries bring.
 const PAUSING_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
-/// An answered approval is kept as long as the sign-in it belongs to may look for it.
-const APPROVAL_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+/// Who was asked sees for as long what was answered, and may still say that it was somebody else.
+const ANSWER_KEPT: std::time::Duration = std::time::Duration::from_secs(90 * 24 * 3600);
+
+/// Questions that nobody answered are of use for less long, and a stranger may cause many.
+const QUESTION_KEPT: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);

@@ -62,3 +62,32 @@ pub(crate) async fn violations(device: &Device) -> Vec<String> {
     let text = answer["result"]["value"].as_str().unwrap_or_else(|| panic!("axe did not run: {answer}"));
     serde_json::from_str(text).expect("a list")
 }
+
+/// Text at twice its size on phones: nothing is cut and nothing must be scrolled sideways.
+pub(crate) async fn judge_large(device: &Device, name: &str) {
+    device.script("document.documentElement.style.fontSize = '36px'").await;
+    for (width, height) in [(412, 839), (320, 640)] {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 2.0, "mobile": true});
+        device.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
+        let cut = device.script(
+            "const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth; \
+             const cut = [...document.querySelectorAll('body *:not(.unseen)')].filter((it) => { \
+                 const { left, right, width } = it.getBoundingClientRect(); \
+                 const hides = getComputedStyle(it).overflowX !== 'visible' || it.matches('input'); \
+                 return width && (right > innerWidth + 1 || left < -1 || (hides && it.scrollWidth > it.clientWidth + 1)); }); \
+             return [wide, ...cut.map((it) => `${it.tagName} ${it.className} ${it.textContent.slice(0, 40)}`)]",
+        );
+        assert_eq!(cut.await, json!([0]), "{name} at {width} px and twice the text");
+        photograph(device, &format!("{name}-large-{width}")).await;
+    }
+    device.script("document.documentElement.style.fontSize = ''").await;
+    device.cdp("Emulation.clearDeviceMetricsOverride", json!({})).await;
+}
+
+async fn photograph(device: &Device, name: &str) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let shot = device.cdp("Page.captureScreenshot", json!({"format": "png"})).await;
+    let png = data_encoding::BASE64.decode(shot["data"].as_str().expect("a picture").as_bytes());
+    std::fs::write(folder.join(format!("{name}.png")), png.expect("base64")).expect("a file");
+}

@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod expired;
 mod looks;
+mod phone_app;
 #[path = "../support/ports.rs"]
 mod ports;
 mod settings;

@@ -2,6 +2,7 @@
 //! Knows no HTTP, and not what an approval opens: a session takes it up through [`Approvals::approved`].
 
 mod answer;
+mod history;
 mod not_me;
 mod often;
 

@@ -2,6 +2,7 @@
 
 import { Problem, call, now } from "./api.js";
 import { frozen } from "./frozen.js";
+import { lastApprovals } from "./history.js";
 import * as keys from "./keys.js";
 import { listen } from "./live.js";
 import { action, brand, el, page, show, showProblem, support, tongues } from "./pages.js";
@@ -16,7 +17,7 @@ let install = null; // the browser's offer to put the app on the home screen
 async function start() {
   const opened = location.href;
   // The secret leaves the address bar and the history before anything else happens.
-  if (location.hash || location.pathname !== "/") history.replaceState(null, "", "/");
+  if (location.hash || location.search || location.pathname !== "/") history.replaceState(null, "", "/");
   if ("serviceWorker" in navigator) {
     navigator.serviceWorker.register("/sw.js", { updateViaCache: "none" }).catch(() => {});
   }
@@ -33,6 +34,8 @@ async function start() {
   const link = readLink(opened, location.origin);
   if (link) return fromLink(link, paired, { back });
   if (await resume(paired)) return;
+  // From the app's icon, held down.
+  if (phones.length && new URL(opened).searchParams.has("history")) return past();
   if (phones.length) return home();
   welcome(paired);
 }
@@ -58,7 +61,7 @@ function open(phone) {
     frozen(since) {
       line.frozen = since;
       line.questions = [];
-      if (!answering() && ["home", "question", "over", "approved", "problem"].includes(page())) stopped(phone);
+      if (!answering() && ["home", "question", "over", "approved", "problem", "history", "not-mine"].includes(page())) stopped(phone);
     },
     unpaired() {
       line.status = "unpaired";
@@ -112,6 +115,7 @@ function overview() {
     el("p", {}, t("home.text")),
     ...first.flatMap((line) => line.ending.map((one) => ends(one, line))),
     ...first.map(card),
+    action(t("history"), past, { look: "second", id: "history" }),
     install && action(t("home.install"), offerInstall, { look: "second" }),
     el(
       "details",
@@ -124,6 +128,8 @@ function overview() {
     one && support(one),
   );
 }
+
+const past = () => lastApprovals([...lines.values()].map(({ phone }) => phone), { home, stopped });
 
 function card(line) {
   const { phone } = line;

@@ -27,10 +27,29 @@ export function show(name, sentence, ...children) {
   for (const arrive of arriving.splice(0)) arrive();
   main.dataset.page = name;
   main.replaceChildren(title, ...children.filter((child) => child != null && child !== false));
+  gather();
   document.title = `${sentence} - Portcullis`;
   scrollTo(0, 0);
   title.focus({ preventScroll: true });
 }
+
+/** What is to be done on a page, together; within reach of a thumb where it leaves room to read. */
+function gather() {
+  const buttons = [...main.querySelectorAll(":scope > button, :scope > .button")];
+  if (!buttons.length) return;
+  const together = el("div.actions");
+  buttons[0].before(together);
+  together.append(...buttons);
+  near();
+}
+
+function near() {
+  const together = main.querySelector(":scope > .actions");
+  const weighs = together?.querySelector(":scope > .main, :scope > .danger");
+  together?.classList.toggle("near", Boolean(weighs) && together.offsetHeight < innerHeight * 0.36);
+}
+
+addEventListener("resize", near);
 
 /** Which page is shown. */
 export const page = () => main.dataset.page;
@@ -96,6 +115,9 @@ export function tongues(again) {
   list.addEventListener("change", () => choose(list.value).then(again));
   return el("div.tongues", {}, el("label", { for: "language" }, t("language")), list);
 }
+
+/** One line of a list of facts. */
+export const row = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
 
 /** Time left, as words and as a bar. Calls `over` at the end. */
 export function countdown(from, until, now, words, over) {

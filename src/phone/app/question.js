@@ -1,10 +1,10 @@
 // One question: what is asked, the six digits, yes or "not me". What is signed is what is shown.
 
 import { call, now } from "./api.js";
-import { action, brand, countdown, el, onLeave, page, say, show, showProblem, support } from "./pages.js";
+import { action, brand, countdown, el, onLeave, page, row, say, show, showProblem, support } from "./pages.js";
 import { signWith } from "./passkey.js";
 import { canonicalText, onlyDigits, utf8 } from "./text.js";
-import { clockTime, has, t, timeLeft } from "./words.js";
+import { clockTime, has, t, timeLeft, what } from "./words.js";
 
 let busy = false;
 
@@ -32,7 +32,6 @@ export function ask(phone, question, then, newer) {
   });
   const approving = action(t("approve"), () => approve(phone, question, field, said, then), { busy: t("busy-lock"), id: "approve" });
   field.addEventListener("keydown", (event) => event.key === "Enter" && approving.click());
-  const row = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
   show(
     "question",
     t(has(`ask-${question.purpose}`) ? `ask-${question.purpose}` : "ask-other", question),
@@ -42,7 +41,7 @@ export function ask(phone, question, then, newer) {
     el(
       "dl",
       {},
-      row(t("row-reason"), question.reason),
+      row(t("row-reason"), what(question)),
       row(t("row-who"), question.person),
       row(t("row-device"), question.device),
       row(t("row-browser"), question.browser),

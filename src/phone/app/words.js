@@ -40,6 +40,9 @@ export function t(id, args) {
 /** Whether there are words of this id. */
 export const has = (id) => bundle.hasMessage(id);
 
+/** What is asked: in the app's words where it is the usual, as it was sent where it is not. */
+export const what = ({ purpose, reason, usual }) => (usual && has(`what-${purpose}`) ? t(`what-${purpose}`) : reason);
+
 /** Sentence, why and next step for a problem's code; nothing of what the app has no words for. */
 export function problemWords(code, args) {
   const words = {};
@@ -62,6 +65,10 @@ export const clockTime = (time) => new Date(time).toLocaleTimeString(locale, { h
 /** "14 December 2026". */
 export const day = (time, timeZone) =>
   new Date(time).toLocaleDateString(locale, { day: "numeric", month: "long", year: "numeric", timeZone });
+
+/** "14 December, 14:05". */
+export const moment = (time) =>
+  new Date(time).toLocaleString(locale, { day: "numeric", month: "long", hour: "2-digit", minute: "2-digit" });
 
 function found(id, args) {
   const [name, attribute] = id.split(".");
