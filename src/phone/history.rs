@@ -32,6 +32,7 @@ fn past(approval: &Approval, this: &Phone, phones: &[Arc<Phone>]) -> Value {
         ApprovalState::Denied { phone, at, .. } => ("denied", Some((phone, at))),
         ApprovalState::WrongDigits => ("wrong-digits", None),
         ApprovalState::Superseded => ("superseded", None),
+        ApprovalState::Withdrawn => ("withdrawn", None),
         ApprovalState::Pending => ("expired", None),
     };
     let name = |id: &PhoneId| phones.iter().find(|it| it.id == *id).map(|it| it.name.as_str());

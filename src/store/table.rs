@@ -310,8 +310,11 @@ impl Record for Approval {
         approval(&self.tenant, &self.person, &self.id)
     }
     fn expires(&self) -> Option<Time> {
-        let answered = !matches!(self.state, ApprovalState::Pending | ApprovalState::Superseded);
-        Some(self.expires.plus(if answered { ANSWER_KEPT } else { QUESTION_KEPT }))
+        let unanswered = matches!(
+            self.state,
+            ApprovalState::Pending | ApprovalState::Superseded | ApprovalState::Withdrawn
+        );
+        Some(self.expires.plus(if unanswered { QUESTION_KEPT } else { ANSWER_KEPT }))
     }
 }
 
