@@ -9,6 +9,7 @@ mod ground;
 mod heed;
 mod lists;
 mod mail;
+mod push;
 mod remind;
 mod rooms;
 
@@ -37,7 +38,7 @@ use crate::front::house::{Counting, House};
 use crate::front::live::Live;
 use crate::front::peer::Peer;
 use crate::front::{Settings, ops, plain, way};
-use crate::notify::email;
+use crate::notify::{email, webpush};
 use crate::policy::Policy;
 use crate::store::redb::Redb;
 #[cfg(feature = "sled")]
@@ -133,6 +134,12 @@ pub enum AppError {
     /// The settings of mail.
     #[error(transparent)]
     Mail(#[from] email::BadSettings),
+    /// The keys for push.
+    #[error(transparent)]
+    PushKeys(#[from] webpush::KeysError),
+    /// The settings of push.
+    #[error(transparent)]
+    Push(#[from] webpush::BadSettings),
     /// The key that signs whom the backend is told of.
     #[error("the key in {0} is no P-256 key: make a new one with `openssl ecparam -genkey -name prime256v1`")]
     JwtKey(PathBuf),
@@ -267,8 +274,15 @@ pub async fn start(
     let clock = core.world.clone();
     let live = Live::beside(move || view.revision(), move || clock.now());
     let acts = acts(config, &core, Some(Arc::clone(&authority)))?;
-    let (house, jwks) =
-        rooms::house(config, &core, Arc::clone(&policy), Arc::clone(&live), Arc::clone(&acts))?;
+    let pusher = push::pusher(config, &core, Arc::clone(&acts.push))?;
+    let (house, jwks) = rooms::house(
+        config,
+        &core,
+        Arc::clone(&policy),
+        Arc::clone(&live),
+        Arc::clone(&acts),
+        Arc::clone(&pusher),
+    )?;
     let house = Arc::new(house);
     let doors = doors::doors(config, &core, &authority)?;
     let followed = doors.clone();
@@ -290,6 +304,7 @@ pub async fn start(
         background.clone(),
     ));
     let mailer = mail::send(config, &core, &background)?;
+    push::follow(&core, Arc::clone(&pusher), &background);
     let control = control::Listener::bind(&config.control_socket()).await?;
     tokio::spawn(control::serve(control, acts, background.clone()));
 
@@ -321,7 +336,8 @@ pub async fn start(
         let lists = Arc::clone(&lists);
         let metrics = Arc::new(move || {
             let name = "portcullis_password_hashes_total";
-            format!("# TYPE {name} counter\n{name} {}\n{}", passwords.hashed(), lists.metrics())
+            let (hashed, lists, pushes) = (passwords.hashed(), lists.metrics(), pusher.metrics());
+            format!("# TYPE {name} counter\n{name} {hashed}\n{lists}{pushes}")
         });
         let operator = ops::Ops { ready, metrics };
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));

@@ -23,9 +23,9 @@ use webpki::ring as chain;
 pub const CERTIFICATE_SIGNATURES: &[&dyn rustls_pki_types::SignatureVerificationAlgorithm] =
     &[chain::ECDSA_P256_SHA256];
 
-use chosen::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use chosen::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use chosen::signature::{self, EcdsaKeyPair, KeyPair, UnparsedPublicKey};
-use chosen::{digest, hmac};
+use chosen::{agreement, digest, hkdf, hmac};
 use zeroize::Zeroizing;
 
 /// A cryptographic step that did not succeed; says no more, so that nothing leaks.
@@ -155,6 +155,79 @@ pub fn open(key: &[u8; 32], label: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec
     Ok(buffer)
 }
 
+/// Seals `plain` with AES-128-GCM under a key that is used once, as Web Push wants it (RFC 8188): ciphertext and tag.
+///
+/// # Errors
+/// Plain texts beyond the cipher's limit.
+pub fn seal_once_aes128(key: &[u8; 16], nonce: [u8; 12], plain: &[u8]) -> Result<Vec<u8>, Failed> {
+    let key = LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key).map_err(|_| Failed)?);
+    let mut sealed = plain.to_vec();
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut sealed)
+        .map_err(|_| Failed)?;
+    Ok(sealed)
+}
+
+/// HKDF with SHA-256 (RFC 5869): `N` bytes out of a secret.
+///
+/// # Errors
+/// More bytes than HKDF gives.
+pub fn hkdf_sha256<const N: usize>(
+    salt: &[u8],
+    secret: &[u8],
+    info: &[u8],
+) -> Result<Zeroizing<[u8; N]>, Failed> {
+    struct Length(usize);
+    impl hkdf::KeyType for Length {
+        fn len(&self) -> usize {
+            self.0
+        }
+    }
+    let mut out = Zeroizing::new([0; N]);
+    let (key, info) = (hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(secret), [info]);
+    let made = key.expand(&info, Length(N)).map_err(|_| Failed)?;
+    made.fill(out.as_mut()).map_err(|_| Failed)?;
+    Ok(out)
+}
+
+/// Our half of one key agreement on P-256 (ECDH): good for one other, and gone.
+pub struct OneAgreement {
+    private: agreement::EphemeralPrivateKey,
+    public: agreement::PublicKey,
+}
+
+impl OneAgreement {
+    /// A new key.
+    ///
+    /// # Errors
+    /// Where the system gives no random bits.
+    pub fn begin() -> Result<Self, Failed> {
+        let random = chosen::rand::SystemRandom::new();
+        let private = agreement::EphemeralPrivateKey::generate(&agreement::ECDH_P256, &random);
+        let private = private.map_err(|_| Failed)?;
+        let public = private.compute_public_key().map_err(|_| Failed)?;
+        Ok(Self { private, public })
+    }
+
+    /// Our public key, SEC1 uncompressed (65 bytes).
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        self.public.as_ref()
+    }
+
+    /// What only we and the holder of `theirs` (SEC1 uncompressed) can know.
+    ///
+    /// # Errors
+    /// A public key that is no point of the curve.
+    pub fn with(self, theirs: &[u8]) -> Result<Zeroizing<[u8; 32]>, Failed> {
+        let theirs = agreement::UnparsedPublicKey::new(&agreement::ECDH_P256, theirs);
+        let kept = |secret: &[u8]| Zeroizing::new(fixed(secret));
+        #[cfg(feature = "aws-lc-rs")]
+        return agreement::agree_ephemeral(self.private, theirs, Failed, |secret| Ok(kept(secret)));
+        #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
+        return agreement::agree_ephemeral(self.private, &theirs, kept).map_err(|_| Failed);
+    }
+}
+
 /// Verifies an ECDSA signature on P-256 with SHA-256 (FIPS 186-5). `key` is SEC1
 /// uncompressed, 65 bytes; `signature` is DER, as WebAuthn has it.
 ///
@@ -251,6 +324,30 @@ mod tests {
             bad[i] ^= 1;
             assert_eq!(open(&[1; 32], b"ca", &bad), Err(Failed), "byte {i}");
         }
+    }
+
+    #[test]
+    fn two_agree_on_what_nobody_else_knows() {
+        let (ours, theirs) = (OneAgreement::begin().unwrap(), OneAgreement::begin().unwrap());
+        let (our_public, their_public) = (ours.public().to_vec(), theirs.public().to_vec());
+        let agreed = ours.with(&their_public).unwrap();
+        assert_eq!(agreed, theirs.with(&our_public).unwrap());
+        let other = OneAgreement::begin().unwrap().with(&their_public).unwrap();
+        assert_ne!(agreed, other);
+        let mut off_the_curve = their_public;
+        off_the_curve[64] ^= 1;
+        assert_eq!(OneAgreement::begin().unwrap().with(&off_the_curve).err(), Some(Failed));
+    }
+
+    /// RFC 5869, test case 1.
+    #[test]
+    fn a_key_is_derived_as_the_standard_shows() {
+        let hex = |text: &str| data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap();
+        let salt = hex("000102030405060708090a0b0c");
+        let info = hex("f0f1f2f3f4f5f6f7f8f9");
+        let derived = hkdf_sha256::<42>(&salt, &[0x0b; 22], &info).unwrap();
+        let wanted = "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865";
+        assert_eq!(derived.as_slice(), hex(wanted));
     }
 
     #[test]

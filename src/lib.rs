@@ -62,7 +62,7 @@
 //!
 //! # What is not here
 //!
-//! Push that wakes the phone, load balancing, many machines on etcd, accounts without certificates. Each has
+//! Load balancing, many machines on etcd, accounts without certificates. Each has
 //! its place in the table above and nothing built for it.
 
 pub mod app;

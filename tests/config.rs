@@ -61,6 +61,8 @@ fn every_line_that_is_commented_out_in_the_example_parses_too() {
         .collect();
     let config = parse(&text).unwrap();
     assert!(config.mail.is_some());
+    assert_eq!(config.push.proxy.as_deref(), Some("proxy.example.com:3128"));
+    assert!(config.push.private_services && config.push.contact.is_some() && config.push.ca_file.is_some());
     assert_eq!(config.limits, portcullis::config::Limits::default());
     assert_eq!(config.listen.public_plain_port, 80);
     assert_eq!(config.secrets.passphrase_file.unwrap(), Path::new("/etc/portcullis/passphrase"));
@@ -226,4 +228,24 @@ fn the_passphrase_comes_from_the_file_then_systemd_then_the_environment() {
     assert_eq!(secrets.passphrase(&environment).unwrap().secret.expose(), "from the environment");
     let error = secrets.passphrase(&Environment::default()).unwrap_err().to_string();
     assert!(error.contains("PORTCULLIS_PASSPHRASE"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_push_is_told_with_its_line() {
+    let text = format!(
+        "{SMALL}\n[push]\ncontact = \"gate@example.com\"\nproxy = \"https://proxy.example.com\"\nprivate_services = \"yes\"\nprivate = true\n"
+    );
+    let line = |of: &str| text.lines().position(|line| line.starts_with(of)).map(|at| at + 1);
+    let mistakes = parse(&text).unwrap_err();
+    for (key, words) in [
+        ("contact", "mailto:"),
+        ("proxy", "http://proxy.example.com:3128"),
+        ("private_services", "true or false"),
+        ("private =", "is no key in [push]"),
+    ] {
+        let told = mistakes.iter().any(|(at, what)| *at == line(key) && what.contains(words));
+        assert!(told, "{key}: {mistakes:?}");
+    }
+    let good = format!("{SMALL}\n[push]\nproxy = \"http://[::1]:3128\"\n");
+    assert_eq!(parse(&good).unwrap().push.proxy.as_deref(), Some("[::1]:3128"));
 }

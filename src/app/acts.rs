@@ -11,11 +11,12 @@ use crate::domain::TenantId;
 use crate::enrolment::delivery::Deliveries;
 use crate::enrolment::est::Est;
 use crate::enrolment::issuance::Issuance;
+use crate::notify::webpush::Keys;
 
 /// The operations behind the command line and the desk.
 ///
 /// # Errors
-/// Settings of mail that cannot be used.
+/// Settings of mail, or keys for push, that cannot be used.
 pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> Result<Arc<Acts>, AppError> {
     let mut doors: BTreeSet<(String, String)> =
         config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
@@ -47,6 +48,7 @@ pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> 
         issuance,
         est: Arc::new(est),
         post: mail::post(config)?,
+        push: Arc::new(Keys::open(&config.secrets.push_key_file)?),
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         world: core.world.clone(),

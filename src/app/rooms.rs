@@ -17,6 +17,7 @@ use crate::domain::{TenantId, Time};
 use crate::enrolment::pairing::Pairings;
 use crate::front::house::House;
 use crate::front::live::Live;
+use crate::notify::webpush::Pusher;
 use crate::phone::PhoneRoom;
 use crate::policy::Policy;
 use crate::portal::{self, Portal};
@@ -33,6 +34,7 @@ pub(super) fn house(
     policy: Arc<Policy>,
     live: Arc<Live>,
     acts: Arc<Acts>,
+    pusher: Arc<Pusher>,
 ) -> Result<(House, serde_json::Value), AppError> {
     let (world, view, ledger) = (core.world.clone(), Arc::clone(&core.view), Arc::clone(&core.ledger));
     let phone_origin = config.origin(&config.phone.host);
@@ -76,7 +78,8 @@ pub(super) fn house(
         pairings: Arc::clone(&pairings),
         questions: Arc::clone(&questions),
     });
-    let phone = PhoneRoom::new(Arc::clone(&view), Arc::clone(&approvals), pairings, party, world.clone());
+    let phone =
+        PhoneRoom::new(Arc::clone(&view), Arc::clone(&approvals), pairings, pusher, party, world.clone());
     let portal = portal::Parts {
         ledger: Arc::clone(&ledger),
         view: Arc::clone(&view),

@@ -90,6 +90,9 @@ events! {
     PairingConfirmed = "pairing.confirmed", "A pairing was confirmed on the desktop.";
     PairingRefused = "pairing.refused", "A pairing was refused.";
     PairingContested = "pairing.contested", "Two phones came with the same square.";
+    PushSubscribed = "push.subscribed", "A phone may be woken by push.";
+    PushDropped = "push.dropped", "A phone is woken by push no more.";
+    PushKeyRotated = "push.key-rotated", "A new key for push was made.";
     PasswordSet = "password.set", "A password was set.";
     PasswordRight = "password.right", "A password was right.";
     PasswordWrong = "password.wrong", "A password was wrong.";

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{ca, certificate, demo, device, init, policy};
-use crate::console::command::{audit, code, person, route, tenant};
+use crate::console::command::{audit, code, person, push, route, tenant};
 
 /// A gate with three locks in front of a private web application
 #[derive(clap::Parser)]
@@ -68,6 +68,11 @@ pub(super) enum Act {
     Policy {
         #[command(subcommand)]
         command: policy::Policy,
+    },
+    /// Push, which wakes the phones: rotate-key
+    Push {
+        #[command(subcommand)]
+        command: push::Command,
     },
     /// The audit trail: list, verify
     Audit {

@@ -157,6 +157,7 @@ fn alone(keys: &Keys, environment: &Environment) -> Result<Secret, Failure> {
         passphrase_file: keys.passphrase_file.clone(),
         pepper_file: PathBuf::new(),
         jwt_key_file: PathBuf::new(),
+        push_key_file: PathBuf::new(),
     };
     match named.passphrase(environment) {
         Ok(found) => Ok(found.secret),

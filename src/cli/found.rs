@@ -18,6 +18,7 @@ use crate::console::command::founding::Founding;
 use crate::console::command::{Acts, CommandError};
 use crate::crypto::Signer;
 use crate::domain::Secret;
+use crate::notify::webpush::{Before, Keys};
 use crate::policy::shipped::Shipped;
 use crate::store::table;
 use crate::world::World;
@@ -91,6 +92,9 @@ async fn build(plan: &Plan, file: &Path, data: &Path, environment: &Environment)
     let key = Signer::generate()
         .map_err(|_| Failure::Other("the system gives no random bits: try again".to_owned()))?;
     write(&config.secrets.jwt_key_file, pem::encode(&pem::Pem::new("PRIVATE KEY", key.to_vec())).as_bytes())?;
+    Keys::open(&config.secrets.push_key_file)
+        .and_then(|keys| keys.rotate(Before::Ends))
+        .map_err(|error| Failure::Other(error.to_string()))?;
     let issuers = match &plan.restored {
         None => ca::init(&data.join("ca"), &plan.passphrase, &plan.names, &world)?,
         Some(backup) => {

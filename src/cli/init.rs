@@ -14,7 +14,7 @@ use super::print::{Printer, write_file};
 use super::reach::actor;
 use crate::ca::{CaNames, Encoding};
 use crate::config::annotated::Answers;
-use crate::config::{Engine, Environment, secrets};
+use crate::config::{Engine, Environment, Push, secrets};
 use crate::console::command::tenant::check_telephone;
 use crate::console::command::which::WhichPerson;
 use crate::console::command::{Command, Output, device, person};
@@ -249,6 +249,7 @@ fn plan(init: &Init, passphrase: Secret) -> Result<Plan, Failure> {
             phone_host: taken(&init.phone_host),
             public_host: init.public_host.clone(),
             portals,
+            push: Push::default(),
         },
         passphrase,
         names: CaNames { organization: taken(&init.organization), server_names: vec![] },
@@ -310,6 +311,7 @@ fn passphrase(init: &Init, environment: &Environment, asks: bool) -> Result<Secr
         passphrase_file: init.passphrase_file.clone(),
         pepper_file: PathBuf::new(),
         jwt_key_file: PathBuf::new(),
+        push_key_file: PathBuf::new(),
     };
     let secret = match named.passphrase(environment) {
         Ok(found) => found.secret,

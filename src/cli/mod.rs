@@ -91,6 +91,7 @@ async fn act(arguments: Arguments, environment: &Environment, printer: Printer) 
         Act::Route { command } => Command::Route(command),
         Act::Person { command } => Command::Person(command),
         Act::Code { command } => Command::Code(command),
+        Act::Push { command } => Command::Push(command),
         Act::Audit { command } => Command::Audit(command),
     };
     let output = reach()?.run(command).await?;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::Engine;
+use super::{Engine, Push};
 
 /// What differs from one installation to the next.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Answers {
     pub public_host: Option<String>,
     /// Tenant and host of each portal.
     pub portals: Vec<(String, String)>,
+    /// How phones are woken.
+    pub push: Push,
 }
 
 impl Answers {
@@ -45,6 +47,7 @@ impl Answers {
             phone_host: "phone.example.com".to_owned(),
             public_host: Some("start.example.com".to_owned()),
             portals: vec![("bank".to_owned(), "portal.example.com".to_owned())],
+            push: Push::default(),
         }
     }
 }
@@ -96,10 +99,13 @@ pub fn text(answers: &Answers) -> String {
         Some(file) => line(&format!("passphrase_file = {}", quoted(file))),
         None => line("# passphrase_file = \"/etc/portcullis/passphrase\""),
     }
-    line("# Both are made by `init` in the data folder. Back them up apart from the store: without the");
-    line("# pepper no password opens any more.");
+    line("# These are made by `init` in the data folder. Back them up apart from the store: without the");
+    line(
+        "# pepper no password opens any more; without the push key no phone is woken until its app is opened.",
+    );
     line("# pepper_file = \"pepper\"");
     line("# jwt_key_file = \"jwt.key\"");
+    line("# push_key_file = \"push.key\"");
     line("");
     line(DOORS);
     line("");
@@ -120,8 +126,38 @@ pub fn text(answers: &Answers) -> String {
     for (tenant, host) in &answers.portals {
         door(&mut line, "[[portal]]", Some(tenant), host);
     }
-    out.push_str(TAIL);
+    out.push_str(MAIL);
+    push(&mut out, &answers.push);
+    out.push_str(LIMITS);
     out
+}
+
+/// Each line as it was written, or as it could be.
+fn push(out: &mut String, written: &Push) {
+    let Push { contact, proxy, ca_file, private_services } = written;
+    let none = *written == Push::default();
+    out.push_str(PUSH);
+    out.push_str(if none { "# [push]\n" } else { "[push]\n" });
+    let mut key = |name: &str, value: Option<String>, usual: &str, about: &str| {
+        let line = match value {
+            Some(value) => format!("{name} = {value}\n"),
+            None => format!("# {:<50}{about}", format!("{name} = {usual}")).trim_end().to_owned() + "\n",
+        };
+        out.push_str(&line);
+    };
+    let contact = contact.as_deref().map(quoted);
+    key("contact", contact, "\"mailto:gate@example.com\"", "# whom a push service writes to");
+    let proxy = proxy.as_deref().map(|proxy| quoted(&format!("http://{proxy}")));
+    key("proxy", proxy, "\"http://proxy.example.com:3128\"", "# where nothing leaves without one");
+    let ca_file = ca_file.as_ref().map(|file| quoted(&file.display().to_string()));
+    key("ca_file", ca_file, "\"/etc/portcullis/push-ca.pem\"", "# a CA beside those that browsers trust");
+    key(
+        "private_services",
+        private_services.then(|| "true".to_owned()),
+        "true",
+        "# push services inside your own network",
+    );
+    out.push('\n');
 }
 
 fn door(line: &mut impl FnMut(&str), section: &str, tenant: Option<&str>, host: &str) {
@@ -172,7 +208,7 @@ const DOORS: &str = "\
 #     certificate = \"/etc/portcullis/portal.crt\"     # the door's own, then its chain
 #     key         = \"/etc/portcullis/portal.key\"     # mode 0600";
 
-const TAIL: &str = "\
+const MAIL: &str = "\
 # Mail. Without it the gate sends none, and `doctor` says so.
 # [mail]
 # smtp = \"smtps://portcullis@mail.example.com\"       # or smtp:// for STARTTLS, which is demanded
@@ -187,6 +223,15 @@ const TAIL: &str = "\
 # seconds = 120
 # places_file = \"/usr/share/GeoIP/GeoLite2-City.mmdb\"
 
+";
+
+const PUSH: &str = "\
+# Web Push wakes the phone. The gate goes out to the push service of the phone's browser (Google, Mozilla,
+# Apple), TCP port 443; what it sends is sealed for the phone and names your site alone. A phone chooses that
+# address, so those inside your network are refused unless you say otherwise.
+";
+
+const LIMITS: &str = "\
 # What the gate takes at most; these are the defaults.
 # [limits]
 # connections = 10000

@@ -47,6 +47,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// How phones are asked.
     pub approvals: Approvals,
+    /// How phones are woken.
+    pub push: Push,
     /// What it takes at most.
     pub limits: Limits,
 }
@@ -116,6 +118,8 @@ pub struct Secrets {
     pub pepper_file: PathBuf,
     /// PKCS #8 PEM: signs what the backend is told.
     pub jwt_key_file: PathBuf,
+    /// PKCS #8 PEM, the newest key first: push services know us by it. Where there is none, nothing is pushed.
+    pub push_key_file: PathBuf,
 }
 
 /// A host name with its own server certificate.
@@ -183,6 +187,19 @@ impl Default for Approvals {
     fn default() -> Self {
         Self { seconds: 120, places_file: None }
     }
+}
+
+/// How phones are woken (Web Push).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Push {
+    /// Whom a push service writes to about our messages: `mailto:` or `https:`; else the phone's door is named.
+    pub contact: Option<String>,
+    /// `proxy.example.com:3128`: an HTTP proxy through which all pushes go.
+    pub proxy: Option<String>,
+    /// A CA that is believed beside those that browsers trust.
+    pub ca_file: Option<PathBuf>,
+    /// The operator wrote that push services may lie inside: phones then choose which of our addresses we go to.
+    pub private_services: bool,
 }
 
 /// What the gate takes at most. Each default says why.
@@ -268,13 +285,12 @@ impl Config {
             DoorCertificate::Files { key, .. } => Some(key.clone()),
             DoorCertificate::Internal => None,
         });
-        [Some(self.secrets.pepper_file.clone()), Some(self.secrets.jwt_key_file.clone())]
+        let Secrets { passphrase_file, pepper_file, jwt_key_file, push_key_file } = &self.secrets;
+        [pepper_file, jwt_key_file, push_key_file]
             .into_iter()
-            .chain([
-                self.secrets.passphrase_file.clone(),
-                self.mail.as_ref().and_then(|mail| mail.password_file.clone()),
-            ])
-            .flatten()
+            .cloned()
+            .chain(passphrase_file.clone())
+            .chain(self.mail.as_ref().and_then(|mail| mail.password_file.clone()))
             .chain(keys)
             .collect()
     }

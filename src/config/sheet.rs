@@ -105,6 +105,18 @@ impl<'i> Sheet<'i> {
         })
     }
 
+    /// True or false, `default` where it is not written.
+    pub(super) fn yes_or_no(&mut self, key: &'static str, default: bool, mistakes: &mut Mistakes) -> bool {
+        match self.take(key) {
+            None => default,
+            Some((_, DeValue::Boolean(value))) => value,
+            Some((span, _)) => {
+                mistakes.at(&span, format!("`{key}` is true or false, without quotes"));
+                default
+            }
+        }
+    }
+
     /// Notes every key that nobody took.
     pub(super) fn done(self, mistakes: &mut Mistakes) {
         for (key, _) in self.table {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::mistake::Mistakes;
 use super::sheet::{At, Sheet};
-use super::{Approvals, Config, Door, DoorCertificate, Engine, Limits, Listen, Mail, Portal, Secrets};
+use super::{Approvals, Config, Door, DoorCertificate, Engine, Limits, Listen, Mail, Portal, Push, Secrets};
 use crate::domain::TenantId;
 
 pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
@@ -27,6 +27,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let portals = reader.portals(&mut sheet);
     let mail = reader.mail(&mut sheet);
     let approvals = reader.approvals(&mut sheet);
+    let push = reader.push(&mut sheet);
     let limits = reader.limits(&mut sheet);
     sheet.done(&mut reader.notes);
 
@@ -45,6 +46,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
         portals,
         mail,
         approvals,
+        push,
         limits,
     })
 }
@@ -103,15 +105,17 @@ impl Reader {
     }
 
     fn secrets(&mut self, sheet: &mut Sheet<'_>, data: &Path) -> Secrets {
-        let (pepper, jwt) = (data.join("pepper"), data.join("jwt.key"));
+        let (pepper, jwt, push) = (data.join("pepper"), data.join("jwt.key"), data.join("push.key"));
         let Some(mut section) = sheet.table("secrets", &mut self.notes) else {
-            return Secrets { passphrase_file: None, pepper_file: pepper, jwt_key_file: jwt };
+            let passphrase_file = None;
+            return Secrets { passphrase_file, pepper_file: pepper, jwt_key_file: jwt, push_key_file: push };
         };
         let passphrase = section.text("passphrase_file", &mut self.notes).map(|at| self.path(&at));
         let pepper = section.text("pepper_file", &mut self.notes).map_or(pepper, |at| self.path(&at));
         let jwt = section.text("jwt_key_file", &mut self.notes).map_or(jwt, |at| self.path(&at));
+        let push = section.text("push_key_file", &mut self.notes).map_or(push, |at| self.path(&at));
         section.done(&mut self.notes);
-        Secrets { passphrase_file: passphrase, pepper_file: pepper, jwt_key_file: jwt }
+        Secrets { passphrase_file: passphrase, pepper_file: pepper, jwt_key_file: jwt, push_key_file: push }
     }
 
     fn own_door(&mut self, sheet: &mut Sheet<'_>, name: &'static str, example: &str) -> Option<Door> {
@@ -269,6 +273,30 @@ impl Reader {
         Approvals { seconds, places_file }
     }
 
+    fn push(&mut self, sheet: &mut Sheet<'_>) -> Push {
+        let Some(mut section) = sheet.table("push", &mut self.notes) else { return Push::default() };
+        let contact = section.text("contact", &mut self.notes);
+        if let Some(at) = &contact
+            && !is_contact(&at.value)
+        {
+            self.notes.at(&at.span, "`contact` is written mailto:name@example.com or https://example.com/");
+        }
+        let proxy = section.text("proxy", &mut self.notes).and_then(|at| {
+            let proxy = proxy(&at.value);
+            if proxy.is_none() {
+                self.notes.at(
+                    &at.span,
+                    "`proxy` is written http://proxy.example.com:3128, without a user or a path",
+                );
+            }
+            proxy
+        });
+        let ca_file = section.text("ca_file", &mut self.notes).map(|at| self.path(&at));
+        let private_services = section.yes_or_no("private_services", false, &mut self.notes);
+        section.done(&mut self.notes);
+        Push { contact: contact.map(|at| at.value), proxy, ca_file, private_services }
+    }
+
     fn limits(&mut self, sheet: &mut Sheet<'_>) -> Limits {
         let default = Limits::default();
         let Some(mut section) = sheet.table("limits", &mut self.notes) else { return default };
@@ -315,6 +343,21 @@ impl Reader {
     fn path(&self, at: &At<String>) -> PathBuf {
         self.base.join(&at.value)
     }
+}
+
+/// RFC 8292 2.1.
+fn is_contact(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    let address = text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
+    plain && (address || text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()))
+}
+
+/// `http://host:port` as `host:port`.
+fn proxy(text: &str) -> Option<String> {
+    let uri: http::Uri = text.parse().ok()?;
+    let bare = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
+    let authority = uri.authority().filter(|authority| bare && !authority.as_str().contains('@'))?;
+    Some(format!("{}:{}", authority.host(), authority.port_u16()?))
 }
 
 /// Labels of letters, digits and hyphens (RFC 1123 2.1), no wildcard, no address.

@@ -11,6 +11,7 @@ pub mod grant;
 pub mod id;
 pub mod person;
 pub mod phone;
+pub mod push;
 pub mod reason;
 pub mod recovery;
 pub mod reminder;

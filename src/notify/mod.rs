@@ -5,6 +5,7 @@
 
 pub mod email;
 pub mod post;
+pub mod webpush;
 
 use serde::{Deserialize, Serialize};
 

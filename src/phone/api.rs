@@ -244,7 +244,7 @@ pub(super) async fn body(body: Body) -> Result<Bytes, Problem> {
     }
 }
 
-fn read<T: DeserializeOwned>(heard: &Heard) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(heard: &Heard) -> Result<T, Problem> {
     // serde's own words could repeat what was sent.
     serde_json::from_slice(&heard.body)
         .map_err(|_| Problem::malformed("the body is not what this call takes"))
@@ -266,7 +266,7 @@ fn extend(value: &mut Value, more: Value) {
 }
 
 /// Bytes in base64url without padding, as WebAuthn writes them.
-struct Base64(Vec<u8>);
+pub(super) struct Base64(pub(super) Vec<u8>);
 
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -46,11 +46,13 @@ const FILES: &[File] = files! {
     "api.js", SCRIPT;
     "frozen.js", SCRIPT;
     "history.js", SCRIPT;
+    "home-screen.js", SCRIPT;
     "keys.js", SCRIPT;
     "live.js", SCRIPT;
     "pages.js", SCRIPT;
     "pair.js", SCRIPT;
     "passkey.js", SCRIPT;
+    "push.js", SCRIPT;
     "question.js", SCRIPT;
     "scan.js", SCRIPT;
     "scan-worker.js", SCRIPT;
@@ -66,6 +68,7 @@ const FILES: &[File] = files! {
     "vendor/jsqr.LICENSE", TEXT;
     "manifest.webmanifest", "application/manifest+json";
     "icons/icon.svg", SVG;
+    "icons/home-screen.svg", SVG;
     "icons/192.png", PNG;
     "icons/512.png", PNG;
     "icons/maskable.png", PNG;

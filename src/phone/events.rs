@@ -1,5 +1,5 @@
-//! Tells an open app at once what waits for an answer. Where push is added later, it wakes the app
-//! and the app comes here. Knows no signature: the call that opened the stream is proved.
+//! Tells an open app at once what waits for an answer. Push wakes one that
+//! is closed, and it comes here then. Knows no signature: the call that opened the stream is proved.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

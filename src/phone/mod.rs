@@ -7,6 +7,7 @@ mod events;
 mod history;
 mod not_me;
 mod problem;
+mod push;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::auth::phone::{Approvals, Proofs, cose};
 use crate::domain::person::Person;
 use crate::domain::{ApprovalId, Reason, Time};
 use crate::enrolment::pairing::Pairings;
+use crate::notify::webpush::Pusher;
 use crate::policy::Permit;
 use crate::store::view::View;
 use crate::web::Visit;
@@ -34,6 +36,7 @@ pub struct PhoneRoom {
     view: Arc<View>,
     approvals: Arc<Approvals>,
     pairings: Arc<Pairings>,
+    pusher: Arc<Pusher>,
     party: RelyingParty,
     proofs: Proofs,
     streams: Arc<events::Streams>,
@@ -53,6 +56,9 @@ pub const ROUTES: Routes = &[
     ("POST", "/api/approvals/*/deny"),
     ("GET", "/api/history"),
     ("POST", "/api/history/*/not-me"),
+    ("GET", "/api/push"),
+    ("PUT", "/api/push"),
+    ("DELETE", "/api/push"),
 ];
 
 impl PhoneRoom {
@@ -62,11 +68,12 @@ impl PhoneRoom {
         view: Arc<View>,
         approvals: Arc<Approvals>,
         pairings: Arc<Pairings>,
+        pusher: Arc<Pusher>,
         party: RelyingParty,
         world: World,
     ) -> Self {
         let (proofs, streams) = (Proofs::default(), Arc::default());
-        Self { view, approvals, pairings, party, proofs, streams, world }
+        Self { view, approvals, pairings, pusher, party, proofs, streams, world }
     }
 
     /// Serves one request: a file of the app, or a call of its API.
@@ -118,6 +125,9 @@ impl PhoneRoom {
             ("GET", ["me"]) => self.me(&self.recognise(&heard)?),
             ("GET", ["approvals"]) => self.list(&self.prove(&heard)?).await,
             ("GET", ["events"]) => self.events(&self.recognise(&heard)?, cancel.clone()),
+            ("GET", ["push"]) => self.push_state(&self.prove(&heard)?).await,
+            ("PUT", ["push"]) => self.subscribe(&self.prove(&heard)?, &heard, from).await,
+            ("DELETE", ["push"]) => self.unsubscribe(&self.prove(&heard)?, from).await,
             ("POST", ["approvals", id, answer @ ("approve" | "deny")]) => {
                 let call = self.prove(&heard)?;
                 let id = ApprovalId::parse(id).map_err(|_| Problem::unknown_question())?;

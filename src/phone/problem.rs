@@ -10,6 +10,7 @@ use crate::auth::phone::approvals::AnswerError;
 use crate::auth::phone::proof;
 use crate::domain::Time;
 use crate::enrolment::pairing::PairingError;
+use crate::notify::webpush::BadSubscription;
 use crate::store::StoreError;
 
 /// A refusal of the API.
@@ -130,6 +131,17 @@ impl Problem {
 
     pub(super) fn unknown_question() -> Self {
         AnswerError::Unknown.into()
+    }
+
+    /// This gate has no key for push.
+    pub(super) fn no_push() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "push-off",
+            "This gate wakes no phones",
+            "Its operator has not switched push on.",
+            "Open the app yourself when you sign in: the question is there.",
+        )
     }
 
     pub(super) fn busy(what: &'static str) -> Self {
@@ -286,6 +298,24 @@ impl From<PairingError> for Problem {
             PairingError::Busy => Self::busy("Another answer came at the same time."),
             PairingError::Store(error) => Self::internal(&error),
         }
+    }
+}
+
+impl From<BadSubscription> for Problem {
+    fn from(why: BadSubscription) -> Self {
+        let (status, code) = match why {
+            BadSubscription::OurKey => (StatusCode::CONFLICT, "push-key"),
+            BadSubscription::Endpoint(_) | BadSubscription::BrowserKeys => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "push-subscription")
+            }
+        };
+        Self::new(
+            status,
+            code,
+            "We cannot wake this phone",
+            sentence(&format!("what its browser gave cannot be used: {why}")),
+            "Open the app yourself when you sign in: the question is there.",
+        )
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::enrolment::{Enrolment, EnrolmentKind};
 use crate::domain::grant::Grant;
 use crate::domain::person::Person;
 use crate::domain::phone::{Pairing, Phone};
+use crate::domain::push::Subscription;
 use crate::domain::recovery::RecoveryCodes;
 use crate::domain::reminder::Reminder;
 use crate::domain::renewal::Renewal;
@@ -101,6 +102,21 @@ pub fn phones(tenant: &TenantId, person: &PersonId) -> Key {
 #[must_use]
 pub fn phone(tenant: &TenantId, person: &PersonId, id: &PhoneId) -> Key {
     Key::of(Phone::TABLE, &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()])
+}
+
+/// Where the subscriptions of a person's phones live.
+#[must_use]
+pub fn subscriptions(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(Subscription::TABLE, tenant, person)
+}
+
+/// Where a phone's subscription lives. Whoever deletes a phone deletes this with it.
+#[must_use]
+pub fn subscription(tenant: &TenantId, person: &PersonId, phone: &PhoneId) -> Key {
+    Key::of(
+        Subscription::TABLE,
+        &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), phone.as_str().as_bytes()],
+    )
 }
 
 /// Where a pairing under way lives.
@@ -260,6 +276,13 @@ impl Record for Phone {
     const TABLE: u8 = b'f';
     fn key(&self) -> Key {
         phone(&self.tenant, &self.person, &self.id)
+    }
+}
+
+impl Record for Subscription {
+    const TABLE: u8 = b'j';
+    fn key(&self) -> Key {
+        subscription(&self.tenant, &self.person, &self.phone)
     }
 }
 

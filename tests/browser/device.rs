@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use thirtyfour::ChromeCapabilities;
+use thirtyfour::Capabilities;
 use thirtyfour::prelude::*;
 
 /// A device with a browser on it; both end when it is dropped.
@@ -29,6 +29,10 @@ pub(crate) struct Setup<'a> {
     pub(crate) authenticator: bool,
     /// Width and height of its window.
     pub(crate) size: (u32, u32),
+    /// PEM of another root that it trusts.
+    pub(crate) another_root: Option<&'a Path>,
+    /// What else its browser is started with.
+    pub(crate) arguments: &'a [String],
 }
 
 impl Device {
@@ -42,6 +46,9 @@ impl Device {
         run("certutil", &["-d", &db, "-N", "--empty-password"]);
         if let Some(root) = setup.root {
             run("certutil", &["-d", &db, "-A", "-t", "C,,", "-n", "root", "-i", path(root)]);
+        }
+        if let Some(root) = setup.another_root {
+            run("certutil", &["-d", &db, "-A", "-t", "C,,", "-n", "another", "-i", path(root)]);
         }
         if let Some((file, password)) = setup.p12 {
             run("pk12util", &["-d", &db, "-i", path(file), "-W", password, "-K", ""]);
@@ -74,15 +81,30 @@ impl Device {
             arguments.push("--use-fake-ui-for-media-stream".to_owned());
             arguments.push(format!("--use-file-for-fake-video-capture={}", path(camera)));
         }
+        arguments.extend_from_slice(setup.arguments);
         for argument in &arguments {
             caps.add_arg(argument).expect("an argument");
         }
-        let driver = connect(port, caps).await;
-        let device = Self { driver, process, home };
+        let device = Self::driven(port, caps.into(), process, home).await;
         if setup.authenticator {
             device.add_authenticator().await;
         }
         device
+    }
+
+    /// One whose driver has been started and listens on a port.
+    pub(crate) async fn driven(
+        port: u16,
+        wishes: Capabilities,
+        process: Child,
+        home: tempfile::TempDir,
+    ) -> Self {
+        Self { driver: connect(port, wishes).await, process, home }
+    }
+
+    /// Another size of its window.
+    pub(crate) async fn resize(&self, width: u32, height: u32) {
+        self.driver.set_window_rect(0, 0, width, height).await.expect("another size");
     }
 
     /// Closes the browser; the process ends with the value.
@@ -238,7 +260,7 @@ pub(crate) fn camera_sees(png: &[u8], file: &Path) {
     }
 }
 
-async fn connect(port: u16, caps: ChromeCapabilities) -> WebDriver {
+async fn connect(port: u16, caps: Capabilities) -> WebDriver {
     let url = format!("http://127.0.0.1:{port}");
     let started = Instant::now();
     loop {
@@ -263,7 +285,7 @@ fn choose_certificates_without_asking() {
     std::fs::write(&file, policy.to_string()).expect("the browser tests need root, to set Chromium's policy");
 }
 
-fn run(program: &str, arguments: &[&str]) {
+pub(crate) fn run(program: &str, arguments: &[&str]) {
     let out =
         Command::new(program).args(arguments).output().unwrap_or_else(|error| panic!("{program}: {error}"));
     assert!(out.status.success(), "{program}: {}", String::from_utf8_lossy(&out.stderr));

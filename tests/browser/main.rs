@@ -9,11 +9,18 @@ mod deliver;
 mod demo;
 mod device;
 mod expired;
+mod firefox;
 mod looks;
 mod phone_app;
 #[path = "../support/ports.rs"]
 mod ports;
+mod push;
+#[path = "../support/push_service.rs"]
+#[allow(dead_code, reason = "tests without a browser share it and use the rest")]
+mod push_service;
 mod settings;
+#[path = "../support/skipped.rs"]
+mod skipped;
 mod walk;
 mod what_ends;
 
@@ -25,6 +32,9 @@ use device::{Device, Setup};
 use looks::judge;
 use portcullis::world::World;
 use walk::{approve_on, client, first_visit, sign_in_agent};
+
+/// No step of a test takes longer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A1, A2, A4 to A7 of the product: first visit, sign out, second visit, second device.
 #[tokio::test]

@@ -122,6 +122,17 @@ pub(crate) async fn call_support(client: &Device, agent: &Device, demo: &Demo, l
 
 /// The phone's camera scans the square; both screens show the words; the desktop says yes.
 pub(crate) async fn pair(demo: &Demo, client: &Device, look: bool) -> Device {
+    pair_on(demo, client, &[], None, look).await
+}
+
+/// The same on a phone whose browser is started with more.
+pub(crate) async fn pair_on(
+    demo: &Demo,
+    client: &Device,
+    arguments: &[String],
+    another_root: Option<&Path>,
+    look: bool,
+) -> Device {
     client.sees("Point your phone’s camera at this square").await;
     if look {
         judge(client, "square").await;
@@ -134,6 +145,8 @@ pub(crate) async fn pair(demo: &Demo, client: &Device, look: bool) -> Device {
         camera: Some(&film),
         authenticator: true,
         size: (412, 839),
+        arguments,
+        another_root,
         ..Setup::default()
     };
     let phone = Device::start(setup).await;
@@ -179,6 +192,15 @@ pub(crate) async fn approve_on(phone: &Device, client: &Device) {
     let digits = client.find(".digits").await.text().await.expect("digits");
     phone.type_into("#digits", &digits).await;
     phone.click("#approve").await;
+}
+
+/// Signed out and in again, up to the page with the digits.
+pub(crate) async fn asks_for_phone(demo: &Demo, client: &Device) {
+    client.driver.delete_all_cookies().await.unwrap();
+    client.open(&demo.url("bank", "/")).await;
+    client.type_into("#password", PASSWORD).await;
+    client.press("Continue").await;
+    client.sees("Type this number on your phone").await;
 }
 
 /// A browser with any .p12 imported.

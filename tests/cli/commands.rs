@@ -15,7 +15,7 @@ use portcullis::domain::{PersonId, TenantId};
 use portcullis::store::table;
 use portcullis::world::World;
 
-use crate::gate::Gate;
+use crate::gate::{Done, Gate};
 use crate::history::history;
 
 #[test]
@@ -41,6 +41,7 @@ fn walk(mut gate: Gate, beside: bool) {
     codes(&gate);
     rules(&gate);
     trail(&gate);
+    push(&gate, beside);
     doctor(&gate, beside);
     if beside {
         assert_eq!(gate.stop(), Some(0));
@@ -48,6 +49,29 @@ fn walk(mut gate: Gate, beside: bool) {
     }
     // Whoever did it, it is in the store.
     assert_eq!(gate.json(&["tenant", "list"])["tenants"].as_array().unwrap().len(), 2);
+}
+
+/// The key that `init` made, two after it, and one where there is none.
+fn push(gate: &Gate, beside: bool) {
+    let file = gate.folder.path().join("data/push.key");
+    let keys = || std::fs::read_to_string(&file).unwrap().matches("BEGIN PRIVATE KEY").count();
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    assert_eq!((keys(), mode), (1, 0o600));
+    let first = gate.json(&["push", "rotate-key"])["key"].as_str().unwrap().to_owned();
+    assert_eq!(keys(), 2);
+    let second = gate.json(&["push", "rotate-key", "--at-once"])["key"].as_str().unwrap().to_owned();
+    assert_eq!(keys(), 1);
+    assert!(first != second && first.len() == 87, "{first}");
+    let says = |done: Done, words: &str| assert!(done.out.contains(words), "{done:?}");
+    says(gate.run(&["doctor"]).well(), "push");
+    if !beside {
+        // A gate from before: it goes on without push, says so, and the command makes the first key.
+        std::fs::remove_file(&file).unwrap();
+        says(gate.run(&["doctor"]).well(), "there is no key for it");
+        says(gate.run(&["push", "rotate-key"]).well(), "The first key for push is made");
+    }
+    let told = gate.json(&["audit", "list", "--event", "push.key-rotated"]);
+    assert_eq!(told["lines"].as_array().unwrap().len(), if beside { 2 } else { 3 });
 }
 
 fn tenants(gate: &Gate) {

@@ -12,6 +12,7 @@ use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
 use portcullis::domain::person::{Person, Role, Standing};
 use portcullis::domain::phone::{Pairing, PairingState, Phone};
+use portcullis::domain::push::Subscription;
 use portcullis::domain::recovery::{CodeState, RecoveryCode, RecoveryCodes};
 use portcullis::domain::reminder::Reminder;
 use portcullis::domain::renewal::{PhoneSaidYes, Renewal, RenewalWay};
@@ -93,6 +94,19 @@ pub(crate) fn issuer() -> Issuer {
         root_der: vec![0x30, 4],
         not_after: later(),
         issues: true,
+    }
+}
+
+pub(crate) fn subscription() -> Subscription {
+    Subscription {
+        tenant: bank(),
+        person: anna(),
+        phone: phone().id,
+        endpoint: "https://push.example.net/wpush/v1/gAAA".into(),
+        p256dh: vec![4, 8],
+        auth: vec![9, 10],
+        key: vec![4, 11],
+        since: NOW,
     }
 }
 
@@ -336,7 +350,7 @@ fn later() -> Time {
 macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
-        $with!(last_use, reminder, forgotten, renewal, recovery_codes);
+        $with!(last_use, reminder, forgotten, renewal, recovery_codes, subscription);
         $with!(session, throttle, route, rules, line, head);
     };
 }

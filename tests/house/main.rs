@@ -29,6 +29,7 @@ mod lists;
 mod not_me;
 mod policy;
 mod proxy;
+mod push;
 mod recovery;
 mod revocation;
 mod routes;

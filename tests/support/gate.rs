@@ -9,7 +9,7 @@ use portcullis::audit::{self, Entry, Event, Numbered};
 use portcullis::auth::password::{self, Passwords};
 use portcullis::auth::throttle::Throttles;
 use portcullis::ca::{self, Authority, Encoding};
-use portcullis::config::{Config, Engine, Environment};
+use portcullis::config::{Config, Engine, Environment, Push};
 use portcullis::console::command::{Acts, Command, Output, Site, device, person};
 use portcullis::crypto::Pepper;
 use portcullis::domain::certificate::{Issuer, IssuerKind};
@@ -21,6 +21,7 @@ use portcullis::enrolment::delivery::Deliveries;
 use portcullis::enrolment::est::Est;
 use portcullis::enrolment::first_visit::FirstVisits;
 use portcullis::enrolment::issuance::Issuance;
+use portcullis::notify::webpush::Keys;
 use portcullis::policy::shipped::{self, Shipped};
 use portcullis::store::{Record, Store, StoreError, Write, table};
 use portcullis::world::{Clock, Entropy, SystemEntropy, World};
@@ -55,6 +56,8 @@ pub(crate) struct Plan {
     pub(crate) hashing: password::Settings,
     /// What keeps the store.
     pub(crate) engine: Engine,
+    /// How phones are woken.
+    pub(crate) push: Push,
 }
 
 impl Default for Plan {
@@ -69,6 +72,7 @@ impl Default for Plan {
             entropy: Arc::new(SystemEntropy),
             hashing: password::Settings { memory_kib: 64, passes: 1, workers: 2, waiting_max: 100 },
             engine: Engine::default(),
+            push: Push::default(),
         }
     }
 }
@@ -117,6 +121,7 @@ impl Gate {
         let port = free_port();
         let issuers = lay_out(folder.path());
         let mut config = configuration(folder.path(), port, plan.drain_seconds);
+        config.push.clone_from(&plan.push);
         if plan.engine != config.engine {
             config.engine = plan.engine;
             config.store.set_extension(plan.engine.name());
@@ -376,6 +381,7 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         est: Arc::new(est),
         deliveries: Arc::new(deliveries),
         post: None,
+        push: Arc::new(Keys::open(&config.secrets.push_key_file).unwrap()),
         ledger,
         view,
         keys: Arc::new(ca::KeyFolder::at(dir)),

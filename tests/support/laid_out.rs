@@ -13,6 +13,7 @@ use portcullis::domain::Secret;
 use portcullis::domain::certificate::Issuer;
 use portcullis::domain::route::Rules;
 use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
+use portcullis::notify::webpush::{Before, Keys};
 use portcullis::policy::shipped;
 use portcullis::store::{Write, table};
 use portcullis::world::{HeldClock, World};
@@ -43,6 +44,7 @@ pub(crate) fn lay_out(folder: &Path) -> Vec<Issuer> {
     private_file(&folder.join("data/pepper"), pepper.as_bytes());
     let key = pem::encode(&pem::Pem::new("PRIVATE KEY", Signer::generate().unwrap().to_vec()));
     private_file(&folder.join("data/jwt.key"), key.as_bytes());
+    Keys::open(&folder.join("data/push.key")).unwrap().rotate(Before::Ends).unwrap();
     issuers.clone()
 }
 

@@ -15,6 +15,7 @@ pub(crate) mod page;
 pub(crate) mod phone;
 pub(crate) mod ports;
 pub(crate) mod program;
+pub(crate) mod push_service;
 pub(crate) mod raw;
 pub(crate) mod sealed;
 pub(crate) mod settings;

@@ -12,7 +12,7 @@ use crate::cli::found::{self, Founded, Plan};
 use crate::cli::print::Printer;
 use crate::cli::reach::Reach;
 use crate::config::annotated::Answers;
-use crate::config::{Config, Engine, Environment, secrets};
+use crate::config::{Config, Engine, Environment, Push, secrets};
 use crate::console::command::{Command, Output, ca};
 use crate::domain::Secret;
 use crate::policy::shipped::CONSOLE;
@@ -119,6 +119,7 @@ pub(super) async fn restore(
             phone_host: house.phone_host,
             public_host: house.public_host,
             portals: house.portals,
+            push: Push::default(),
         },
         passphrase,
         names: CaNames { organization: house.organization, server_names: vec![] },

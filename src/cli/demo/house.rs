@@ -11,7 +11,7 @@ use crate::cli::failure::Failure;
 use crate::cli::found::{self, Founded, Plan};
 use crate::cli::reach::actor;
 use crate::config::annotated::{self, Answers};
-use crate::config::{Config, Engine, Environment, secrets};
+use crate::config::{Config, Engine, Environment, Push, secrets};
 use crate::console::command::which::WhichPerson;
 use crate::console::command::{Command, Output, device, person, tenant};
 use crate::domain::certificate::IssuerKind;
@@ -48,7 +48,7 @@ impl Place {
         self.host.clone().unwrap_or_else(|| "phone.localhost".to_owned())
     }
 
-    fn answers(&self) -> Answers {
+    fn answers(&self, push: Push) -> Answers {
         // Only a phone on the network needs more than this machine.
         let ip = if self.host.is_some() { "0.0.0.0" } else { "127.0.0.1" };
         Answers {
@@ -62,11 +62,12 @@ impl Place {
             phone_host: self.phone_host(),
             public_host: Some("start.localhost".to_owned()),
             portals: vec![("bank".to_owned(), "bank.localhost".to_owned())],
+            push,
         }
     }
 }
 
-/// Goes on with what is there; only port and phone's name may have changed.
+/// Goes on with what is there; only port and phone's name may have changed. What was written under [push] stays.
 pub(super) fn again(place: &Place) -> Result<Config, Failure> {
     let file = found::config_in(&place.dir);
     let before = Config::load(&file)?;
@@ -77,7 +78,7 @@ pub(super) fn again(place: &Place) -> Result<Config, Failure> {
             before.phone.host
         )));
     }
-    std::fs::write(&file, annotated::text(&place.answers())).map_err(Failure::written(&file))?;
+    std::fs::write(&file, annotated::text(&place.answers(before.push))).map_err(Failure::written(&file))?;
     Ok(Config::load(&file)?)
 }
 
@@ -102,7 +103,7 @@ pub(super) async fn first(place: &Place, environment: &Environment) -> Result<Co
     };
     let plan = Plan {
         dir: dir.clone(),
-        answers: place.answers(),
+        answers: place.answers(Push::default()),
         passphrase,
         names,
         telephone: "+41 44 555 01 99".to_owned(),

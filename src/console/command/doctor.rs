@@ -12,6 +12,7 @@ use crate::ca::chain::{self, ChainFault};
 use crate::domain::TenantId;
 use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::person::{Person, Role, Standing};
+use crate::domain::push::Subscription;
 use crate::domain::route::Route;
 use crate::domain::tenant::Tenant;
 use crate::store::table::{self, Stored};
@@ -101,6 +102,7 @@ impl Acts {
         checks.extend(self.check_tenants().await?);
         checks.push(self.check_owners().await?);
         checks.extend(self.check_break_glass().await?);
+        checks.push(self.check_push().await?);
         Ok(told(&checks))
     }
 
@@ -253,6 +255,18 @@ impl Acts {
                 "let a second come in, so that one lost phone does not stop the desk",
             ),
             (_, more) => Check::well("owners", format!("{more} are in")),
+        })
+    }
+
+    async fn check_push(&self) -> Result<Check, CommandError> {
+        let subscribed = self.read_all::<Subscription>(&table::all::<Subscription>()).await?.len();
+        Ok(match self.push.count() {
+            0 => Check::heed(
+                "push",
+                "there is no key for it, so no phone is woken: people open the app themselves",
+                "make one: `portcullis push rotate-key`",
+            ),
+            _ => Check::well("push", format!("{} can be woken", count(subscribed, "phone"))),
         })
     }
 

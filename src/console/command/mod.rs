@@ -19,6 +19,7 @@ pub mod issue;
 pub mod output;
 pub mod person;
 pub mod policy;
+pub mod push;
 pub mod request;
 pub mod revoke;
 pub mod route;
@@ -41,6 +42,7 @@ use crate::enrolment::est::Est;
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
 use crate::notify::post::Post;
+use crate::notify::webpush;
 use crate::store::table::{self, Key, Record, Stored};
 use crate::store::view::View;
 use crate::store::{Revision, StoreError, Write};
@@ -70,6 +72,8 @@ pub enum Command {
     Code(code::Command),
     /// Rules.
     Policy(policy::Command),
+    /// The key for push.
+    Push(push::Command),
     /// The audit trail.
     Audit(audit::Command),
     /// Whether all is well.
@@ -106,6 +110,8 @@ pub struct Acts {
     pub deliveries: Arc<Deliveries>,
     /// The way to the mail server, where one is configured.
     pub post: Option<Arc<Post>>,
+    /// The keys by which push services know us.
+    pub push: Arc<webpush::Keys>,
     /// Wrong tries.
     pub throttles: Arc<Throttles>,
     /// First visits, for codes.
@@ -156,6 +162,7 @@ impl Acts {
             Command::Ca(command) => self.ca(actor, command).await,
             Command::Code(command) => self.code(actor, command).await,
             Command::Policy(command) => self.policy(actor, command).await,
+            Command::Push(command) => self.push(actor, command).await,
             Command::Audit(command) => self.audit(command).await,
             Command::Doctor => self.doctor().await,
         }

@@ -7,6 +7,7 @@ import * as keys from "./keys.js";
 import { listen } from "./live.js";
 import { action, brand, el, page, show, showProblem, support, tongues } from "./pages.js";
 import { fromLink, resume, welcome } from "./pair.js";
+import * as push from "./push.js";
 import { answering, ask, over } from "./question.js";
 import { readLink } from "./text.js";
 import { day, speak, t } from "./words.js";
@@ -30,6 +31,7 @@ async function start() {
   brand(null);
   const phones = await keys.phones().catch(() => []);
   for (const phone of phones) open(phone);
+  push.keep(phones);
   const back = phones.length ? home : undefined;
   const link = readLink(opened, location.origin);
   if (link) return fromLink(link, paired, { back });
@@ -55,12 +57,14 @@ function open(phone) {
       line.questions = questions;
       line.ended = ended;
       line.frozen = null;
+      if (!questions.length) push.quiet(phone.site);
       if (page() === "frozen") home();
       else look();
     },
     frozen(since) {
       line.frozen = since;
       line.questions = [];
+      push.quiet(phone.site);
       if (!answering() && ["home", "question", "over", "approved", "problem", "history", "not-mine"].includes(page())) stopped(phone);
     },
     unpaired() {
@@ -85,12 +89,14 @@ function close(id) {
 
 function paired(phone) {
   open(phone);
+  push.keep([...lines.values()].map((line) => line.phone));
   brand(phone);
   show(
     "paired",
     t("paired"),
     el("p.done", { "aria-hidden": "true" }, "✓"),
     el("p", {}, t("paired.text")),
+    push.slot(),
     action(t("done"), home),
   );
 }
@@ -115,6 +121,7 @@ function overview() {
     el("p", {}, t("home.text")),
     ...first.flatMap((line) => line.ending.map((one) => ends(one, line))),
     ...first.map(card),
+    push.slot(),
     action(t("history"), past, { look: "second", id: "history" }),
     install && action(t("home.install"), offerInstall, { look: "second" }),
     el(

@@ -1,6 +1,7 @@
 // Pairing: the square, the phone's key, two words, a yes on the computer.
 
 import { Problem, call, clockIs, now } from "./api.js";
+import { homeScreenSteps, onIphoneBrowser } from "./home-screen.js";
 import * as keys from "./keys.js";
 import { action, brand, countdown, el, onLeave, page, show, showProblem, support, tongues } from "./pages.js";
 import * as passkey from "./passkey.js";
@@ -81,13 +82,7 @@ function homeScreenFirst(anyway, back) {
     "home-screen",
     t("home-screen"),
     el("p", {}, t("home-screen.text")),
-    el(
-      "ol.steps",
-      {},
-      el("li", {}, t("home-screen.one")),
-      el("li", {}, t("home-screen.two")),
-      el("li", {}, t("home-screen.three")),
-    ),
+    ...homeScreenSteps(),
     action(t("home-screen.anyway"), anyway, { look: "quiet" }),
     back && action(t("back"), back, { look: "quiet" }),
   );
@@ -286,12 +281,6 @@ function phoneName() {
     [/Linux/, "app on Linux"],
   ];
   return known.find(([mark]) => mark.test(agent))?.[1] ?? "phone";
-}
-
-function onIphoneBrowser() {
-  const touchMac = /Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1;
-  const apple = /iPhone|iPad/.test(navigator.userAgent) || touchMac;
-  return apple && !navigator.standalone && !matchMedia("(display-mode: standalone)").matches;
 }
 
 const WORDS_MS_MAX = 5 * 60_000;
