@@ -303,6 +303,7 @@ pub async fn start(
         Arc::new(counting),
         background.clone(),
     ));
+    tokio::spawn(Arc::clone(&house.confirmations).watch(background.clone()));
     let mailer = mail::send(config, &core, &background)?;
     push::follow(&core, Arc::clone(&pusher), &background);
     let control = control::Listener::bind(&config.control_socket()).await?;

@@ -60,6 +60,10 @@
 //! of the one before ([`sign_in`]). [`enrolment::reminders`] say when it ends; [`enrolment::revocation`] ends it before.
 //! The view hears of either: sessions and connections fall ([`front::live`]), [`ca::crl`] and [`ca::ocsp`] follow.
 //!
+//! *A payment is confirmed.* The backend answers 428; [`proxy`] has kept the request, and [`portal::confirmations`] seals it,
+//! asks the phone ([`sign_in::questions`]) and shows the same rows. What the phone signed is compared with what is kept, the
+//! rules are asked again, a commit says that it goes, and [`proxy`] sends it once, with a receipt that the key set verifies.
+//!
 //! # What is not here
 //!
 //! Load balancing, many machines on etcd, accounts without certificates. Each has

@@ -20,6 +20,7 @@ use crate::front::live::Live;
 use crate::notify::webpush::Pusher;
 use crate::phone::PhoneRoom;
 use crate::policy::Policy;
+use crate::portal::confirmations::{self, Confirmations};
 use crate::portal::{self, Portal};
 use crate::proxy::{self, Proxy};
 use crate::public::est::EstRoom;
@@ -62,7 +63,7 @@ pub(super) fn house(
     let key = config.secrets.jwt_key()?;
     let signer =
         Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()))?;
-    let proxy = Proxy::new(world.clone(), signer, proxy::Settings::default());
+    let proxy = Arc::new(Proxy::new(world.clone(), signer, proxy::Settings::default()));
     let jwks = proxy.jwks();
     let questions = Arc::new(Questions::new(Arc::clone(&approvals), Arc::clone(&view), phone_origin));
     let sign_in = SignIn::new(sign_in::Parts {
@@ -80,6 +81,17 @@ pub(super) fn house(
     });
     let phone =
         PhoneRoom::new(Arc::clone(&view), Arc::clone(&approvals), pairings, pusher, party, world.clone());
+    let confirmations = Confirmations::new(confirmations::Parts {
+        ledger: Arc::clone(&ledger),
+        view: Arc::clone(&view),
+        world: world.clone(),
+        pepper: Arc::clone(&core.pepper),
+        policy: Arc::clone(&policy),
+        proxy: Arc::clone(&proxy),
+        sessions: Arc::clone(&core.sessions),
+        approvals: Arc::clone(&approvals),
+        questions: Arc::clone(&questions),
+    });
     let portal = portal::Parts {
         ledger: Arc::clone(&ledger),
         view: Arc::clone(&view),
@@ -109,6 +121,7 @@ pub(super) fn house(
     let house = House {
         renewal: Arc::clone(&renewal),
         judge: Judge::new(Arc::clone(&view)),
+        confirmations,
         portal,
         sessions: Arc::clone(&core.sessions),
         public: Public::new(public::Parts { view: Arc::clone(&view), deliveries, renewal }),

@@ -74,6 +74,15 @@ impl Entry {
         self
     }
 
+    /// A token that is evidence itself, and so is kept whole: a receipt in ASCII without blanks.
+    #[must_use]
+    pub fn evidence(mut self, name: &str, token: &str) -> Self {
+        let whole = token.len() <= EVIDENCE_BYTES_MAX && token.bytes().all(|b| b.is_ascii_graphic());
+        let token = if whole { token.to_owned() } else { cleaned(token.to_owned()) };
+        self.details.insert(name.to_owned(), token);
+        self
+    }
+
     /// The line, once its place in the trail is known.
     pub(super) fn numbered(self, node: &str, sequence: u64, previous: [u8; 32], when: Time) -> Numbered {
         Numbered {
@@ -152,6 +161,9 @@ fn cleaned(text: String) -> String {
 /// Room for any identifier, address or reason of ours, and too little to fill the disk with.
 const TEXT_BYTES_MAX: usize = 512;
 
+/// What a receipt may have in all: more would fit no header of a common backend.
+const EVIDENCE_BYTES_MAX: usize = 8 * 1024;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,5 +178,8 @@ mod tests {
         assert_eq!(entry.whom.as_deref(), Some(" [2J device"));
         assert_eq!(entry.outcome, Outcome::Refused("a b".to_owned()));
         assert_eq!(entry.details["agent "].len(), TEXT_BYTES_MAX);
+        let token = "a.b-_".repeat(1000);
+        assert_eq!(entry.clone().evidence("receipt", &token).details["receipt"], token);
+        assert_eq!(entry.evidence("receipt", "a\nb").details["receipt"], "a b");
     }
 }

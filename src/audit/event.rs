@@ -111,6 +111,14 @@ events! {
     ApprovalBadSignature = "approval.bad-signature", "A phone's answer was not signed as it should be.";
     ApprovalWithdrawn = "approval.withdrawn", "The desktop gave up waiting for the phone.";
     ApprovalSuperseded = "approval.superseded", "A newer question took another's place.";
+    ConfirmationKept = "confirmation.kept", "A request was kept, because its backend wants it confirmed.";
+    ConfirmationAsked = "confirmation.asked", "A phone was asked to confirm a request.";
+    ConfirmationApproved = "confirmation.approved", "A request was confirmed on the phone.";
+    ConfirmationSent = "confirmation.sent", "A confirmed request was sent to its backend, with its receipt.";
+    ConfirmationDone = "confirmation.done", "A backend answered a confirmed request.";
+    ConfirmationUnknown = "confirmation.unknown", "A confirmed request was sent, and no answer came.";
+    ConfirmationRefused = "confirmation.refused", "A request that was to be confirmed was not sent.";
+    ConfirmationExpired = "confirmation.expired", "A request was not confirmed in time, and not sent.";
     SessionBegan = "session.began", "A session began.";
     SessionStepped = "session.stepped", "A session took up an approval.";
     SessionAimed = "session.aimed", "A session was sent to prove more, for another page.";

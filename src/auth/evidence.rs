@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::certificate::{Certificate, Fingerprint};
 use crate::domain::device::Device;
 use crate::domain::person::Person;
@@ -118,6 +119,21 @@ impl Evidence {
     #[must_use]
     pub fn phone(&self) -> Option<Time> {
         self.session.as_ref().and_then(|session| session.session.phone)
+    }
+
+    /// The same, for the one request that the phone has just approved by itself: that approval was asked for by
+    /// this very session and certificate, and is as good as one to sign in. Else as it was.
+    #[must_use]
+    pub fn confirmed_by(&self, approval: &Approval) -> Self {
+        let ApprovalState::Approved { at, .. } = &approval.state else { return self.clone() };
+        let own = self.session.as_ref().map(|proved| &proved.session).filter(|session| {
+            approval.session == session.token
+                && approval.fingerprint == session.fingerprint
+                && approval.person == session.person
+        });
+        let Some(session) = own else { return self.clone() };
+        let fresh = Session { phone: session.phone.max(Some(*at)), ..Session::clone(session) };
+        Self { session: Some(ProvedSession::new(Arc::new(fresh))), ..self.clone() }
     }
 
     /// Network address of the client.

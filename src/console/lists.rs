@@ -80,8 +80,18 @@ pub(super) fn audit_row(line: &audit::Numbered, now: Time) -> AuditRow {
         whom: line.whom.clone().unwrap_or_default(),
         whence: line.whence.clone().unwrap_or_default(),
         outcome: Mark { text, tone },
-        detail: line.details.iter().map(|(k, v)| format!("{k}: {v}")).collect::<Vec<_>>().join(", "),
+        detail: line.details.iter().map(|(k, v)| format!("{k}: {}", short(v))).collect::<Vec<_>>().join(", "),
     }
 }
+
+/// A receipt is long; `portcullis audit list --json` has it whole.
+fn short(value: &str) -> String {
+    let mut chars = value.chars();
+    let begin: String = chars.by_ref().take(DETAIL_CHARS_MAX).collect();
+    if chars.next().is_some() { format!("{begin}…") } else { begin }
+}
+
+/// As much as a line of the list can show.
+const DETAIL_CHARS_MAX: usize = 160;
 
 const ROWS_MAX: usize = 500;

@@ -97,6 +97,10 @@ id!(
     ApprovalId
 );
 id!(
+    /// A request that waits to be confirmed, and its receipt.
+    ConfirmationId
+);
+id!(
     /// A message waiting to be sent.
     NoticeId
 );

@@ -5,6 +5,7 @@
 
 pub mod approval;
 pub mod certificate;
+pub mod confirmation;
 pub mod device;
 pub mod enrolment;
 pub mod grant;
@@ -24,7 +25,9 @@ pub mod throttle;
 pub mod time;
 pub mod words;
 
-pub use id::{ApprovalId, DeviceId, GrantId, IssuerId, NoticeId, PairingId, PersonId, PhoneId, TenantId};
+pub use id::{
+    ApprovalId, ConfirmationId, DeviceId, GrantId, IssuerId, NoticeId, PairingId, PersonId, PhoneId, TenantId,
+};
 pub use reason::Reason;
 pub use secret::Secret;
 pub use time::Time;

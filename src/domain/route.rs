@@ -21,6 +21,9 @@ pub struct Route {
     pub service_worker: bool,
     /// Longest wait for the first byte of an answer, in milliseconds.
     pub first_byte_ms_max: u64,
+    /// Whether requests are kept, so that the backend may have them confirmed on the phone.
+    #[serde(default)]
+    pub confirm: bool,
 }
 
 /// The rules of a tenant: the text that was applied, kept with its revision.

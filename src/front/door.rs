@@ -107,6 +107,8 @@ pub enum Room {
     SignIn,
     /// Renewal with a certificate that ended.
     Renewal,
+    /// Requests to be confirmed on the phone.
+    Confirm,
     /// Settings, signing out, the keys that sign identities.
     Portal,
     /// The phone app and its API.
@@ -213,6 +215,7 @@ impl Door {
             (DoorKind::Portal, Some(own)) if own == "renew" || own.starts_with("renew/") => {
                 Target::Own(Room::Renewal)
             }
+            (DoorKind::Portal, Some(own)) if own.starts_with("confirm/") => Target::Own(Room::Confirm),
             (_, Some(_)) => Target::Own(Room::Portal),
             (DoorKind::Portal, None) => Target::Backend,
             (DoorKind::Console, None) => Target::Own(Room::Console),
@@ -231,7 +234,7 @@ impl Door {
             // Somebody half signed in may leave, too.
             Target::Own(Room::Portal) if own(path) == Some("sign-out") => Area::SignIn,
             Target::Own(Room::Portal) if own(path) == Some("jwks.json") => Area::Open,
-            Target::Own(Room::Portal | Room::Console) | Target::Backend => Area::Guarded,
+            Target::Own(Room::Portal | Room::Confirm | Room::Console) | Target::Backend => Area::Guarded,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::domain::tenant::Tenant;
 use crate::phone::PhoneRoom;
 use crate::policy::Policy;
 use crate::portal::Portal;
+use crate::portal::confirmations::Confirmations;
 use crate::proxy::Proxy;
 use crate::public::Public;
 use crate::public::est::EstRoom;
@@ -38,13 +39,15 @@ pub struct House {
     /// Who may what.
     pub policy: Arc<Policy>,
     /// The way to the backend.
-    pub proxy: Proxy,
+    pub proxy: Arc<Proxy>,
     /// What is open.
     pub live: Arc<Live>,
     /// The steps of signing in.
     pub sign_in: SignIn,
     /// Renewal of certificates that ended.
     pub renewal: Arc<RenewalRoom>,
+    /// Requests to be confirmed.
+    pub confirmations: Arc<Confirmations>,
     /// The client's room.
     pub portal: Portal,
     /// The phone app's room.

@@ -134,11 +134,15 @@ impl House {
                 let route = self.route(&visit, request.uri().path())?;
                 let origin =
                     Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
+                if route.confirm {
+                    return self.confirmations.forward(permit, &route, &visit, request).await;
+                }
                 return self.proxy.forward(permit, &route, origin, request).await;
             }
             Target::Own(Room::Assets) => asset(&request).ok_or(Reason::NotFound)?,
             Target::Own(Room::SignIn) => self.sign_in.serve(permit, visit, request).await,
             Target::Own(Room::Renewal) => self.renewal.serve(permit, visit, request).await,
+            Target::Own(Room::Confirm) => self.confirmations.serve(permit, visit, request).await,
             Target::Own(Room::Portal) => self.portal.serve(permit, visit, request).await,
             Target::Own(Room::Phone) => self.phone.serve(permit, visit, request).await,
             Target::Own(Room::Console) => self.console.serve(permit, visit, request).await,

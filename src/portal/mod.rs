@@ -2,6 +2,7 @@
 //! keys that verify whom the backend is told of.
 
 mod certificates;
+pub mod confirmations;
 mod lost;
 mod recovery;
 mod renewal;

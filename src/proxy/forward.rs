@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::body::{Download, Progress, Upload};
 use super::identity::Identity;
+use super::receipt::CONFIRMATION;
 use super::upstream::{Backend, Line, Upstream};
 use super::{headers, upgrade};
 use crate::crypto::Signer;
@@ -25,9 +26,9 @@ use crate::world::World;
 
 /// Sends permitted requests to backends.
 pub struct Proxy {
-    identity: Identity,
+    pub(super) identity: Identity,
     pub(super) upstream: Arc<Upstream>,
-    settings: Settings,
+    pub(super) settings: Settings,
 }
 
 /// Where a request came from, as the front saw it.
@@ -96,7 +97,19 @@ impl Proxy {
         permit: Permit,
         route: &Route,
         origin: Origin<'_>,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Reason> {
+        self.pass(permit, route, origin, request, None).await
+    }
+
+    /// With the receipt of a confirmed request, or none.
+    pub(super) async fn pass(
+        &self,
+        permit: Permit,
+        route: &Route,
+        origin: Origin<'_>,
         mut request: Request<Body>,
+        receipt: Option<&str>,
     ) -> Result<Response<Body>, Reason> {
         headers::check_request(&request, route)?;
         let backend = Backend::parse(&route.backend).ok_or_else(|| {
@@ -111,8 +124,12 @@ impl Proxy {
             false => None,
         };
         let (parts, body) = request.into_parts();
-        let head = self.head(&permit, route, origin, parts, &body, tunnel.is_some())?;
+        let mut head = self.head(&permit, route, origin, parts, &body, tunnel.is_some())?;
+        if let Some(receipt) = receipt {
+            put(&mut head.headers, CONFIRMATION, receipt.to_owned())?;
+        }
         let sending = Sending {
+            once: receipt.is_some(),
             route,
             origin,
             permit: &permit,
@@ -172,11 +189,11 @@ impl Proxy {
         body: Body,
         tunnel: bool,
     ) -> Result<(Line, Response<Incoming>), Reason> {
-        let again = body.is_end_stream() && head.method.is_idempotent();
+        let again = body.is_end_stream() && head.method.is_idempotent() && !sending.once;
         // A backend may close a connection just as we write to it. What cannot be sent twice
         // goes only over connections that were in use a moment ago.
         let fresh = if again { Duration::MAX } else { UNREPEATABLE_AGE_MAX };
-        let kept = if tunnel { None } else { self.upstream.take(backend, fresh) };
+        let kept = if tunnel || sending.once { None } else { self.upstream.take(backend, fresh) };
         let progress = (!body.is_end_stream()).then(|| Arc::new(Progress::start()));
         let idle = Duration::from_millis(self.settings.body_idle_ms_max);
         let permit = progress.is_some().then(|| sending.permit.clone());
@@ -222,6 +239,8 @@ impl Proxy {
 
 /// One request under way.
 struct Sending<'a> {
+    /// Over a new connection, and never again.
+    once: bool,
     route: &'a Route,
     origin: Origin<'a>,
     permit: &'a Permit,

@@ -11,9 +11,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::forward::put;
+use super::receipt;
 use crate::crypto::{self, Signer};
 use crate::domain::Reason;
 use crate::domain::Time;
+use crate::domain::approval::Approval;
+use crate::domain::confirmation::Confirmation as Confirmed;
 use crate::domain::person::Role;
 use crate::domain::route::Route;
 use crate::policy::Permit;
@@ -26,6 +29,8 @@ pub(super) struct Identity {
     key_id: String,
     /// The first part of every token.
     header: String,
+    /// The first part of every receipt.
+    receipt_header: String,
     recent: Mutex<HashMap<String, Recent>>,
 }
 
@@ -62,9 +67,12 @@ struct Confirmation {
 impl Identity {
     pub(super) fn new(world: World, signer: Signer) -> Self {
         let key_id = thumbprint(signer.public());
-        let header = json!({ "alg": "ES256", "kid": key_id, "typ": "JWT" }).to_string();
-        let header = BASE64URL_NOPAD.encode(header.as_bytes());
-        Self { world, signer, key_id, header, recent: Mutex::default() }
+        let header = |kind: &str| {
+            let header = json!({ "alg": "ES256", "kid": key_id, "typ": kind }).to_string();
+            BASE64URL_NOPAD.encode(header.as_bytes())
+        };
+        let (header, receipt_header) = (header("JWT"), header(receipt::TYPE));
+        Self { world, signer, key_id, header, receipt_header, recent: Mutex::default() }
     }
 
     /// The public key (RFC 7517, RFC 7518 6.2).
@@ -122,7 +130,17 @@ impl Identity {
         let times = times.to_string();
         let payload =
             [claims.strip_suffix('}').unwrap_or(claims), times.strip_prefix('{').unwrap_or(&times)].join(",");
-        let text = format!("{}.{}", self.header, BASE64URL_NOPAD.encode(payload.as_bytes()));
+        self.signed(&self.header, &payload)
+    }
+
+    /// The receipt of a confirmed request.
+    pub(super) fn receipt(&self, of: &Confirmed, approval: &Approval) -> Result<String, Reason> {
+        let claims = receipt::claims(of, approval, self.world.now()).ok_or(Reason::Internal)?;
+        self.signed(&self.receipt_header, &claims)
+    }
+
+    fn signed(&self, header: &str, payload: &str) -> Result<String, Reason> {
+        let text = format!("{header}.{}", BASE64URL_NOPAD.encode(payload.as_bytes()));
         let signature = self.signer.sign(text.as_bytes()).map_err(|_| Reason::Internal)?;
         Ok(format!("{text}.{}", BASE64URL_NOPAD.encode(&signature)))
     }

@@ -6,20 +6,32 @@
 //! - `headers`: what may not pass, in either direction
 //! - `names`: of headers that would say who is calling
 //! - `identity`: who the caller is, as the backend can verify it
+//! - `confirmed`: requests that a backend wants confirmed
+//! - `keep`: requests read whole, to be sent once more
+//! - `wanted`: what a backend wants confirmed before it acts
+//! - `receipt`: what it gets with the confirmed request
 //! - `upstream`: connections to backends, kept alive by each runtime for itself
 //! - `body`: bodies under way, cut when the permit ends
 //! - `upgrade`: WebSocket
 
 mod body;
+mod confirmed;
 mod forward;
 mod headers;
 mod identity;
+mod keep;
 mod names;
+mod receipt;
 mod upgrade;
 mod upstream;
+mod wanted;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use confirmed::Tried;
 pub use forward::{Origin, Proxy, Settings};
 pub use headers::one_end;
+pub use keep::Kept;
+pub use receipt::evidence_sha256;
+pub use wanted::{Asked, asks};

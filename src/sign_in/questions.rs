@@ -137,6 +137,12 @@ impl Questions {
         }))
     }
 
+    /// Which question stands on this session's screen.
+    #[must_use]
+    pub fn on_screen(&self, token: &TokenHash, now: Time) -> Option<ApprovalId> {
+        self.shown.get(token, now).map(|question| question.id)
+    }
+
     /// Asks the phone, and shows the page that waits.
     ///
     /// # Errors
@@ -269,11 +275,10 @@ const fn about(purpose: Purpose) -> pages::Matter {
         Purpose::SignIn | Purpose::ResumeFirstVisit => pages::Matter::SignIn,
         Purpose::NewDevice => pages::Matter::NewDevice,
         Purpose::RenewCertificate | Purpose::RenewExpired => pages::Matter::Renewal,
-        Purpose::StepUp
-        | Purpose::PairPhone
-        | Purpose::RemovePhone
-        | Purpose::RecoveryCodes
-        | Purpose::Confirm => pages::Matter::Other,
+        Purpose::StepUp | Purpose::PairPhone | Purpose::RemovePhone | Purpose::RecoveryCodes => {
+            pages::Matter::Other
+        }
+        Purpose::Confirm => pages::Matter::Confirm,
     }
 }
 

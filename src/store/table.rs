@@ -8,6 +8,7 @@ mod typed;
 
 use crate::domain::approval::{Approval, ApprovalState, Asked};
 use crate::domain::certificate::{Certificate, Forgotten, Issuer, LastUse};
+use crate::domain::confirmation::Confirmation;
 use crate::domain::device::Device;
 use crate::domain::enrolment::{Enrolment, EnrolmentKind};
 use crate::domain::grant::Grant;
@@ -21,7 +22,9 @@ use crate::domain::route::{Route, Rules};
 use crate::domain::session::Session;
 use crate::domain::tenant::Tenant;
 use crate::domain::throttle::Throttle;
-use crate::domain::{ApprovalId, DeviceId, GrantId, PairingId, PersonId, PhoneId, TenantId, Time};
+use crate::domain::{
+    ApprovalId, ConfirmationId, DeviceId, GrantId, PairingId, PersonId, PhoneId, TenantId, Time,
+};
 
 pub use key::Key;
 pub use typed::*;
@@ -165,6 +168,21 @@ pub fn approvals(tenant: &TenantId, person: &PersonId) -> Key {
 pub fn approval(tenant: &TenantId, person: &PersonId, id: &ApprovalId) -> Key {
     Key::of(
         Approval::TABLE,
+        &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()],
+    )
+}
+
+/// Where a person's confirmations live.
+#[must_use]
+pub fn confirmations(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(Confirmation::TABLE, tenant, person)
+}
+
+/// Where a confirmation lives.
+#[must_use]
+pub fn confirmation(tenant: &TenantId, person: &PersonId, id: &ConfirmationId) -> Key {
+    Key::of(
+        Confirmation::TABLE,
         &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()],
     )
 }
@@ -338,6 +356,16 @@ impl Record for Approval {
             ApprovalState::Pending | ApprovalState::Superseded | ApprovalState::Withdrawn
         );
         Some(self.expires.plus(if unanswered { QUESTION_KEPT } else { ANSWER_KEPT }))
+    }
+}
+
+impl Record for Confirmation {
+    const TABLE: u8 = b'b';
+    fn key(&self) -> Key {
+        confirmation(&self.tenant, &self.person, &self.id)
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.created.plus(Self::KEPT))
     }
 }
 

@@ -30,6 +30,7 @@ macro_rules! assets {
 static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
     assets! {
         "codes.css" => STYLE,
+        "confirm.js" => SCRIPT,
         "copy.js" => SCRIPT,
         "countdown.js" => SCRIPT,
         "deliver.js" => SCRIPT,
@@ -38,6 +39,7 @@ static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
         "password.js" => SCRIPT,
         "print.js" => SCRIPT,
         "request.js" => SCRIPT,
+        "send.js" => SCRIPT,
         "settings.css" => STYLE,
         "sheet.js" => SCRIPT,
         "style.css" => STYLE,

@@ -58,9 +58,14 @@ async fn everybody_may_what_the_golden_table_says_and_nothing_more() {
     let released = program.browser("bank", &laptop);
     let stranger = |door| program.stranger(door);
     // Of EST's paths a portal has one, and that where the tenant lets machines renew.
-    let portal: Vec<_> =
-        [sign_in::ROUTES, renewal::ROUTES, &[("POST", "/.well-known/est/simplereenroll")], portal::ROUTES]
-            .concat();
+    let portal: Vec<_> = [
+        sign_in::ROUTES,
+        renewal::ROUTES,
+        &[("POST", "/.well-known/est/simplereenroll")],
+        portal::confirmations::ROUTES,
+        portal::ROUTES,
+    ]
+    .concat();
     let nobody = stranger("bank");
     let other = program.browser("bank", &foreign);
     let desk = program.browser("bank", &program_identity(&operator, &foreign));

@@ -7,6 +7,7 @@ use portcullis::domain::approval::{Approval, ApprovalState, Purpose, Row, Shown,
 use portcullis::domain::certificate::{
     Certificate, CertificateState, Forgotten, Issuer, IssuerKind, LastUse, RevocationReason,
 };
+use portcullis::domain::confirmation::{Confirmation, ConfirmationState, Manner, NotSent, Wanted};
 use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
@@ -21,7 +22,7 @@ use portcullis::domain::session::Session;
 use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
 use portcullis::domain::throttle::{Guarded, Throttle};
 use portcullis::domain::{
-    ApprovalId, DeviceId, GrantId, IssuerId, PairingId, PersonId, PhoneId, TenantId, Time,
+    ApprovalId, ConfirmationId, DeviceId, GrantId, IssuerId, PairingId, PersonId, PhoneId, TenantId, Time,
 };
 
 use super::NOW;
@@ -287,6 +288,35 @@ fn throttle() -> Throttle {
     }
 }
 
+pub(crate) fn confirmation() -> Confirmation {
+    Confirmation {
+        id: ConfirmationId::parse("confirmation-1").unwrap(),
+        tenant: bank(),
+        person: anna(),
+        device: laptop(),
+        fingerprint: [7; 32],
+        session: [1; 32],
+        host: "bank.localhost:8443".into(),
+        route: "payments".into(),
+        manner: Manner::Fetch,
+        wanted: Wanted {
+            title: "Pay an invoice".into(),
+            rows: vec![Row { name: "Amount".into(), value: "CHF 12.00".into() }],
+            stake: "The money leaves your account today.".into(),
+        },
+        method: "POST".into(),
+        path: "/payments".into(),
+        query: Some("a=1".into()),
+        body_sha256: [2; 32],
+        sealed: vec![1, 2],
+        created: NOW,
+        expires: later(),
+        state: ConfirmationState::Refused { why: NotSent::NotMe, at: NOW },
+        evidence: Some(Box::new(approval())),
+        receipt: Some("a.b.c".into()),
+    }
+}
+
 pub(crate) fn route() -> Route {
     Route {
         tenant: bank(),
@@ -296,6 +326,7 @@ pub(crate) fn route() -> Route {
         client_cert: true,
         service_worker: false,
         first_byte_ms_max: 30_000,
+        confirm: true,
     }
 }
 
@@ -350,7 +381,7 @@ fn later() -> Time {
 macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
-        $with!(last_use, reminder, forgotten, renewal, recovery_codes, subscription);
+        $with!(last_use, reminder, forgotten, renewal, recovery_codes, subscription, confirmation);
         $with!(session, throttle, route, rules, line, head);
     };
 }

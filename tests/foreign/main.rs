@@ -19,6 +19,7 @@ mod mobileconfig;
 mod openssl;
 mod outside;
 mod p12;
+mod receipts;
 mod requests;
 mod revocation;
 mod rig;

@@ -40,7 +40,7 @@ async fn issued(gate: &Gate, name: &str) -> Handed {
     gate.handed(told(gate, Command::Device(command)).await)
 }
 
-async fn revoked(gate: &Gate, handed: &Handed) {
+pub(crate) async fn revoked(gate: &Gate, handed: &Handed) {
     let device = format!("bank/anna/{}", handed.device).parse().unwrap();
     let command = device::Command::Revoke { device, reason: RevocationReason::KeyCompromise, yes: true };
     told(gate, Command::Device(command)).await;

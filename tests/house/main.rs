@@ -16,6 +16,7 @@ mod api;
 mod attacks;
 mod bulk;
 mod ca_life;
+mod confirm;
 mod csr;
 mod delivery;
 mod doors;

@@ -4,6 +4,7 @@
 pub(crate) mod backend;
 pub(crate) mod browser;
 pub(crate) mod ca;
+pub(crate) mod cashier;
 pub(crate) mod clock;
 pub(crate) mod desk;
 pub(crate) mod ended;
@@ -12,6 +13,7 @@ pub(crate) mod gate;
 pub(crate) mod laid_out;
 pub(crate) mod list;
 pub(crate) mod page;
+pub(crate) mod payment;
 pub(crate) mod phone;
 pub(crate) mod ports;
 pub(crate) mod program;

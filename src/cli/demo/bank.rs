@@ -2,6 +2,7 @@
 //! It knows nothing of the gate but its public key, as any backend behind it would.
 
 mod caller;
+mod payments;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -40,15 +41,20 @@ pub async fn serve(listener: tokio::net::TcpListener, jwks: Value, shutdown: Can
 struct Bank {
     world: World,
     gate: Gate,
+    booked: payments::Booked,
     shutdown: CancellationToken,
 }
 
 fn router(world: World, jwks: &Value, shutdown: CancellationToken) -> Router {
-    let bank = Bank { gate: Gate::from_jwks(jwks), world, shutdown };
+    let bank = Bank { gate: Gate::from_jwks(jwks), booked: payments::Booked::default(), world, shutdown };
     Router::new()
         .route("/", get(accounts))
         .route("/bank.css", get(async || asset("text/css; charset=utf-8", STYLE)))
         .route("/bank.js", get(async || asset("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/pay.js", get(async || asset("text/javascript; charset=utf-8", PAYING)))
+        .route("/payments", post(payments::pay))
+        .route("/payments/new", get(payments::form))
+        .route("/payments/{id}", get(payments::paid))
         .route("/ws/ticker", get(ticker))
         .route("/statement.bin", get(statement))
         .route("/upload", post(upload))
@@ -243,6 +249,7 @@ const ACCOUNTS: &str = include_str!("bank/accounts.html");
 const PLAIN: &str = include_str!("bank/plain.html");
 const STYLE: &str = include_str!("bank/bank.css");
 const SCRIPT: &str = include_str!("bank/bank.js");
+const PAYING: &str = include_str!("bank/pay.js");
 
 /// In ten-thousandths.
 const RATES: [(&str, u32); 4] =

@@ -67,9 +67,18 @@ pub(super) async fn run(demo: Demo, environment: &Environment, printer: Printer)
     let bank = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Failure::System)?;
     let backend = format!("http://{}", bank.local_addr().map_err(Failure::System)?);
     let serving = tokio::spawn(bank::serve(bank, started.jwks.clone(), stop.clone()));
-    let set = route::Set::to(house::bank_id()?, backend);
-    let set = Command::Route(route::Command::Set(set));
-    control::call(&config.control_socket(), &set).await?;
+    let portal = route::Set::to(house::bank_id()?, backend);
+    // Payments are confirmed on the phone: their requests are kept.
+    let payments = route::Set {
+        name: "payments".to_owned(),
+        path: "/payments".to_owned(),
+        confirm: true,
+        ..portal.clone()
+    };
+    for set in [portal, payments] {
+        let set = Command::Route(route::Command::Set(set));
+        control::call(&config.control_socket(), &set).await?;
+    }
 
     let opened = if demo.browser { Some(browsers::open(&place, &config, environment)?) } else { None };
     for line in steps::text(&place, &config, before.is_none(), opened.as_ref())? {
@@ -146,6 +155,7 @@ impl route::Set {
             client_cert: true,
             service_worker: false,
             first_byte_seconds: 60,
+            confirm: false,
         }
     }
 }

@@ -45,6 +45,10 @@ pub struct Set {
     #[arg(long)]
     #[serde(default)]
     pub service_worker: bool,
+    /// Keep requests (256 KiB at most), so that the backend may have them confirmed on the phone by a 428
+    #[arg(long)]
+    #[serde(default)]
+    pub confirm: bool,
     /// Longest wait for the first byte of an answer
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub first_byte_seconds: u64,
@@ -62,6 +66,7 @@ impl Route {
             client_cert: false,
             service_worker: false,
             first_byte_ms_max: 60_000,
+            confirm: false,
         }
     }
 }
@@ -90,13 +95,15 @@ impl Acts {
             client_cert: set.client_cert,
             service_worker: set.service_worker,
             first_byte_ms_max: set.first_byte_seconds * 1000,
+            confirm: set.confirm,
             ..Route::to(&tenant.id, &set.name, &set.path, backend(&set.backend)?)
         };
         let entry = Entry::new(actor, Event::RouteSet)
             .tenant(&tenant.id)
             .whom(&route.name)
             .detail("path", &route.path_prefix)
-            .detail("backend", &route.backend);
+            .detail("backend", &route.backend)
+            .detail("confirm", if route.confirm { "yes" } else { "no" });
         self.record(entry, vec![table::put(&route)]).await?;
         let line = format!(
             "{}{} of `{}` goes to {} from now on.",
@@ -114,7 +121,7 @@ impl Acts {
             None => table::all::<Route>(),
         };
         let routes: Vec<Route> = self.read_all(&prefix).await?.into_iter().map(|read| read.record).collect();
-        let rows: Vec<[String; 4]> = routes
+        let rows: Vec<[String; 5]> = routes
             .iter()
             .map(|route| {
                 [
@@ -122,11 +129,12 @@ impl Acts {
                     route.name.clone(),
                     route.path_prefix.clone(),
                     route.backend.clone(),
+                    if route.confirm { "yes" } else { "" }.to_owned(),
                 ]
             })
             .collect();
         let none = "There is no route yet: `portcullis route set TENANT --backend URL` makes one.";
-        let lines = columns(["tenant", "route", "path", "backend"], &rows, none);
+        let lines = columns(["tenant", "route", "path", "backend", "confirm"], &rows, none);
         Ok(Output::new(json!({ "routes": routes.iter().map(shown).collect::<Vec<_>>() }), lines))
     }
 }
@@ -140,6 +148,7 @@ fn shown(route: &Route) -> serde_json::Value {
         "client_cert": route.client_cert,
         "service_worker": route.service_worker,
         "first_byte_seconds": route.first_byte_ms_max / 1000,
+        "confirm": route.confirm,
     })
 }
 

@@ -62,6 +62,7 @@ impl Gate {
             client_cert: true,
             service_worker: false,
             first_byte_ms_max: 0,
+            confirm: false,
         };
         Self { proxy: Proxy::new(world, signer, settings), route, clock, cancel: CancellationToken::new() }
     }

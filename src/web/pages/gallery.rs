@@ -1,5 +1,6 @@
 //! Every page with sample data, written to `target/pages` to be looked at. Knows no browser.
 
+mod confirm;
 mod delivery;
 mod desk;
 mod recovery;
@@ -30,6 +31,7 @@ async fn every_page_is_written_to_be_looked_at() {
     renewal::renewal_pages(&mut show);
     settings::settings_pages(&mut show);
     recovery::recovery_pages(&mut show);
+    confirm::confirm_pages(&mut show);
     desk::desk_pages(&mut show);
     delivery::delivery_pages(&mut show);
     for reason in refusal::tests::reasons() {

@@ -1,6 +1,7 @@
 //! Every page of ours as a struct of plain strings and a template beside it. Knows no entity:
 //! the rooms fill the fields.
 
+pub mod confirm;
 pub mod desk;
 pub mod guide;
 pub mod public;
@@ -50,6 +51,9 @@ macro_rules! page {
 }
 
 page! {
+    confirm::Confirmed: page,
+    confirm::Sending: page,
+    confirm::Ended: page,
     refused::Refused: page,
     public::Start: page,
     public::Deliver: page,

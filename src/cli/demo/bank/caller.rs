@@ -86,6 +86,23 @@ impl Gate {
         })
     }
 
+    /// What a receipt says, where it is the gate's own, for us, and just signed. Whether it is for the request
+    /// that brings it is the caller's to see.
+    pub(super) fn receipt(&self, headers: &HeaderMap, now: Time) -> Result<Value, NotFromTheGate> {
+        self.read_receipt(headers, now).ok_or(NotFromTheGate)
+    }
+
+    fn read_receipt(&self, headers: &HeaderMap, now: Time) -> Option<Value> {
+        let token = only(headers, super::payments::RECEIPT)?;
+        let head: Value = serde_json::from_slice(&decoded(token.split('.').next()?)?).ok()?;
+        let claims = self.verified(token)?;
+        let time = |name: &str| claims.get(name).and_then(Value::as_i64);
+        let in_time = time("iat")? - SKEW_SECS <= now.secs() && now.secs() < time("exp")? + SKEW_SECS;
+        let ours = claims["iss"] == format!("https://{}", only(headers, "host")?)
+            && claims["aud"].as_str()?.split_once('/').map(|(tenant, _)| tenant) == claims["tenant"].as_str();
+        (head["typ"] == "portcullis-confirmation+jwt" && in_time && ours).then_some(claims)
+    }
+
     /// The claims of a token that one of the keys signed (RFC 7515, ES256 only).
     fn verified(&self, token: &str) -> Option<Value> {
         let (text, signature) = token.rsplit_once('.')?;

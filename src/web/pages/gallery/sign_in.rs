@@ -112,6 +112,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
         ("wait-new-device", Matter::NewDevice),
         ("wait-renewal", Matter::Renewal),
         ("wait-other", Matter::Other),
+        ("wait-confirm", Matter::Confirm),
     ] {
         let wait = Wait {
             page: head(),
@@ -119,11 +120,11 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             digits: text("204775"),
             phones: vec![text("Anna’s phone")],
             about,
-            reason: text("Remove a phone"),
-            rows: if about == Matter::Other {
-                vec![(text("Phone"), text("Anna’s old phone"))]
-            } else {
-                vec![]
+            reason: text(if about == Matter::Confirm { "Make a payment" } else { "Remove a phone" }),
+            rows: match about {
+                Matter::Other => vec![(text("Phone"), text("Anna’s old phone"))],
+                Matter::Confirm => super::confirm::rows(),
+                Matter::SignIn | Matter::NewDevice | Matter::Renewal => vec![],
             },
             device: text("tablet"),
             phone_host: text("phone.localhost:8443"),

@@ -71,6 +71,8 @@ pub enum Matter {
     NewDevice,
     /// Another certificate is to be made.
     Renewal,
+    /// A request is to be carried out.
+    Confirm,
     /// What its reason says.
     Other,
 }
@@ -81,6 +83,7 @@ impl Matter {
         match self {
             Self::SignIn | Self::NewDevice => "Nobody is signed in.",
             Self::Renewal => "No certificate was made.",
+            Self::Confirm => "Nothing was sent.",
             Self::Other => "Nothing was changed.",
         }
     }
