@@ -1,9 +1,12 @@
 //! The phone app itself: languages, the last approvals, large text, an update, no network.
 
-use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
 
 use crate::demo::Demo;
-use crate::device::Device;
+use crate::device::{Device, Setup};
 use crate::looks::{judge, judge_large};
 use crate::walk::{PASSWORD, approve_on, client, first_visit, sign_in_agent};
 
@@ -165,4 +168,46 @@ async fn offline(phone: &Device, off: bool) {
     phone.cdp("Network.enable", json!({})).await;
     let none = json!({"offline": off, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1});
     phone.cdp("Network.emulateNetworkConditions", none).await;
+}
+
+/// Lighthouse's judgement of the app as a stranger's phone opens it.
+#[tokio::test]
+async fn lighthouse_finds_the_app_accessible_and_well_made() {
+    let cli = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/node_modules/lighthouse/cli/index.js");
+    if !Path::new(cli).exists() {
+        eprintln!(
+            "SKIPPED: the app was not judged by Lighthouse, which is not installed: ./tests/run installs it"
+        );
+        return;
+    }
+    let demo = Demo::start();
+    let root = demo.root();
+    let device = Device::start(Setup { root: Some(&root), size: (412, 839), ..Setup::default() }).await;
+    let (report, profile) = (device.home().join("lighthouse.json"), device.home().join("lighthouse"));
+    let flags = format!(
+        "--chrome-flags=--headless --no-sandbox --disable-gpu --disable-quic --user-data-dir={}",
+        profile.display()
+    );
+    let out = Command::new("node")
+        .args([cli, &demo.url("phone", "/"), "--output=json", "--quiet", &flags])
+        .arg("--only-categories=accessibility,best-practices")
+        .arg(format!("--output-path={}", report.display()))
+        .env("HOME", device.home())
+        .env("CHROME_PATH", "/usr/bin/chromium")
+        .output()
+        .expect("node runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert!(report["runtimeError"].is_null(), "{}", report["runtimeError"]);
+    let faults: Vec<&Value> = report["audits"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|audit| audit["score"].as_f64().is_some_and(|score| score < 1.0))
+        .map(|audit| &audit["id"])
+        .collect();
+    let score = |category: &str| report["categories"][category]["score"].as_f64().unwrap();
+    assert!(score("accessibility") >= 1.0, "{}: {faults:?}", score("accessibility"));
+    assert!(score("best-practices") >= 0.95, "{}: {faults:?}", score("best-practices"));
+    device.close().await;
 }
