@@ -37,6 +37,8 @@
 //! - A client's private key is in memory while its .p12 is made, and nowhere else, ever.
 //! - A certificate comes from a grant, used up in the commit that puts it on record
 //!   ([`enrolment::issuance`]), and never for a device that changed meanwhile.
+//! - A phone takes another's place by a recovery code or by two agents, in the commit that ends the other
+//!   ([`enrolment::pairing`]); the password alone replaces nothing.
 //! - What an ended certificate proves opens its own renewal and nothing else.
 //! - An import password goes by no mail, and lies in clear nowhere.
 //! - Short secrets are stored as HMACs under a pepper that lies apart from the store.

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{Response, StatusCode};
 
+use super::second::LOST_PHONE;
 use super::{Answer, Console, Here};
 use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentKind, EnrolmentState};
 use crate::domain::person::Role;
@@ -81,6 +82,7 @@ impl Console {
                     ("Back to the codes", "/"),
                 ));
             }
+            EnrolmentState::AwaitingSecond { .. } => return self.second(here, &found, refused),
             EnrolmentState::Released { .. } => {
                 return Ok(self.released(here, &found.device.name, found.enrolment.kind));
             }
@@ -97,6 +99,7 @@ impl Console {
                     EnrolmentKind::FirstVisit => {
                         "The same certificate came from another browser before this one."
                     }
+                    EnrolmentKind::LostPhone => "Another browser asked for the same at that time.",
                     EnrolmentKind::Expired => {
                         "Another browser asks for this person’s new certificate at the same time."
                     }
@@ -107,6 +110,10 @@ impl Console {
         let renewal = found.enrolment.kind == EnrolmentKind::Expired;
         if renewal {
             alarms.push(RENEWAL.to_owned());
+        }
+        let lost_phone = found.enrolment.kind == EnrolmentKind::LostPhone;
+        if lost_phone {
+            alarms.push(LOST_PHONE.to_owned());
         }
         if telephone.is_empty() {
             alarms.push("No telephone number is recorded for this person.".to_owned());
@@ -136,6 +143,11 @@ impl Console {
             checklist: checklist(found.enrolment.kind),
             may_not: may_not.to_owned(),
             refused: refused.to_owned(),
+            release: if lost_phone {
+                format!("Agree: a colleague must confirm it for {}", caller.name)
+            } else {
+                format!("Release {} of {}", found.device.name, caller.name)
+            },
             release_action: format!("{at}/release"),
             reject_action: format!("{at}/reject"),
             events: "/codes/events".to_owned(),
@@ -158,6 +170,11 @@ impl Console {
                 let name =
                     self.acts.view.person(&whose, &who).map(|one| one.name.clone()).unwrap_or_default();
                 let found = self.acts.first_visits.look(&agent, &whose, &who, number).await;
+                if let Ok(found) = &found
+                    && matches!(found.enrolment.state, EnrolmentState::AwaitingSecond { .. })
+                {
+                    return self.second(here, found, "");
+                }
                 let kind = found.map(|found| found.enrolment.kind).unwrap_or_default();
                 Ok(self.released(here, &name, kind))
             }
@@ -194,6 +211,7 @@ impl Console {
     fn released(&self, here: &Here<'_>, whom: &str, kind: EnrolmentKind) -> Response<Body> {
         let what = match kind {
             EnrolmentKind::FirstVisit => "the device is released",
+            EnrolmentKind::LostPhone => "a new phone may be paired",
             EnrolmentKind::Expired => "the renewal is released; password and phone come next",
         };
         self.outcome(
@@ -220,6 +238,7 @@ impl Console {
             EnrolmentState::Waiting => ("code on screen", Tone::Waiting, false),
             EnrolmentState::CodeRight { agent, .. } => ("choosing the word", Tone::Waiting, *agent == own),
             EnrolmentState::WordRight { agent, .. } => ("word was right", Tone::Good, *agent == own),
+            EnrolmentState::AwaitingSecond { .. } => ("waits for a second agent", Tone::Waiting, true),
             EnrolmentState::Ended { .. } => ("wrong word", Tone::Bad, false),
             EnrolmentState::Released { .. } => ("released", Tone::Good, false),
         };
@@ -230,6 +249,7 @@ impl Console {
             device: match one.kind {
                 EnrolmentKind::FirstVisit => device.name.clone(),
                 EnrolmentKind::Expired => format!("{}: expired, no device is shown", device.name),
+                EnrolmentKind::LostPhone => format!("{}: lost phone", device.name),
             },
             browser: one.browser.clone(),
             address: one.address.clone(),
@@ -249,12 +269,12 @@ pub(super) fn ids(tenant: &str, person: &str) -> Result<(TenantId, PersonId), Re
     }
 }
 
-fn href(one: &Enrolment) -> String {
+pub(super) fn href(one: &Enrolment) -> String {
     format!("/codes/{}/{}/{}", one.tenant, one.person, one.number)
 }
 
 /// What the agent is told.
-fn words(refusal: &DeskRefusal) -> Result<String, Reason> {
+pub(super) fn words(refusal: &DeskRefusal) -> Result<String, Reason> {
     Ok(match refusal {
         DeskRefusal::WrongCode => {
             "That code is not right for this person. Ask for it again, digit by digit: after five wrong tries \
@@ -281,8 +301,15 @@ const RENEWAL: &str = "This is the renewal of an expired certificate: no device 
 
 fn checklist(kind: EnrolmentKind) -> Vec<String> {
     let mut lines = CHECKLIST;
-    if kind == EnrolmentKind::Expired {
-        lines[2] = "The caller asks for a new certificate for this device, because the old one has expired.";
+    match kind {
+        EnrolmentKind::FirstVisit => {}
+        EnrolmentKind::Expired => {
+            lines[2] =
+                "The caller asks for a new certificate for this device, because the old one has expired.";
+        }
+        EnrolmentKind::LostPhone => {
+            lines[2] = "The caller has lost their phone, has a new one in hand, and is sitting in front of this device.";
+        }
     }
     lines.map(str::to_owned).to_vec()
 }

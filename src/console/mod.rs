@@ -15,6 +15,7 @@ mod lists;
 mod people;
 mod requests;
 mod revoking;
+mod second;
 
 use std::sync::Arc;
 
@@ -52,6 +53,7 @@ pub const ROUTES: Routes = &[
     ("POST", "/codes/check"),
     ("GET", "/codes/*/*/*"),
     ("POST", "/codes/*/*/*/release"),
+    ("POST", "/codes/*/*/*/second"),
     ("POST", "/codes/*/*/*/reject"),
     ("GET", "/people/"),
     ("GET", "/people/*/*"),
@@ -183,6 +185,9 @@ impl Console {
             ["codes", "check"] => self.check_code(&here, &form).await,
             ["codes", tenant, person, number, "release"] => {
                 self.release(&here, (tenant, person, number), &form).await
+            }
+            ["codes", tenant, person, number, "second"] => {
+                self.confirm_second(&here, (tenant, person, number), &form).await
             }
             ["codes", tenant, person, number, "reject"] => {
                 self.reject(&here, (tenant, person, number), &form).await

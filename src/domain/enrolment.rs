@@ -46,6 +46,8 @@ pub enum EnrolmentKind {
     FirstVisit,
     /// The renewal of a certificate that ended: nothing is shown but an e-mail address.
     Expired,
+    /// A new phone in place of one that is lost: certificate and password are proved, and two agents must agree.
+    LostPhone,
 }
 
 impl EnrolmentKind {
@@ -55,6 +57,7 @@ impl EnrolmentKind {
         match self {
             Self::FirstVisit => "first visit",
             Self::Expired => "expired certificate",
+            Self::LostPhone => "lost phone",
         }
     }
 }
@@ -88,6 +91,11 @@ pub enum EnrolmentState {
         agent: String,
         /// The word that was said.
         word: String,
+    },
+    /// An agent released it; another must confirm.
+    AwaitingSecond {
+        /// The first, as in the audit trail.
+        first: String,
     },
     /// Let in.
     Released {

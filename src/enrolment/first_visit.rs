@@ -6,6 +6,7 @@
 //! The word is no defence against somebody who relays the call live.
 
 mod desk;
+mod second;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub enum Screen {
     },
     /// The word was right; the agent decides.
     Deciding,
+    /// The agent agreed, and a second one must.
+    Second,
     /// Let in.
     Released,
     /// Turned away, or ended.
@@ -88,7 +91,7 @@ impl Caller<'_> {
     /// As the audit trail names them: who shows nothing may be anybody.
     fn actor(&self) -> String {
         match self.kind {
-            EnrolmentKind::FirstVisit => actor(self.tenant, self.person),
+            EnrolmentKind::FirstVisit | EnrolmentKind::LostPhone => actor(self.tenant, self.person),
             EnrolmentKind::Expired => "stranger".to_owned(),
         }
     }
@@ -140,10 +143,15 @@ impl FirstVisits {
         let in_time = |enrolment: &Enrolment| enrolment.in_time(self.world.now());
         if let Some(read) = &found {
             match &read.record.state {
-                EnrolmentState::CodeRight { .. } | EnrolmentState::WordRight { .. }
+                EnrolmentState::CodeRight { .. }
+                | EnrolmentState::WordRight { .. }
+                | EnrolmentState::AwaitingSecond { .. }
                     if !in_time(&read.record) => {}
+                EnrolmentState::Released { .. }
+                    if read.record.kind == EnrolmentKind::LostPhone && !in_time(&read.record) => {}
                 EnrolmentState::CodeRight { words, .. } => return Ok(Screen::Word { words: words.clone() }),
                 EnrolmentState::WordRight { .. } => return Ok(Screen::Deciding),
+                EnrolmentState::AwaitingSecond { .. } => return Ok(Screen::Second),
                 EnrolmentState::Released { .. } => return Ok(Screen::Released),
                 EnrolmentState::Ended { why } if !renew => return Ok(Screen::Ended(*why)),
                 EnrolmentState::Waiting if !renew => {
@@ -189,7 +197,7 @@ impl FirstVisits {
             .into_iter()
             .filter(|read| read.record.device == *device && read.record.session != *session)
             .filter(|read| {
-                read.record.kind == kind && (kind == EnrolmentKind::FirstVisit || read.record.in_time(now))
+                read.record.kind == kind && (kind != EnrolmentKind::Expired || read.record.in_time(now))
             })
             .filter(|read| !matches!(read.record.state, EnrolmentState::Ended { .. }))
             .collect();
@@ -213,7 +221,7 @@ impl FirstVisits {
             None => table::create(&enrolment),
         }];
         // One live code a device: the newest. The desk sees the alarm on it. Who shows nothing ends nobody's code.
-        let replaced = others.iter().filter(|_| kind == EnrolmentKind::FirstVisit);
+        let replaced = others.iter().filter(|_| kind != EnrolmentKind::Expired);
         writes.extend(replaced.map(|read| {
             let why = EndedWhy::Replaced;
             table::replace(
@@ -222,7 +230,7 @@ impl FirstVisits {
             )
         }));
         writes.extend(self.awaiting(caller).await?);
-        let replaces = kind == EnrolmentKind::FirstVisit && !others.is_empty();
+        let replaces = kind != EnrolmentKind::Expired && !others.is_empty();
         let event = if replaces { Event::EnrolmentReplaced } else { Event::CodeShown };
         let entry = Entry::new(caller.actor(), event)
             .tenant(tenant)
@@ -298,6 +306,7 @@ impl FirstVisits {
             .whom(enrolment.device.as_str())
             .whence(address)
             .detail("enrolment", &enrolment.number)
+            .detail("for", enrolment.kind.as_str())
     }
 
     fn code_mac(&self, tenant: &TenantId, device: &str, session: &TokenHash, digits: &str) -> [u8; 32] {

@@ -2,6 +2,7 @@
 //! two words on both screens, a yes on the desktop. Knows no page, and not who may pair.
 
 mod error;
+mod ground;
 mod standing;
 
 use std::net::IpAddr;
@@ -23,6 +24,8 @@ use crate::store::{StoreError, Write};
 use crate::world::World;
 
 pub use error::PairingError;
+pub use ground::Ground;
+use ground::entry;
 pub use standing::Standing;
 use standing::is_of;
 
@@ -47,6 +50,8 @@ pub struct Opening {
     pub session: TokenHash,
     /// Network address, for the audit trail.
     pub from: IpAddr,
+    /// What lets it be paired.
+    pub ground: Ground,
 }
 
 /// What the phone needs to make its credential.
@@ -93,6 +98,8 @@ pub enum Verdict {
         released_by: Option<String>,
         /// Done in the same commit, or not at all.
         also: Vec<Write>,
+        /// What lets it be paired.
+        ground: Ground,
     },
     /// They do not.
     No,
@@ -111,7 +118,7 @@ impl Pairings {
     /// # Errors
     /// [`PairingError::HasPhone`] where the person has one: replacing it is recovery. The store's.
     pub async fn open(&self, opening: Opening) -> Result<(Pairing, Secret), PairingError> {
-        self.without_phone(&opening.tenant, &opening.person).await?;
+        self.making_way(&opening.ground, &opening.tenant, &opening.person).await?;
         for _ in 0..TRIES_MAX {
             let now = self.world.now();
             let secret =
@@ -257,9 +264,9 @@ impl Pairings {
         }
         let actor = format!("person:{}/{}", pairing.tenant, pairing.person);
         match (&pairing.state, verdict) {
-            (PairingState::Claimed { phone, .. }, Verdict::Yes { released_by, also }) => {
+            (PairingState::Claimed { phone, .. }, Verdict::Yes { released_by, also, ground }) => {
                 let phone = Phone { paired: self.world.now(), released_by, ..phone.as_ref().clone() };
-                self.without_phone(&pairing.tenant, &pairing.person).await?;
+                let old = self.making_way(&ground, &pairing.tenant, &pairing.person).await?;
                 let person = table::person(&pairing.tenant, &pairing.person);
                 let person = table::get::<Person>(self.ledger.store().as_ref(), &person).await?;
                 let person = person.filter(|it| !it.record.shut_out(self.world.now()));
@@ -271,8 +278,10 @@ impl Pairings {
                     // Written anew, so that of two desktops that pair a first phone at once one falls through.
                     table::replace(&person, &person.record),
                 ];
+                writes.extend(old.iter().flat_map(ground::ending));
                 writes.extend(also);
-                self.record(Event::PairingConfirmed, &actor, &confirmed, from, writes).await?;
+                let entry = ground.noted(entry(ground.event(), &actor, &confirmed, from), &old);
+                self.commit(entry, writes).await?;
                 Ok(Some(phone))
             }
             (PairingState::Open | PairingState::Begun { .. } | PairingState::Claimed { .. }, Verdict::No) => {
@@ -318,14 +327,6 @@ impl Pairings {
         Ok(all)
     }
 
-    async fn phones(&self, tenant: &TenantId, person: &PersonId) -> Result<Vec<Stored<Phone>>, StoreError> {
-        table::list(self.ledger.store().as_ref(), &table::phones(tenant, person)).await
-    }
-
-    async fn without_phone(&self, tenant: &TenantId, person: &PersonId) -> Result<(), PairingError> {
-        if self.phones(tenant, person).await?.is_empty() { Ok(()) } else { Err(PairingError::HasPhone) }
-    }
-
     fn next(&self, pairing: &Pairing, state: PairingState) -> Pairing {
         let expires = match &state {
             PairingState::Open | PairingState::Begun { .. } => pairing.expires,
@@ -354,16 +355,16 @@ impl Pairings {
         from: IpAddr,
         writes: Vec<Write>,
     ) -> Result<(), PairingError> {
-        let mut entry = Entry::new(actor, event)
-            .tenant(&pairing.tenant)
-            .whom(format!("person:{}/{}", pairing.tenant, pairing.person))
-            .whence(from)
-            .detail("device", pairing.device.as_str());
+        let mut entry = entry(event, actor, pairing, from);
         if event == Event::PairingContested {
             entry = entry
                 .outcome(Outcome::Refused("a second phone came with the same square".to_owned()))
                 .detail("alarm", "somebody else may have seen the square");
         }
+        self.commit(entry, writes).await
+    }
+
+    async fn commit(&self, entry: Entry, writes: Vec<Write>) -> Result<(), PairingError> {
         match self.ledger.record(entry, writes).await {
             Ok(_) => Ok(()),
             Err(RecordError::Conflict) => Err(PairingError::Busy),

@@ -16,7 +16,7 @@ use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::device::{Device, DeviceState};
 use crate::domain::person::{Person, Standing};
 use crate::domain::{DeviceId, IssuerId};
-use crate::enrolment::pairing::{Opening, Verdict};
+use crate::enrolment::pairing::{Ground, Opening, Verdict};
 use crate::notify::webpush::{Before, Keys, Reach, Settings};
 use crate::store::table;
 
@@ -138,6 +138,7 @@ async fn a_phone_pairs_is_asked_and_answers() {
         device: session.device.clone(),
         session: session.token,
         from: FROM,
+        ground: Ground::First,
     };
     let (pairing, secret) = house.room.pairings.open(opening).await.unwrap();
     let hand = Hand::new(house.rig.party.clone());
@@ -164,7 +165,7 @@ async fn a_phone_pairs_is_asked_and_answers() {
     let (_, state) = house.call(&hand, "POST", "/api/pair/state", which.clone()).await;
     assert_eq!(state["state"], "claimed");
 
-    let yes = Verdict::Yes { released_by: None, also: Vec::new() };
+    let yes = Verdict::Yes { released_by: None, also: Vec::new(), ground: Ground::First };
     let phone = house.room.pairings.confirm(&pairing.id, &session.token, yes, FROM).await.unwrap().unwrap();
     let (_, state) = house.call(&hand, "POST", "/api/pair/state", which).await;
     assert_eq!(state["state"], "confirmed");

@@ -55,7 +55,10 @@ impl RenewalRoom {
             }
             .response(StatusCode::OK),
             Ok(Screen::Word { words }) => word(words, false),
-            Ok(Screen::Deciding) => word([String::new(), String::new(), String::new()], true),
+            // One agent is enough here: nobody waits for a second.
+            Ok(Screen::Deciding | Screen::Second) => {
+                word([String::new(), String::new(), String::new()], true)
+            }
             Ok(Screen::Released) => see_other(here.base),
             Ok(Screen::Ended(why)) => match why {
                 EndedWhy::Rejected => ended(sign_in::EndedWhy::Rejected, action("code")),

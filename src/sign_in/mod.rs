@@ -3,8 +3,10 @@
 
 mod again;
 pub mod codes;
+mod lost_phone;
 mod pages;
 pub mod questions;
+mod replacing;
 mod room;
 mod stage;
 mod steps;

@@ -15,7 +15,7 @@ use crate::domain::approval::Matter;
 use crate::domain::enrolment::EndedWhy;
 use crate::domain::{PairingId, Reason, Secret, Time};
 use crate::enrolment::first_visit::{Screen, actor};
-use crate::enrolment::pairing::{self, Opening, PairingError, Verdict};
+use crate::enrolment::pairing::{self, Ground, Opening, PairingError, Verdict};
 use crate::policy::Again;
 use crate::store::table;
 use crate::web::Visit;
@@ -61,7 +61,7 @@ impl SignIn {
                 events: action("events"),
             }
             .response(StatusCode::OK),
-            Ok(Screen::Deciding) => {
+            Ok(Screen::Deciding | Screen::Second) => {
                 let words = [String::new(), String::new(), String::new()];
                 pages::Word {
                     page,
@@ -82,9 +82,11 @@ impl SignIn {
         })
     }
 
-    pub(super) async fn pair_page(&self, here: &Here<'_>) -> Answer {
+    /// The square, the two words, or how it ended: for the first phone, or for one that `replaces` another.
+    pub(super) async fn pair_page(&self, here: &Here<'_>, replaces: bool) -> Answer {
         let now = here.visit.now;
-        let (page, csrf) = (Head::of(here.visit).at(Step::Phone), self.csrf(here));
+        let (page, csrf) = (Head::of(here.visit), self.csrf(here));
+        let page = if replaces { page } else { page.at(Step::Phone) };
         let found = self.parts.pairings.of_session(here.session.token()).await.map_err(pairing_refused)?;
         let standing = match &found {
             Some(found) => self.parts.pairings.state(&found.id).await.map_err(pairing_refused)?,
@@ -109,9 +111,12 @@ impl SignIn {
                 let (id, link, until) = match (shown, standing, found) {
                     (Some((id, link)), pairing::Standing::Open { until }, _) => (id, link, until),
                     (Some((id, link)), pairing::Standing::Begun, Some(found)) => (id, link, found.expires),
-                    _ => self.open_pairing(here).await?,
+                    _ => self.open_pairing(here, replaces).await?,
                 };
                 tracing::debug!(pairing = %id, "a square is on the screen");
+                if replaces {
+                    return Ok(self.replacing_page(here, &link, until));
+                }
                 let square = pages::qr(link.expose()).unwrap_or_default();
                 pages::Pair {
                     page,
@@ -129,13 +134,20 @@ impl SignIn {
         })
     }
 
-    pub(super) async fn open_pairing(&self, here: &Here<'_>) -> Result<(PairingId, Secret, Time), Reason> {
+    pub(super) async fn open_pairing(
+        &self,
+        here: &Here<'_>,
+        replaces: bool,
+    ) -> Result<(PairingId, Secret, Time), Reason> {
+        let ground =
+            if replaces { Ground::Replaces { by: String::new(), notes: Vec::new() } } else { Ground::First };
         let opening = Opening {
             tenant: here.certificate.tenant().clone(),
             person: here.certificate.person_id().clone(),
             device: here.certificate.device_id().clone(),
             session: *here.session.token(),
             from: here.visit.address,
+            ground,
         };
         let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(pairing_refused)?;
         let link = self.parts.pairings.link(&pairing, &secret);
@@ -144,7 +156,13 @@ impl SignIn {
         Ok((pairing.id, link, pairing.expires))
     }
 
-    pub(super) async fn confirm_pairing(&self, here: &Here<'_>, walker: &Walker<'_>, same: bool) -> Answer {
+    pub(super) async fn confirm_pairing(
+        &self,
+        here: &Here<'_>,
+        walker: &Walker<'_>,
+        same: bool,
+        replaces: bool,
+    ) -> Answer {
         let token = here.session.token();
         let found = self.parts.pairings.of_session(token).await.map_err(pairing_refused)?;
         let Some(found) = found else { return Ok(see_other(HOME)) };
@@ -153,10 +171,13 @@ impl SignIn {
             let refused = self.parts.pairings.confirm(&found.id, token, Verdict::No, from).await;
             return refused.map(|_| see_other(HOME)).map_err(pairing_refused);
         }
+        if replaces {
+            return self.confirm_replacement(here, walker, &found.id).await;
+        }
         // The phone's record, the session's next step and the notice are one commit.
         let (begun, also) = self.steps.with_phone(walker).await?;
         let released_by = here.certificate.device().released_by.clone();
-        let verdict = Verdict::Yes { released_by, also };
+        let verdict = Verdict::Yes { released_by, also, ground: Ground::First };
         self.parts.pairings.confirm(&found.id, token, verdict, from).await.map_err(pairing_refused)?;
         Ok(with_cookie(see_other(HOME), &begun))
     }
@@ -244,6 +265,7 @@ impl SignIn {
             table::approvals(tenant, person),
             table::phones(tenant, person),
             table::session(here.session.token()),
+            table::recovery_codes(tenant, person),
             table::all::<crate::domain::phone::Pairing>(),
         ];
         self.parts.questions.events(watched, here.cancel)
@@ -292,7 +314,7 @@ fn username(certificate: &ProvedCertificate) -> String {
     person.emails.first().cloned().unwrap_or_else(|| person.id.to_string())
 }
 
-fn pairing_refused(error: PairingError) -> Reason {
+pub(super) fn pairing_refused(error: PairingError) -> Reason {
     match error {
         PairingError::Store(_) => Reason::Internal,
         _ => Reason::BadRequest("this moved on meanwhile; load the page again"),
@@ -300,10 +322,10 @@ fn pairing_refused(error: PairingError) -> Reason {
 }
 
 /// As `enrolment::first_visit` has it.
-const CODE_SECS: u64 = 600;
+pub(super) const CODE_SECS: u64 = 600;
 
 /// As `enrolment::pairing` has it.
-const PAIRING_SECS: u64 = 300;
+pub(super) const PAIRING_SECS: u64 = 300;
 
 const AGAIN: &str = "/.portcullis/sign-in/phone";
 const CANCEL: &str = "/.portcullis/sign-in/cancel";

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use tokio_util::sync::CancellationToken;
 
 use super::again::matter;
+use super::lost_phone::LOST_PHONE;
 use super::questions::Questions;
 use super::stage::{self, Stage};
 use super::steps::{Steps, refused};
@@ -24,7 +25,7 @@ use crate::domain::{PairingId, Reason, Secret};
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::pairing::Pairings;
 use crate::policy::permit::Area;
-use crate::policy::{Ask, Decision, Permit, Policy};
+use crate::policy::{Ask, Decision, Missing, Permit, Policy};
 use crate::store::table;
 use crate::store::view::View;
 use crate::web::page::see_other;
@@ -77,6 +78,12 @@ pub const ROUTES: Routes = &[
     ("POST", "/.portcullis/sign-in/codes/file"),
     ("POST", "/.portcullis/sign-in/codes/kept"),
     ("POST", "/.portcullis/sign-in/password"),
+    ("GET", "/.portcullis/sign-in/lost-phone/"),
+    ("POST", "/.portcullis/sign-in/lost-phone/code"),
+    ("POST", "/.portcullis/sign-in/lost-phone/call"),
+    ("POST", "/.portcullis/sign-in/lost-phone/again"),
+    ("POST", "/.portcullis/sign-in/lost-phone/word"),
+    ("POST", "/.portcullis/sign-in/lost-phone/stop"),
     ("POST", "/.portcullis/sign-in/phone"),
     ("POST", "/.portcullis/sign-in/cancel"),
 ];
@@ -174,6 +181,10 @@ impl SignIn {
                 page::only_navigations(request.headers())?;
                 self.page(&here).await
             }
+            ("GET", LOST_PHONE) => {
+                page::only_navigations(request.headers())?;
+                self.lost_phone(&here, "").await
+            }
             ("GET", "/.portcullis/sign-in/events") => Ok(self.events(&here)),
             (_, path) => {
                 let path = path.to_owned();
@@ -187,6 +198,9 @@ impl SignIn {
         let walker = self.walker(here);
         let token = here.session.token();
         let address = here.visit.address.to_string();
+        if let Some(doing) = path.strip_prefix(LOST_PHONE) {
+            return self.lost_phone_taken(here, doing, form).await;
+        }
         match path.strip_prefix(HOME).unwrap_or_default() {
             "code" => {
                 let Some(Stage::Call) = self.stage(here).await? else { return Ok(see_other(HOME)) };
@@ -200,13 +214,13 @@ impl SignIn {
                 Ok(see_other(HOME))
             }
             "square" => {
-                let Some(Stage::PairPhone) = self.stage(here).await? else { return Ok(see_other(HOME)) };
-                self.open_pairing(here).await?;
+                let Some(replaces) = self.pairs(here).await? else { return Ok(see_other(HOME)) };
+                self.open_pairing(here, replaces).await?;
                 Ok(see_other(HOME))
             }
             "words" => {
-                let Some(Stage::PairPhone) = self.stage(here).await? else { return Ok(see_other(HOME)) };
-                self.confirm_pairing(here, &walker, form.text("same") == "yes").await
+                let Some(replaces) = self.pairs(here).await? else { return Ok(see_other(HOME)) };
+                self.confirm_pairing(here, &walker, form.text("same") == "yes", replaces).await
             }
             "new-password" => {
                 let Stage::ChoosePassword = self.stage(here).await?.ok_or(Reason::CrossSite)? else {
@@ -250,7 +264,7 @@ impl SignIn {
     }
 
     /// What comes next for this browser; `None` once nothing is missing.
-    async fn stage(&self, here: &Here<'_>) -> Result<Option<Stage>, Reason> {
+    pub(super) async fn stage(&self, here: &Here<'_>) -> Result<Option<Stage>, Reason> {
         let missing = match self.missing(here) {
             Decision::Permit(_) => return Ok(None),
             Decision::Refuse(reason) => return Err(reason),
@@ -259,6 +273,7 @@ impl SignIn {
         let certificate = here.certificate;
         let (tenant, person) = (certificate.tenant(), certificate.person_id());
         let enrolment = self.parts.first_visits.of_session(certificate, here.session.token()).await?;
+        let phone_missing = matches!(missing, Missing::Phone(_));
         let standing = stage::Standing {
             device: certificate.device().state,
             has_phone: !self.parts.view.phones(tenant, person).is_empty(),
@@ -266,8 +281,19 @@ impl SignIn {
             released_here: enrolment
                 .is_some_and(|read| matches!(read.record.state, EnrolmentState::Released { .. })),
             phone_proved: here.evidence.phone().is_some(),
+            had_phone: phone_missing && self.had_phone(here).await?,
+            replaces_phone: phone_missing && self.claim(here).await?.is_some(),
         };
         Ok(Some(stage::next(missing, standing)))
+    }
+
+    /// Whether a phone is paired next, and whether it replaces another.
+    async fn pairs(&self, here: &Here<'_>) -> Result<Option<bool>, Reason> {
+        Ok(match self.stage(here).await? {
+            Some(Stage::PairPhone) => Some(false),
+            Some(Stage::ReplacePhone) => Some(true),
+            _ => None,
+        })
     }
 
     fn missing(&self, here: &Here<'_>) -> Decision {
@@ -292,7 +318,9 @@ impl SignIn {
         match self.stage(here).await? {
             None => Ok(see_other(here.session.session().return_to.as_deref().unwrap_or("/"))),
             Some(Stage::Call) => self.call_page(here).await,
-            Some(Stage::PairPhone) => self.pair_page(here).await,
+            Some(Stage::PairPhone) => self.pair_page(here, false).await,
+            Some(Stage::ReplacePhone) => self.pair_page(here, true).await,
+            Some(Stage::LostPhone) => self.lost_phone(here, "").await,
             Some(Stage::ChoosePassword) => Ok(self.new_password_page(here, vec![])),
             Some(Stage::Password(again)) => Ok(self.password_page(here, again.as_ref(), "")),
             Some(Stage::Phone(purpose, again)) => {

@@ -17,6 +17,10 @@ pub(crate) enum Stage {
     Password(Option<Again>),
     /// Six digits on the phone.
     Phone(Purpose, Option<Again>),
+    /// No phone any more: a recovery code, or two agents.
+    LostPhone,
+    /// QR code and two words for the phone that takes the old one's place.
+    ReplacePhone,
 }
 
 /// What the person has, and how far this browser has come.
@@ -32,6 +36,10 @@ pub(crate) struct Standing {
     pub released_here: bool,
     /// The phone was proved in this session.
     pub phone_proved: bool,
+    /// The person had a phone once.
+    pub had_phone: bool,
+    /// This very session may put a new phone in the old one's place.
+    pub replaces_phone: bool,
 }
 
 /// The page that takes care of `missing`.
@@ -39,6 +47,9 @@ pub(crate) fn next(missing: Missing, standing: Standing) -> Stage {
     match (missing, standing.has_phone, standing.has_password) {
         (Missing::Release, _, _) => Stage::Call,
         (Missing::Password(again), _, true) => Stage::Password(again),
+        (Missing::Phone(_), _, true) if standing.replaces_phone => Stage::ReplacePhone,
+        // Another phone is recovery, whoever took the first one off.
+        (Missing::Phone(_), false, true) if standing.had_phone => Stage::LostPhone,
         // Paired in this session, or broken off after pairing: an approval takes it up again.
         (Missing::Password(_), true, false) if standing.phone_proved => Stage::ChoosePassword,
         (Missing::Password(_), true, false) => Stage::Phone(Purpose::ResumeFirstVisit, None),
@@ -69,6 +80,8 @@ mod tests {
         has_password: false,
         released_here: true,
         phone_proved: false,
+        had_phone: false,
+        replaces_phone: false,
     };
 
     #[test]
@@ -106,5 +119,27 @@ mod tests {
         };
         let stepped = next(Missing::Phone(Some(again.clone())), known);
         assert_eq!(stepped, Stage::Phone(Purpose::StepUp, Some(again)));
+    }
+
+    /// With the password alone nobody comes by a square, be the phone there, taken off, or never asked.
+    #[test]
+    fn a_lost_phone_is_replaced_on_a_proof_and_never_as_a_first_one() {
+        let known = Standing { device: DeviceState::Active, has_phone: true, has_password: true, ..NEW };
+        for released_here in [false, true] {
+            for device in [DeviceState::Active, DeviceState::Released] {
+                let lost = Standing { device, has_phone: false, had_phone: true, released_here, ..known };
+                assert_eq!(next(Missing::Phone(None), lost), Stage::LostPhone);
+                let replaces = Standing { replaces_phone: true, ..lost };
+                assert_eq!(next(Missing::Phone(None), replaces), Stage::ReplacePhone);
+                assert_eq!(
+                    next(Missing::Password(None), replaces),
+                    Stage::Password(None),
+                    "the password comes first"
+                );
+                assert_eq!(next(Missing::Release, replaces), Stage::Call);
+            }
+        }
+        let replaces = Standing { replaces_phone: true, ..known };
+        assert_eq!(next(Missing::Phone(None), replaces), Stage::ReplacePhone);
     }
 }

@@ -136,9 +136,24 @@ impl Steps {
         mut entry: Entry,
         mut writes: Vec<Write>,
     ) -> Result<Begun, Reason> {
-        let (begun, step) =
-            self.sessions.step(who.session.token(), proofs, who.tenant).await.map_err(refused)?;
+        let (begun, step, notes) = self.stepped(who, proofs).await?;
         writes.extend(step);
+        for (name, value) in notes {
+            entry = entry.detail(name, value);
+        }
+        self.ledger.record(entry, writes).await.map_err(refused)?;
+        Ok(begun)
+    }
+
+    /// The session after these proofs, what else comes with the last of them, and what the trail is told of it.
+    pub(super) async fn stepped(
+        &self,
+        who: &Walker<'_>,
+        proofs: &[Proof],
+    ) -> Result<(Begun, Vec<Write>, Vec<(String, String)>), Reason> {
+        let (begun, mut writes) =
+            self.sessions.step(who.session.token(), proofs, who.tenant).await.map_err(refused)?;
+        let mut notes = Vec::new();
         if begun.session.password.is_some() && begun.session.phone.is_some() {
             let now = self.world.now();
             let grace = Duration::from_secs(who.tenant.certificates.supersede_grace_secs);
@@ -147,7 +162,7 @@ impl Steps {
             if let Some((newest, older)) = self.older_certificates(&begun.session).await? {
                 let at = now.plus(grace);
                 for old in &older {
-                    entry = entry.detail(format!("superseded {}", old.record.serial), at.to_string());
+                    notes.push((format!("superseded {}", old.record.serial), at.to_string()));
                     let state = CertificateState::Superseded { at };
                     writes.push(table::replace(old, &Certificate { state, ..old.record.clone() }));
                 }
@@ -158,8 +173,7 @@ impl Steps {
                 writes.extend(notify::queue(&self.world, who.tenant, who.certificate.person(), about));
             }
         }
-        self.ledger.record(entry, writes).await.map_err(refused)?;
-        Ok(begun)
+        Ok((begun, writes, notes))
     }
 
     /// The session's next step after a pairing, to commit with the phone's record.

@@ -321,7 +321,7 @@ impl Record for Enrolment {
     }
     fn expires(&self) -> Option<Time> {
         Some(match self.kind {
-            EnrolmentKind::FirstVisit => self.started.plus(ENROLMENT_KEPT),
+            EnrolmentKind::FirstVisit | EnrolmentKind::LostPhone => self.started.plus(ENROLMENT_KEPT),
             // Anybody may begin one, and it is good for nothing without its renewal.
             EnrolmentKind::Expired => self.started.plus(Renewal::LIVES),
         })

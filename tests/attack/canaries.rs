@@ -15,6 +15,7 @@ use crate::support::ca::opened;
 use crate::support::desk::*;
 use crate::support::gate::Gate;
 use crate::support::laid_out::PASSPHRASE;
+use crate::support::lost::types_recovery_code;
 use crate::support::program::{Program, Start};
 use crate::support::settings::{agrees, asks, downloads, import_password};
 
@@ -51,7 +52,7 @@ async fn no_secret_is_left_behind() {
         }
     }
 
-    let (client, phone) = {
+    let (client, phone, codes) = {
         let client = program.browser("bank", &laptop);
         let page = client.open("/").await;
         canaries.plant("the cookie before the release", &client.cookie().unwrap());
@@ -67,12 +68,13 @@ async fn no_secret_is_left_behind() {
         client.submit(&page, "/new-password", &[("password", "kite7x9")]).await;
         canaries.plant("the client's password", CLIENTS);
         let page = client.submit(&page, "/new-password", &[("password", CLIENTS)]).await;
-        for (n, code) in page.recovery_codes().iter().enumerate() {
+        let codes = page.recovery_codes();
+        for (n, code) in codes.iter().enumerate() {
             canaries.plant(&format!("recovery code {}", n + 1), code);
             canaries.plant(&format!("recovery code {} as it is kept", n + 1), &code.replace('-', ""));
         }
         puts_away(&client, &page).await.must_say("the bank's own page");
-        (client, phone)
+        (client, phone, codes)
     };
     canaries.plant("the session's cookie", &client.cookie().unwrap());
     speak_to_the_backend(&program, &client, &mut canaries).await;
@@ -107,6 +109,15 @@ async fn no_secret_is_left_behind() {
     let file = downloads(&again, &ready).await;
     canaries.plant_bytes("a .p12 of the settings", &file.body[..64]);
     canaries.plant_bytes("a renewed key", &opened(&file.body, &import).key[36..68]);
+    // A phone that is lost, and a recovery code that is typed for another.
+    let lost = client.another();
+    let page = lost.open("/accounts").await;
+    let page = lost.submit(&page, "/password", &[("password", CLIENTS)]).await;
+    canaries.plant_digits("the digits that nobody types", &page.digits());
+    canaries.plant("a wrong recovery code", "kzqw-vbnm-plok-jhgf");
+    pages.push(types_recovery_code(&lost, "kzqw-vbnm-plok-jhgf").await.html);
+    let page = types_recovery_code(&lost, &codes[7]).await;
+    canaries.plant("the secret that pairs another phone", page.pairing_link().rsplit('.').next().unwrap());
     for path in ["/.portcullis/nothing", "/%00", "/%2e%2e/x"] {
         pages.push(client.send(navigation(path)).await.text());
     }

@@ -45,6 +45,7 @@ mod openssl;
 mod paths;
 mod phone;
 mod recorder;
+mod recovery;
 mod redirects;
 mod reminders;
 mod resumption;

@@ -190,6 +190,16 @@ impl Device {
         }
     }
 
+    /// Opens what hides behind this line.
+    pub(crate) async fn press_summary(&self, text: &str) {
+        self.sees(text).await;
+        let path = format!("//summary[normalize-space()=\"{text}\"]");
+        let element = self.driver.find(By::XPath(&path)).await;
+        let element = element.unwrap_or_else(|error| panic!("{text}: {error}"));
+        let _ = element.scroll_into_view().await;
+        element.click().await.unwrap_or_else(|error| panic!("{text}: {error}"));
+    }
+
     /// Types into a field.
     pub(crate) async fn type_into(&self, css: &str, text: &str) {
         let element = self.find(css).await;

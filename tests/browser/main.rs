@@ -11,6 +11,7 @@ mod device;
 mod expired;
 mod firefox;
 mod looks;
+mod lost_phone;
 mod pay;
 mod phone_app;
 #[path = "../support/ports.rs"]

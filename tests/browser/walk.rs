@@ -137,6 +137,17 @@ pub(crate) async fn pair_on(
     if look {
         judge(client, "square").await;
     }
+    pair_scanning(demo, client, arguments, another_root, look).await
+}
+
+/// The same from whatever page shows a square.
+pub(crate) async fn pair_scanning(
+    demo: &Demo,
+    client: &Device,
+    arguments: &[String],
+    another_root: Option<&Path>,
+    look: bool,
+) -> Device {
     let square = client.find("#square").await.screenshot_as_png().await.expect("a picture of the square");
     let (root, film) = (demo.root(), client.home().join("camera.y4m"));
     camera_sees(&square, &film);

@@ -27,6 +27,7 @@ mod first_visit;
 mod history;
 mod identity;
 mod lists;
+mod lost_phone;
 mod not_me;
 mod policy;
 mod proxy;

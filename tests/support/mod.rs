@@ -12,6 +12,7 @@ pub(crate) mod faketime;
 pub(crate) mod gate;
 pub(crate) mod laid_out;
 pub(crate) mod list;
+pub(crate) mod lost;
 pub(crate) mod page;
 pub(crate) mod payment;
 pub(crate) mod phone;

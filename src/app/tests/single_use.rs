@@ -27,7 +27,7 @@ use crate::domain::{DeviceId, GrantId, IssuerId, PersonId, Secret};
 use crate::enrolment::delivery::{Brought, Deliveries, NotHanded};
 use crate::enrolment::first_visit::{Agent, DeskRefusal, FirstVisits, Screen};
 use crate::enrolment::issuance::{Issuance, Order};
-use crate::enrolment::pairing::{Opening, PairingError, Pairings, Verdict};
+use crate::enrolment::pairing::{Ground, Opening, PairingError, Pairings, Verdict};
 use crate::store::{Stored, Write, table};
 
 /// Fifty agents type the same right code.
@@ -81,6 +81,7 @@ async fn a_pairing_secret_is_spent_once() {
             device: session.device.clone(),
             session: session.token,
             from: FROM,
+            ground: Ground::First,
         };
         let (pairing, secret) = pairings.open(opening).await.unwrap();
         let now = rig.world.now();
@@ -325,7 +326,7 @@ async fn laptop(rig: &Rig) -> ProvedCertificate {
 }
 
 fn yes() -> Verdict {
-    Verdict::Yes { released_by: None, also: Vec::<Write>::new() }
+    Verdict::Yes { released_by: None, also: Vec::<Write>::new(), ground: Ground::First }
 }
 
 const TASKS: usize = 50;

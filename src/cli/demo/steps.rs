@@ -98,7 +98,7 @@ fn walk(root: &Path, place: &Place, bank: &str, console: &str, phone: &str) -> V
         format!("   open {console}, give Sam's password, look for Anna and type the code. Say the word it shows;"),
         "   pick it on the client's page; go down the checklist and release.".to_owned(),
         format!("4. Be the phone: {second}. Open {phone} and scan the QR code of the client's page,"),
-        "   or open the link beside it. Both pages show the same two words: confirm, set a password, and you are in.".to_owned(),
+        "   or open the link beside it. Both pages show the same two words: confirm, set a password, put away the ten recovery codes, and you are in.".to_owned(),
         "   A computer without a fingerprint reader or the like has no key store for this: in Chrome's developer tools,".to_owned(),
         "   More tools > WebAuthn, switch on the virtual authenticator (ctap2, internal, resident keys, user verification).".to_owned(),
         "5. Sign out and come again: certificate, password, six digits typed on the phone.".to_owned(),

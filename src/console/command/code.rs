@@ -32,17 +32,39 @@ pub enum Command {
         #[arg(long, value_name = "REASON")]
         break_glass: Option<String>,
     },
+    /// Confirm, as the second of two, what the desk released for a lost phone
+    SecondRelease {
+        /// Whose phone is lost: TENANT/PERSON
+        person: String,
+        /// Number of the visit, as the desk shows it
+        number: String,
+        /// Why no second agent does it at the desk; every owner is told
+        #[arg(long, value_name = "REASON")]
+        break_glass: String,
+    },
 }
 
 impl Acts {
     pub(super) async fn code(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
-        let Command::Verify { person, code, break_glass } = command;
+        let (person, code, break_glass) = match command {
+            Command::Verify { person, code, break_glass } => (person, code, break_glass),
+            Command::SecondRelease { person, number, break_glass } => {
+                return self.second_release(actor, &person, &number, &break_glass).await;
+            }
+        };
         let person = if person.contains('/') { person } else { format!("staff/{person}") };
         let which: WhichPerson = person.parse().map_err(|error: super::which::Unclear| {
             CommandError::new(Kind::Usage, error.to_string(), "repeat the command")
         })?;
         let person = self.find_person(&which).await?.record;
         let reason = self.may_release(&person, break_glass).await?;
+        if reason.is_none() && self.lost_phone_waits(&which).await? {
+            return Err(CommandError::new(
+                Kind::Refused,
+                format!("{} has lost their phone, which takes two at the desk", person.name),
+                "`--break-glass REASON` goes past the desk, and every owner is told",
+            ));
+        }
         let digits: String = code.chars().filter(|c| !c.is_whitespace()).collect();
         if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(CommandError::new(
@@ -64,7 +86,13 @@ impl Acts {
                 "{} of {} is let in ({}, {}).",
                 device.name, person.name, enrolment.browser, enrolment.address
             ),
-            "Their page moves on by itself: pair the phone, then set the password.".to_owned(),
+            match enrolment.kind {
+                EnrolmentKind::LostPhone => {
+                    "Their page moves on by itself: pair the new phone; the old one ends then."
+                }
+                _ => "Their page moves on by itself: pair the phone, then set the password.",
+            }
+            .to_owned(),
         ];
         let json = json!({
             "released": device.id.as_str(),
@@ -96,16 +124,8 @@ impl Acts {
                 format!("let them in first: `portcullis person unlock staff/{}`", person.id),
             ));
         }
-        let reason = break_glass.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "));
-        if let Some(reason) = reason {
-            if reason.chars().count() < REASON_CHARS_MIN {
-                return Err(CommandError::new(
-                    Kind::Usage,
-                    "the reason says too little",
-                    "write what happened: --break-glass \"both owners lost their phones\"",
-                ));
-            }
-            return Ok(Some(reason));
+        if let Some(reason) = break_glass {
+            return said(&reason).map(Some);
         }
         let past = "`--break-glass REASON` goes past the desk, and every owner is told";
         if self.owners().await?.iter().any(|owner| owner.record.standing == Standing::Active) {
@@ -137,16 +157,17 @@ impl Acts {
         let device: Stored<Device> = self.read(&key).await?.ok_or_else(moved_on)?;
         let mine =
             matches!(&enrolment.record.state, EnrolmentState::CodeRight { agent, .. } if agent == actor);
+        let kind = enrolment.record.kind;
+        let lost_phone = kind == EnrolmentKind::LostPhone && reason.is_some();
         let state = let_in(device.record.state)
-            .filter(|_| mine && enrolment.record.kind == EnrolmentKind::FirstVisit)
+            .filter(|_| mine && (lost_phone || kind == EnrolmentKind::FirstVisit))
             .ok_or_else(moved_on)?;
         let by = actor.to_owned();
         let released = Device { state, released_by: Some(by.clone()), ..device.record.clone() };
-        let state = EnrolmentState::Released { by };
-        let mut writes = vec![
-            table::replace(&enrolment, &Enrolment { state, ..enrolment.record.clone() }),
-            table::replace(&device, &released),
-        ];
+        // A device that is in already stays as it is: its owner alone gets another phone.
+        let released = if lost_phone { device.record.clone() } else { released };
+        let next = Enrolment { state: EnrolmentState::Released { by }, ..enrolment.record.clone() };
+        let mut writes = vec![table::replace(&enrolment, &next), table::replace(&device, &released)];
         let tenant = self.find_tenant(&TenantId::staff()).await?.record;
         let told =
             About::DeviceReleased { device: released.name.clone(), address: found.enrolment.address.clone() };
@@ -163,6 +184,50 @@ impl Acts {
             writes.extend(self.alarm(&tenant, reason).await?);
         }
         self.record(entry, writes).await.map(drop)
+    }
+
+    /// Whether somebody of this name reads out a number because of a lost phone.
+    async fn lost_phone_waits(&self, which: &WhichPerson) -> Result<bool, CommandError> {
+        let visits = self.first_visits.of_person(&which.tenant, &which.person).await;
+        let visits = visits.map_err(|refusal| why(&refusal, which))?;
+        Ok(visits.iter().any(|read| {
+            let one = &read.record;
+            one.kind == EnrolmentKind::LostPhone
+                && one.state == EnrolmentState::Waiting
+                && one.in_time(self.now())
+        }))
+    }
+
+    /// The machine's owner as the second of two, where the house has nobody else.
+    async fn second_release(
+        &self,
+        actor: &str,
+        person: &str,
+        number: &str,
+        reason: &str,
+    ) -> Result<Output, CommandError> {
+        let which: WhichPerson = person.parse().map_err(|error: super::which::Unclear| {
+            CommandError::new(Kind::Usage, error.to_string(), "repeat the command")
+        })?;
+        let person = self.find_person(&which).await?.record;
+        let reason = said(reason)?;
+        let staff = self.find_tenant(&TenantId::staff()).await?.record;
+        let alarm = self.alarm(&staff, &reason).await?;
+        let agent = Agent { actor: actor.to_owned(), address: "this machine".to_owned(), four_eyes: false };
+        let past = Some((reason.as_str(), alarm));
+        let (tenant, id) = (&which.tenant, &which.person);
+        let released = self.first_visits.confirm_release(&agent, tenant, id, number, true, past).await;
+        released.map_err(|refusal| match refusal {
+            DeskRefusal::NobodyWaits | DeskRefusal::MovedOn => CommandError::new(
+                Kind::Conflict,
+                "nothing of that number waits for a second release",
+                "let an agent release it at the desk first, and look there for the number",
+            ),
+            other => why(&other, &which),
+        })?;
+        let lines = vec![format!("{} may pair a new phone; the old one ends then.", person.name)];
+        let json = json!({ "confirmed": number, "person": which.to_string(), "break_glass": reason });
+        Ok(Output::new(json, lines))
     }
 
     async fn enrolment(&self, of: &Enrolment) -> Result<Stored<Enrolment>, CommandError> {
@@ -206,6 +271,19 @@ fn why(refusal: &DeskRefusal, which: &WhichPerson) -> CommandError {
             moved_on()
         }
     }
+}
+
+/// A reason that an auditor can follow.
+fn said(reason: &str) -> Result<String, CommandError> {
+    let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
+    if reason.chars().count() < REASON_CHARS_MIN {
+        return Err(CommandError::new(
+            Kind::Usage,
+            "the reason says too little",
+            "write what happened: --break-glass \"both owners lost their phones\"",
+        ));
+    }
+    Ok(reason)
 }
 
 fn moved_on() -> CommandError {

@@ -172,8 +172,10 @@ impl FirstVisits {
         }
         let device = self.device(&found.device).await.map_err(DeskRefusal::Refused)?;
         let by = agent.actor.clone();
-        if read.record.kind == EnrolmentKind::Expired {
-            return self.release_renewal(agent, &read, &device).await;
+        match read.record.kind {
+            EnrolmentKind::FirstVisit => {}
+            EnrolmentKind::Expired => return self.release_renewal(agent, &read, &device).await,
+            EnrolmentKind::LostPhone => return self.release_lost_phone(agent, &read, &device).await,
         }
         let state = let_in(device.record.state).ok_or(DeskRefusal::MovedOn)?;
         let released = Device { state, released_by: Some(by.clone()), ..device.record.clone() };
@@ -210,10 +212,17 @@ impl FirstVisits {
     }
 
     /// Writes down that an agent tried to let in what they issued themselves.
-    async fn four_eyes(&self, agent: &Agent, enrolment: &Enrolment, writes: Vec<Write>) -> DeskRefusal {
-        let entry = self
-            .entry(&agent.actor, Event::RequestRefused, enrolment, &agent.address)
-            .outcome(Outcome::Refused("four eyes: the agent issued or delivered the device".to_owned()));
+    pub(super) async fn four_eyes(
+        &self,
+        agent: &Agent,
+        enrolment: &Enrolment,
+        writes: Vec<Write>,
+    ) -> DeskRefusal {
+        let entry = self.entry(&agent.actor, Event::RequestRefused, enrolment, &agent.address).outcome(
+            Outcome::Refused(
+                "four eyes: the agent issued or delivered the device, or released it first".to_owned(),
+            ),
+        );
         match self.ledger.record(entry, writes).await {
             Ok(_) => DeskRefusal::FourEyes,
             Err(error) => desk_refused(error),
@@ -233,7 +242,12 @@ impl FirstVisits {
         why: &str,
     ) -> Result<(), DeskRefusal> {
         let read = self.by_number(tenant, person, number).await?;
-        if !matches!(read.record.state, EnrolmentState::CodeRight { .. } | EnrolmentState::WordRight { .. }) {
+        if !matches!(
+            read.record.state,
+            EnrolmentState::CodeRight { .. }
+                | EnrolmentState::WordRight { .. }
+                | EnrolmentState::AwaitingSecond { .. }
+        ) {
             return Err(DeskRefusal::MovedOn);
         }
         let state = EnrolmentState::Ended { why: EndedWhy::Rejected };
@@ -269,7 +283,7 @@ impl FirstVisits {
             .into_iter()
             .map(|read| read.record)
             .filter(|one| match one.state {
-                EnrolmentState::Waiting => one.in_time(now),
+                EnrolmentState::Waiting | EnrolmentState::AwaitingSecond { .. } => one.in_time(now),
                 EnrolmentState::CodeRight { .. } | EnrolmentState::WordRight { .. } => true,
                 EnrolmentState::Ended { why } => why == EndedWhy::WrongWord,
                 EnrolmentState::Released { .. } => false,
@@ -294,7 +308,7 @@ impl FirstVisits {
         Ok(void.collect())
     }
 
-    fn found(&self, agent: &Agent, enrolment: Enrolment) -> Result<Found, DeskRefusal> {
+    pub(super) fn found(&self, agent: &Agent, enrolment: Enrolment) -> Result<Found, DeskRefusal> {
         let device = self
             .view
             .device(&enrolment.tenant, &enrolment.person, &enrolment.device)
@@ -307,7 +321,7 @@ impl FirstVisits {
         Ok(Found { enrolment, device: (*device).clone(), own })
     }
 
-    async fn by_number(
+    pub(super) async fn by_number(
         &self,
         tenant: &TenantId,
         person: &PersonId,
@@ -317,13 +331,13 @@ impl FirstVisits {
         all.into_iter().find(|read| read.record.number == number).ok_or(DeskRefusal::NobodyWaits)
     }
 
-    fn told(&self, tenant: &TenantId, person: &PersonId, about: About) -> Option<Write> {
+    pub(super) fn told(&self, tenant: &TenantId, person: &PersonId, about: About) -> Option<Write> {
         let (tenant, person) = (self.view.tenant(tenant)?, self.view.person(tenant, person)?);
         notify::queue(&self.world, &tenant, &person, about)
     }
 }
 
-fn desk_refused(error: RecordError) -> DeskRefusal {
+pub(super) fn desk_refused(error: RecordError) -> DeskRefusal {
     match error {
         RecordError::Conflict => DeskRefusal::MovedOn,
         RecordError::Store(_) => DeskRefusal::Refused(Reason::Internal),

@@ -17,6 +17,7 @@ fn opening(session: &Session) -> Opening {
         device: session.device.clone(),
         session: session.token,
         from: FROM,
+        ground: Ground::First,
     }
 }
 
@@ -75,7 +76,7 @@ impl House {
 }
 
 fn yes() -> Verdict {
-    Verdict::Yes { released_by: Some("person:staff/sam".to_owned()), also: Vec::new() }
+    Verdict::Yes { released_by: Some("person:staff/sam".to_owned()), also: Vec::new(), ground: Ground::First }
 }
 
 #[tokio::test]
@@ -232,10 +233,59 @@ async fn the_desktops_next_step_and_the_phone_stand_or_fall_together() {
     let hand = Hand::new(house.rig.party.clone());
     let (pairing, _) = house.claim(&hand).await;
     let lost = table::create(&house.session);
-    let verdict = Verdict::Yes { released_by: None, also: vec![lost] };
+    let verdict = Verdict::Yes { released_by: None, also: vec![lost], ground: Ground::First };
     assert!(matches!(house.confirm(&pairing, verdict).await, Err(PairingError::Busy)));
     assert_eq!(house.phones(), 0);
     assert!(matches!(house.it.state(&pairing.id).await.unwrap(), Standing::Claimed { .. }));
+}
+
+fn replaces() -> Ground {
+    Ground::Replaces {
+        by: "a recovery code".to_owned(),
+        notes: vec![("codes_left".to_owned(), "9".to_owned())],
+    }
+}
+
+/// A square that replaces a phone: the old one works on until the yes, and never after it.
+#[tokio::test]
+async fn a_phone_that_replaces_another_ends_it_with_the_yes_and_not_before() {
+    let house = House::new().await;
+    let old = Hand::new(house.rig.party.clone());
+    let (pairing, _) = house.claim(&old).await;
+    let old = house.confirm(&pairing, yes()).await.unwrap().unwrap();
+    let first = house.it.open(opening(&house.session)).await;
+    assert!(matches!(first, Err(PairingError::HasPhone)), "a second first phone");
+
+    let new = Hand::new(house.rig.party.clone());
+    let opened = house.it.open(Opening { ground: replaces(), ..opening(&house.session) }).await;
+    let (pairing, secret) = opened.unwrap();
+    let begun = house.begin(&pairing, &secret, &new).await.unwrap();
+    house.finish(&pairing, &begun.challenge, &new).await.unwrap();
+    let key = table::phone(&old.tenant, &old.person, &old.id);
+    assert_eq!(house.rig.read::<Phone>(&key).await.as_ref(), Some(&old), "until the words are compared");
+    // Neither as a first phone, nor by another session, nor where the proof was used meanwhile.
+    assert!(matches!(house.confirm(&pairing, yes()).await, Err(PairingError::HasPhone)));
+    let elsewhere = house.it.confirm(&pairing.id, &[9; 32], verdict(vec![]), FROM).await;
+    assert!(matches!(elsewhere, Err(PairingError::Gone)));
+    let used = table::create(&house.session);
+    assert!(matches!(house.confirm(&pairing, verdict(vec![used])).await, Err(PairingError::Busy)));
+    assert_eq!(house.rig.read::<Phone>(&key).await.as_ref(), Some(&old));
+
+    let made = house.confirm(&pairing, verdict(vec![])).await.unwrap().unwrap();
+    assert_eq!(house.rig.read::<Phone>(&key).await, None, "the old key ended in that commit");
+    assert_eq!(house.phones(), 1);
+    let lines = audit::latest(house.rig.ledger.store().as_ref(), 1).await.unwrap();
+    assert_eq!(lines[0].what, Event::PhoneReplaced);
+    assert_eq!(lines[0].details["ended 1"], format!("phone:{}", old.id));
+    assert_eq!(
+        (lines[0].details["by"].as_str(), lines[0].details["codes_left"].as_str()),
+        ("a recovery code", "9")
+    );
+    assert_ne!(made.id, old.id);
+}
+
+fn verdict(also: Vec<Write>) -> Verdict {
+    Verdict::Yes { released_by: None, also, ground: replaces() }
 }
 
 #[test]

@@ -190,8 +190,59 @@ pub struct CodeResult {
     pub may_not: String,
     /// What was not right with the last try; empty at first.
     pub refused: String,
+    /// "Release laptop of Anna Muster".
+    pub release: String,
     /// Where the release goes.
     pub release_action: String,
+    /// Where the rejection goes.
+    pub reject_action: String,
+    /// Address of the event stream.
+    pub events: String,
+}
+
+/// A lost phone that a first agent released: the second looks, and confirms.
+///
+/// Forms: POST `confirm_action` {csrf, check (one per item, value its number from 0)} and POST `reject_action` {csrf,
+/// why}. Events: `changed`.
+#[derive(Template)]
+#[template(path = "desk/second.html")]
+pub struct Second {
+    /// Around it.
+    pub desk: Desk,
+    /// "Anna Muster".
+    pub person: String,
+    /// Who released it first: "Sam Support".
+    pub first: String,
+    /// "Bank Muster & Cie".
+    pub tenant: String,
+    /// Recorded number; empty where there is none.
+    pub telephone: String,
+    /// The same for a `tel:` link.
+    pub telephone_link: String,
+    /// Phones whose key ends.
+    pub phones: Vec<String>,
+    /// "laptop".
+    pub device: String,
+    /// "Chrome on Linux".
+    pub browser: String,
+    /// Network address.
+    pub place: String,
+    /// Since when.
+    pub since: Moment,
+    /// Short number of the visit.
+    pub number: String,
+    /// The person's page.
+    pub person_href: String,
+    /// What to be careful of, one sentence each.
+    pub alarms: Vec<String>,
+    /// What to check.
+    pub checklist: Vec<String>,
+    /// Why this agent may not confirm; empty where it may.
+    pub may_not: String,
+    /// What was not right with the last try; empty at first.
+    pub refused: String,
+    /// Where the confirmation goes.
+    pub confirm_action: String,
     /// Where the rejection goes.
     pub reject_action: String,
     /// Address of the event stream.

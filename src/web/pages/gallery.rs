@@ -6,6 +6,7 @@ mod desk;
 mod recovery;
 mod renewal;
 mod requests;
+mod second;
 mod settings;
 mod sign_in;
 

@@ -92,6 +92,7 @@ page! {
     desk::Unfreeze: desk.page,
     desk::Person: desk.page,
     desk::CodeResult: desk.page,
+    desk::Second: desk.page,
     desk::IssueMany: desk.page,
     desk::IssuedMany: desk.page,
     desk::Outcome: desk.page,

@@ -211,6 +211,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         ],
         may_not: text(may_not),
         refused: String::new(),
+        release: text("Release laptop of Anna Muster"),
         release_action: text("/codes/release"),
         reject_action: text("/codes/reject"),
         events: text("/codes/events"),
@@ -223,6 +224,7 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
         "desk-code-alarm",
         html(result(true, alarms, "You issued it. Whoever issued a device cannot release it.")),
     );
+    super::second::second_pages(show, || desk("Codes"), &ago(420));
     let outcome = Outcome {
         desk: desk("Codes"),
         tone: Tone::Good,

@@ -78,6 +78,11 @@ pub enum Matter {
 }
 
 impl Matter {
+    /// Whether somebody waits who could come in another way.
+    const fn signs_in(self) -> bool {
+        matches!(self, Self::SignIn | Self::NewDevice)
+    }
+
     /// What has not happened where the phone did not approve.
     const fn nothing(self) -> &'static str {
         match self {
