@@ -9,6 +9,7 @@ mod ground;
 mod heed;
 mod lists;
 mod mail;
+mod operator;
 mod push;
 mod remind;
 mod rooms;
@@ -323,24 +324,7 @@ pub async fn start(
         tokio::spawn(plain::serve(listener, doors::plain_files(config, &core, &lists), front.clone()));
     }
     if let Some(listener) = ops_listener {
-        let view = Arc::clone(&core.view);
-        let world = core.world.clone();
-        let ready = Arc::new(move || {
-            let age = view.age(world.now());
-            if age <= way::STALE_AFTER {
-                Ok(())
-            } else {
-                Err(format!("nothing heard from the store for {age:?}"))
-            }
-        });
-        let passwords = Arc::clone(&core.passwords);
-        let lists = Arc::clone(&lists);
-        let metrics = Arc::new(move || {
-            let name = "portcullis_password_hashes_total";
-            let (hashed, lists, pushes) = (passwords.hashed(), lists.metrics(), pusher.metrics());
-            format!("# TYPE {name} counter\n{name} {hashed}\n{lists}{pushes}")
-        });
-        let operator = ops::Ops { ready, metrics };
+        let operator = operator::told(&core, &lists, pusher);
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));
     }
     let files = front.clone();
