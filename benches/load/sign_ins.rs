@@ -137,6 +137,7 @@ async fn many(gate: &Gate, count: usize) -> Vec<Handed> {
             sign_count: 0,
             paired: person.created,
             released_by: None,
+            used: None,
         };
         gate.write(vec![
             table::put(&Person { id: person_id.clone(), ..person.clone() }),

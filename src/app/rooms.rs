@@ -79,8 +79,14 @@ pub(super) fn house(
         pairings: Arc::clone(&pairings),
         questions: Arc::clone(&questions),
     });
-    let phone =
-        PhoneRoom::new(Arc::clone(&view), Arc::clone(&approvals), pairings, pusher, party, world.clone());
+    let phone = PhoneRoom::new(
+        Arc::clone(&view),
+        Arc::clone(&approvals),
+        Arc::clone(&pairings),
+        pusher,
+        party,
+        world.clone(),
+    );
     let confirmations = Confirmations::new(confirmations::Parts {
         ledger: Arc::clone(&ledger),
         view: Arc::clone(&view),
@@ -100,6 +106,7 @@ pub(super) fn house(
         recovery,
         questions,
         issuance: Arc::clone(&acts.issuance),
+        pairings: Arc::clone(&pairings),
     };
     let portal = Portal::new(portal, &jwks);
     let est = EstRoom::new(Arc::clone(&acts.est), Arc::clone(&view));

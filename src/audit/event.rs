@@ -93,6 +93,9 @@ events! {
     PushSubscribed = "push.subscribed", "A phone may be woken by push.";
     PushDropped = "push.dropped", "A phone is woken by push no more.";
     PushKeyRotated = "push.key-rotated", "A new key for push was made.";
+    PhoneRenamed = "phone.renamed", "A phone was given another name.";
+    PhoneRemoved = "phone.removed", "A phone was removed; its key ended.";
+    PhoneAgreed = "phone.agreed", "A paired phone agreed to another one.";
     PasswordSet = "password.set", "A password was set.";
     PasswordRight = "password.right", "A password was right.";
     PasswordWrong = "password.wrong", "A password was wrong.";

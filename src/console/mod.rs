@@ -13,6 +13,7 @@ mod frozen;
 mod issue;
 mod lists;
 mod people;
+mod phones;
 mod requests;
 mod revoking;
 mod second;
@@ -61,6 +62,8 @@ pub const ROUTES: Routes = &[
     ("POST", "/people/*/*/lock"),
     ("GET", "/people/*/*/unlock"),
     ("POST", "/people/*/*/unlock"),
+    ("GET", "/people/*/*/phones/*/remove"),
+    ("POST", "/people/*/*/phones/*/remove"),
     ("GET", "/devices/*/*/csr"),
     ("POST", "/devices/*/*/csr"),
     ("GET", "/devices/many"),
@@ -158,6 +161,9 @@ impl Console {
                 ["codes", tenant, person, number] => self.code(&here, (tenant, person, number), "").await,
                 ["people"] => self.people(&here, &query),
                 ["people", tenant, person] => self.person(&here, tenant, person, "").await,
+                ["people", tenant, person, "phones", phone, "remove"] => {
+                    self.ask_remove_phone(&here, (tenant, person, phone), "")
+                }
                 ["people", tenant, person, doing] => self.ask_person(&here, tenant, person, doing, ""),
                 ["devices", tenant, person, "csr"] => {
                     self.ask_request(&here, (tenant, person), requests::Typed::default()).await
@@ -191,6 +197,9 @@ impl Console {
             }
             ["codes", tenant, person, number, "reject"] => {
                 self.reject(&here, (tenant, person, number), &form).await
+            }
+            ["people", tenant, person, "phones", phone, "remove"] => {
+                self.remove_phone(&here, (tenant, person, phone), &form).await
             }
             ["people", tenant, person, doing] => self.do_person(&here, tenant, person, doing, &form).await,
             ["devices", tenant, person, "csr"] => self.certify(&here, (tenant, person), &form).await,

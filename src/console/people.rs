@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::codes::ids;
+use super::doings::may;
 use super::{Answer, Console, Here};
 use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::device::{Device, DeviceState};
@@ -111,6 +112,13 @@ impl Console {
             paired: Moment::new(phone.paired, here.visit.now),
             key: if phone.backup_eligible { "copied by its maker's cloud" } else { "in this phone only" }
                 .to_owned(),
+            used: phone.used.map(|at| Moment::new(at, here.visit.now)),
+            doings: if phones.len() > 1 && may(here.person, tenant, person).is_ok() {
+                let href = format!("/people/{tenant}/{person}/phones/{}/remove", phone.id);
+                vec![Doing { label: "Remove".to_owned(), href, danger: true }]
+            } else {
+                vec![]
+            },
         };
         phones.iter().map(|phone| row(phone)).collect()
     }

@@ -32,9 +32,67 @@ pub struct Phone {
     pub sign_count: u32,
     /// When the pairing was confirmed on the desktop.
     pub paired: Time,
-    /// Who released the device on which it was paired.
+    /// Who released the device on which it was paired, or what agreed to it: `approval:ID`.
     pub released_by: Option<String>,
+    /// Its last yes.
+    #[serde(default)]
+    pub used: Option<Time>,
 }
+
+/// What is left of a phone that was removed, so that it can be told so: nothing is accepted by its key any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RemovedPhone {
+    /// Whose tenant.
+    pub tenant: TenantId,
+    /// Whose.
+    pub person: PersonId,
+    /// Identifier; its app still sends it.
+    pub id: PhoneId,
+    /// P-256 public key of the app's API calls: only who holds the private one is told.
+    #[serde(with = "serde_bytes_vec")]
+    pub api_key: Vec<u8>,
+    /// When.
+    pub at: Time,
+    /// By whom.
+    pub by: RemovedBy,
+}
+
+/// Who removed a phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemovedBy {
+    /// Its owner, in the settings.
+    Owner,
+    /// Support.
+    Support,
+    /// A new phone took its place.
+    Replaced,
+}
+
+impl RemovedBy {
+    /// In the trail and the phone's API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Support => "support",
+            Self::Replaced => "replaced",
+        }
+    }
+}
+
+/// Nobody needs more, and each is one more that may be stolen.
+pub const PHONES_MAX: usize = 5;
+
+/// A phone's name as it is shown and kept: one line, not too long.
+#[must_use]
+pub fn name(said: &str) -> String {
+    let name: String = said.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
+    if name.is_empty() { "phone".to_owned() } else { name }
+}
+
+/// A phone's name on the desktop's line.
+pub const NAME_CHARS_MAX: usize = 40;
 
 /// A pairing under way: from the QR code to the confirmation on the desktop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

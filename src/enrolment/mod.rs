@@ -6,5 +6,6 @@ pub mod est;
 pub mod first_visit;
 pub mod issuance;
 pub mod pairing;
+pub mod phones;
 pub mod reminders;
 pub mod revocation;

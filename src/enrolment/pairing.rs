@@ -16,16 +16,17 @@ use crate::auth::phone::proof::ProvedKey;
 use crate::auth::phone::webauthn::RelyingParty;
 use crate::crypto::{self, Pepper};
 use crate::domain::person::Person;
-use crate::domain::phone::{Pairing, PairingState, Phone};
+use crate::domain::phone::{self, Pairing, PairingState, Phone, RemovedBy};
 use crate::domain::session::TokenHash;
 use crate::domain::{DeviceId, PairingId, PersonId, PhoneId, Secret, TenantId, Time, words};
+use crate::enrolment::phones;
 use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
 use crate::world::World;
 
 pub use error::PairingError;
-pub use ground::Ground;
 use ground::entry;
+pub use ground::{Ground, agreed_by};
 pub use standing::Standing;
 use standing::is_of;
 
@@ -229,7 +230,7 @@ impl Pairings {
             tenant: pairing.tenant.clone(),
             person: pairing.person.clone(),
             id: PhoneId::from_bits(self.world.bytes()),
-            name: name(made.name),
+            name: phone::name(made.name),
             credential_id: credential.id().to_vec(),
             credential_key: credential.key().to_vec(),
             api_key: call.key().to_vec(),
@@ -237,6 +238,7 @@ impl Pairings {
             sign_count: credential.sign_count(),
             paired: self.world.now(),
             released_by: None,
+            used: None,
         };
         let words = words::pair(|bound| self.world.below(bound));
         let state = PairingState::Claimed { phone: Box::new(phone.clone()), words: words.clone() };
@@ -265,7 +267,8 @@ impl Pairings {
         let actor = format!("person:{}/{}", pairing.tenant, pairing.person);
         match (&pairing.state, verdict) {
             (PairingState::Claimed { phone, .. }, Verdict::Yes { released_by, also, ground }) => {
-                let phone = Phone { paired: self.world.now(), released_by, ..phone.as_ref().clone() };
+                let paired = self.world.now();
+                let phone = Phone { paired, released_by, ..phone.as_ref().clone() };
                 let old = self.making_way(&ground, &pairing.tenant, &pairing.person).await?;
                 let person = table::person(&pairing.tenant, &pairing.person);
                 let person = table::get::<Person>(self.ledger.store().as_ref(), &person).await?;
@@ -278,7 +281,7 @@ impl Pairings {
                     // Written anew, so that of two desktops that pair a first phone at once one falls through.
                     table::replace(&person, &person.record),
                 ];
-                writes.extend(old.iter().flat_map(ground::ending));
+                writes.extend(old.iter().flat_map(|old| phones::ending(old, RemovedBy::Replaced, paired)));
                 writes.extend(also);
                 let entry = ground.noted(entry(ground.event(), &actor, &confirmed, from), &old);
                 self.commit(entry, writes).await?;
@@ -381,17 +384,10 @@ impl Pairings {
     }
 }
 
-fn name(said: &str) -> String {
-    let name: String = said.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
-    if name.is_empty() { "phone".to_owned() } else { name }
-}
-
 /// 160 random bits: 32 letters, more than the 128 of SP 800-63B-4 4.1.2.2.
 const SECRET_BYTES: usize = 20;
 /// SP 800-63B-4 4.1.2.2.
 const STEP_LASTS: Duration = Duration::from_secs(5 * 60);
-/// A phone's name on the desktop's line.
-const NAME_CHARS_MAX: usize = 40;
 /// A pairing has five steps; more conflicts than this are no race.
 const TRIES_MAX: usize = 16;
 

@@ -105,7 +105,7 @@ impl Ops {
                 Ok(()) => words(StatusCode::OK, "ready\n".to_owned()),
                 Err(why) => words(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
             },
-            _ => words(StatusCode::OK, front.metrics() + &(self.metrics)()),
+            _ => words(StatusCode::OK, front.metrics() + (self.metrics)().as_str()),
         }
     }
 }

@@ -154,6 +154,7 @@ fn subject(notice: &Notice) -> String {
         About::RecoveryCodeUsed { left, .. } if *left <= FEW => "A recovery code was used, and few are left",
         About::RecoveryCodeUsed { .. } => "A recovery code was used",
         About::LostPhoneAsked { .. } => "A new phone is asked for",
+        About::PhoneRemoved { .. } => "A phone was removed",
         About::PasswordSet => "Your password was set",
         About::NotMe { .. } => "We stopped a sign-in",
         About::Unfrozen => "Your access is open again",
@@ -199,6 +200,10 @@ fn body(notice: &Notice) -> String {
         About::LostPhoneAsked { device, address } => format!(
             "Somebody at your device \"{device}\", from {address}, told our support that your phone is lost, and asks \
              to pair another. Two of our colleagues must agree, and one of them has."
+        ),
+        About::PhoneRemoved { phone, by_support } => format!(
+            "\"{phone}\" was removed {}. It can approve nothing any more.",
+            if *by_support { "by our support" } else { "in your settings" }
         ),
         About::PasswordSet => "A password was set for you.".to_owned(),
         About::NotMe { device, address } => format!(

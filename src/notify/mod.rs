@@ -88,6 +88,13 @@ pub enum About {
         /// Where it came from.
         address: String,
     },
+    /// A phone was removed, and can approve nothing any more.
+    PhoneRemoved {
+        /// "Android phone".
+        phone: String,
+        /// Whether support did it, and not the person.
+        by_support: bool,
+    },
     /// The password was set.
     PasswordSet,
     /// Somebody answered "not me".

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::api::questions;
+use super::problem::removed;
 use crate::auth::phone::Approvals;
 use crate::domain::PhoneId;
 use crate::domain::phone::Phone;
@@ -152,7 +153,10 @@ impl Listening {
         let phones = self.view.phones(&self.phone.tenant, &self.phone.person);
         if !phones.iter().any(|it| it.id == self.phone.id && it.api_key == self.phone.api_key) {
             self.next = Next::End;
-            return Some("event: unpaired\ndata: {}\n\n".to_owned());
+            let key = table::removed_phone(&self.phone.tenant, &self.phone.person, &self.phone.id);
+            let told = self.approvals.removed(&key).await.ok().flatten();
+            let told = told.map(|it| json!({ "code": removed(it.by).0, "at": it.at.millis() }));
+            return Some(format!("event: unpaired\ndata: {}\n\n", told.unwrap_or_else(|| json!({}))));
         }
         let owner = self.view.person(&self.phone.tenant, &self.phone.person)?;
         if let Some(frozen) = owner.frozen() {

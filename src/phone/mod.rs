@@ -16,7 +16,7 @@ use axum::body::Body;
 use http::{Method, Request, Response};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::phone::proof::{Call, Claim, Proof, ProvedCall, ProvedKey};
+use crate::auth::phone::proof::{Call, Claim, Handle, Proof, ProvedCall, ProvedKey};
 use crate::auth::phone::webauthn::RelyingParty;
 use crate::auth::phone::{Approvals, Proofs, cose};
 use crate::domain::person::Person;
@@ -24,6 +24,7 @@ use crate::domain::{ApprovalId, Reason, Time};
 use crate::enrolment::pairing::Pairings;
 use crate::notify::webpush::Pusher;
 use crate::policy::Permit;
+use crate::store::table;
 use crate::store::view::View;
 use crate::web::Visit;
 use crate::web::routes::{self, Routes};
@@ -122,14 +123,14 @@ impl PhoneRoom {
             ("POST", ["pair", "finish"]) => self.finish(&heard, from).await,
             ("POST", ["pair", "state"]) => self.pair_state(&heard).await,
             ("POST", ["pair", "refuse"]) => self.refuse(&heard, from).await,
-            ("GET", ["me"]) => self.me(&self.recognise(&heard)?),
-            ("GET", ["approvals"]) => self.list(&self.prove(&heard)?).await,
-            ("GET", ["events"]) => self.events(&self.recognise(&heard)?, cancel.clone()),
-            ("GET", ["push"]) => self.push_state(&self.prove(&heard)?).await,
-            ("PUT", ["push"]) => self.subscribe(&self.prove(&heard)?, &heard, from).await,
-            ("DELETE", ["push"]) => self.unsubscribe(&self.prove(&heard)?, from).await,
+            ("GET", ["me"]) => self.me(&self.recognise(&heard).await?),
+            ("GET", ["approvals"]) => self.list(&self.prove(&heard).await?).await,
+            ("GET", ["events"]) => self.events(&self.recognise(&heard).await?, cancel.clone()),
+            ("GET", ["push"]) => self.push_state(&self.prove(&heard).await?).await,
+            ("PUT", ["push"]) => self.subscribe(&self.prove(&heard).await?, &heard, from).await,
+            ("DELETE", ["push"]) => self.unsubscribe(&self.prove(&heard).await?, from).await,
             ("POST", ["approvals", id, answer @ ("approve" | "deny")]) => {
-                let call = self.prove(&heard)?;
+                let call = self.prove(&heard).await?;
                 let id = ApprovalId::parse(id).map_err(|_| Problem::unknown_question())?;
                 if *answer == "approve" {
                     self.approve(&call, &id, &heard, from).await
@@ -137,10 +138,10 @@ impl PhoneRoom {
                     self.not_me(&call, &id, from).await
                 }
             }
-            ("GET", ["history"]) => self.history(&self.prove(&heard)?).await,
+            ("GET", ["history"]) => self.history(&self.prove(&heard).await?).await,
             // The same as "not me" in time, and with the same consequences.
             ("POST", ["history", id, "not-me"]) => {
-                let call = self.prove(&heard)?;
+                let call = self.prove(&heard).await?;
                 let id = ApprovalId::parse(id).map_err(|_| Problem::unknown_question())?;
                 self.not_me(&call, &id, from).await
             }
@@ -149,18 +150,20 @@ impl PhoneRoom {
     }
 
     /// Whose call it is, of somebody who may come in. Nothing that changes anything is served without it.
-    fn prove(&self, heard: &Heard) -> Result<ProvedCall, Problem> {
-        let call = self.recognise(heard)?;
+    async fn prove(&self, heard: &Heard) -> Result<ProvedCall, Problem> {
+        let call = self.recognise(heard).await?;
         let person = self.view.person(&call.phone().tenant, &call.phone().person);
         if person.is_some_and(|it| it.frozen().is_some()) { Err(Problem::frozen()) } else { Ok(call) }
     }
 
     /// Whose call it is: one who is frozen may still read that they are. Nothing is served without it.
-    fn recognise(&self, heard: &Heard) -> Result<ProvedCall, Problem> {
+    async fn recognise(&self, heard: &Heard) -> Result<ProvedCall, Problem> {
         let proof = heard.proof()?;
         let Claim::Phone(handle) = &proof.claim else { return Err(Problem::unpaired()) };
         let phones = self.view.phones(&handle.tenant, &handle.person);
-        let phone = phones.into_iter().find(|it| it.id == handle.phone).ok_or_else(Problem::unpaired)?;
+        let Some(phone) = phones.into_iter().find(|it| it.id == handle.phone) else {
+            return Err(self.removed(&proof, handle, heard).await);
+        };
         let call = self.proofs.prove(&proof, phone, heard.call(), heard.now);
         let call = call.map_err(|why| Problem::unproved(why, heard.now))?;
         // Told to the phone itself alone.
@@ -168,6 +171,18 @@ impl PhoneRoom {
         let heard_of = |it: &Arc<Person>| it.frozen().is_some() || !it.shut_out(heard.now);
         person.filter(heard_of).ok_or_else(Problem::shut_out)?;
         Ok(call)
+    }
+
+    /// Why a phone is not there: told to whoever holds the key of one that was removed, and to nobody else.
+    async fn removed(&self, proof: &Proof, handle: &Handle, heard: &Heard) -> Problem {
+        let key = table::removed_phone(&handle.tenant, &handle.person, &handle.phone);
+        let found = self.approvals.removed(&key).await;
+        let Ok(Some(removed)) = found else { return Problem::unpaired() };
+        let Ok(key) = cose::point(&removed.api_key) else { return Problem::unpaired() };
+        match self.proofs.prove_new(proof, key, heard.call(), heard.now) {
+            Ok(_) => Problem::removed(removed.by, removed.at),
+            Err(_) => Problem::unpaired(),
+        }
     }
 
     /// A call of a phone that is being paired, by the key that its body names.

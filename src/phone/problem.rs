@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::auth::phone::approvals::AnswerError;
 use crate::auth::phone::proof;
 use crate::domain::Time;
+use crate::domain::phone::RemovedBy;
 use crate::enrolment::pairing::PairingError;
 use crate::notify::webpush::BadSubscription;
 use crate::store::StoreError;
@@ -97,6 +98,19 @@ impl Problem {
             "Support has locked this access.",
             "Call support.",
         )
+    }
+
+    /// The phone was removed: when, and by whom.
+    pub(super) fn removed(by: RemovedBy, at: Time) -> Self {
+        let (code, title) = removed(by);
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            code,
+            title,
+            format!("That was on {}. It can answer nothing any more.", at.day()),
+            "If you know nothing of it, call support. To use this phone again, pair it anew from your computer.",
+        )
+        .with("at", at.millis())
     }
 
     pub(super) fn frozen() -> Self {
@@ -288,6 +302,20 @@ impl From<PairingError> for Problem {
                 detail,
                 "Call support to replace it.",
             ),
+            PairingError::TooMany => Self::new(
+                StatusCode::CONFLICT,
+                "too-many-phones",
+                "You have five phones already",
+                detail,
+                "Remove one of them in the settings on your computer first.",
+            ),
+            PairingError::Synced => Self::new(
+                StatusCode::CONFLICT,
+                "synced",
+                "This site takes only a key that stays in this phone",
+                "Your phone would copy its key to your other devices, by Apple or Google.",
+                "Call support: they know which phones can be used.",
+            ),
             PairingError::Credential(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "credential",
@@ -322,6 +350,15 @@ impl From<BadSubscription> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         Self::internal(&error)
+    }
+}
+
+/// The app's code for a removal, and its sentence.
+pub(super) const fn removed(by: RemovedBy) -> (&'static str, &'static str) {
+    match by {
+        RemovedBy::Owner => ("removed-owner", "This phone was removed in your settings"),
+        RemovedBy::Support => ("removed-support", "This phone was removed by our support"),
+        RemovedBy::Replaced => ("removed-replaced", "Another phone took this one's place"),
     }
 }
 

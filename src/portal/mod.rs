@@ -4,6 +4,8 @@
 mod certificates;
 pub mod confirmations;
 mod lost;
+mod pairing;
+mod phones;
 mod recovery;
 mod renewal;
 
@@ -13,14 +15,17 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use tokio_util::sync::CancellationToken;
 
+use self::phones::Change;
 use self::renewal::Renewal;
 use crate::audit::{Ledger, RecordError};
 use crate::auth::evidence::{ProvedCertificate, ProvedSession};
 use crate::auth::on_screen::OnScreen;
 use crate::auth::recovery::Recovery;
 use crate::auth::session::Sessions;
-use crate::domain::Reason;
+use crate::domain::{PairingId, Reason, Secret};
 use crate::enrolment::issuance::Issuance;
+use crate::enrolment::pairing::Pairings;
+use crate::enrolment::phones::Phones;
 use crate::enrolment::revocation::Revocation;
 use crate::policy::Permit;
 use crate::sign_in::questions::Questions;
@@ -48,6 +53,8 @@ pub struct Parts {
     pub questions: Arc<Questions>,
     /// Grants and certificates.
     pub issuance: Arc<Issuance>,
+    /// Pairings.
+    pub pairings: Arc<Pairings>,
 }
 
 /// The room.
@@ -56,6 +63,11 @@ pub struct Portal {
     revocation: Arc<Revocation>,
     /// What each session is making, with the password that stands on its screen.
     renewals: OnScreen<Renewal>,
+    handsets: Phones,
+    /// What each session is changing on its owner's phones.
+    changes: OnScreen<Change>,
+    /// The square on each session's screen.
+    squares: OnScreen<(PairingId, Secret)>,
     jwks: String,
 }
 
@@ -82,6 +94,20 @@ pub const ROUTES: Routes = &[
     ("POST", "/.portcullis/settings/recovery/cancel"),
     ("POST", "/.portcullis/settings/recovery/file"),
     ("POST", "/.portcullis/settings/recovery/kept"),
+    ("GET", "/.portcullis/settings/phones/"),
+    ("GET", "/.portcullis/settings/phones/new"),
+    ("POST", "/.portcullis/settings/phones/new"),
+    ("GET", "/.portcullis/settings/phones/change/"),
+    ("GET", "/.portcullis/settings/phones/change/events"),
+    ("POST", "/.portcullis/settings/phones/change/again"),
+    ("POST", "/.portcullis/settings/phones/change/cancel"),
+    ("GET", "/.portcullis/settings/phones/pair/"),
+    ("POST", "/.portcullis/settings/phones/pair/square"),
+    ("POST", "/.portcullis/settings/phones/pair/words"),
+    ("GET", "/.portcullis/settings/phones/of/*/rename"),
+    ("POST", "/.portcullis/settings/phones/of/*/rename"),
+    ("GET", "/.portcullis/settings/phones/of/*/remove"),
+    ("POST", "/.portcullis/settings/phones/of/*/remove"),
     ("POST", "/.portcullis/sign-out"),
 ];
 
@@ -101,7 +127,16 @@ impl Portal {
     #[must_use]
     pub fn new(parts: Parts, jwks: &serde_json::Value) -> Self {
         let revocation = Arc::new(Revocation::new(Arc::clone(&parts.ledger), parts.world.clone()));
-        Self { parts, revocation, renewals: OnScreen::default(), jwks: jwks.to_string() }
+        let handsets = Phones::new(Arc::clone(&parts.ledger), parts.world.clone());
+        Self {
+            parts,
+            revocation,
+            renewals: OnScreen::default(),
+            handsets,
+            changes: OnScreen::default(),
+            squares: OnScreen::default(),
+            jwks: jwks.to_string(),
+        }
     }
 
     /// Serves the room's own paths.
@@ -142,6 +177,10 @@ impl Portal {
                 ["certificates", "new", doing] => self.renewal_taken(&here, doing, &form).await,
                 ["certificates", "of", serial, "forget"] => self.forget(&here, serial).await,
                 ["certificates", "of", serial, "lost"] => self.lost(&here, serial, &form).await,
+                ["phones", "new"] => self.new_phone_wanted(&here, &form).await,
+                ["phones", "change", doing] => self.change_taken(&here, doing).await,
+                ["phones", "pair", doing] => self.pairing_taken(&here, doing, &form).await,
+                ["phones", "of", which, doing] => self.phone_wanted(&here, which, doing, &form).await,
                 ["recovery", doing] => self.recovery_taken(&here, doing, &form).await,
                 _ => Err(Reason::NotFound),
             };
@@ -149,12 +188,20 @@ impl Portal {
         if path == ["certificates", "new", "events"] {
             return Ok(self.renewal_events(&here));
         }
+        if path == ["phones", "change", "events"] {
+            return Ok(self.change_events(&here));
+        }
         if path == ["recovery", "events"] {
             return Ok(self.recovery_events(&here));
         }
         only_navigations(request.headers())?;
         match path.as_slice() {
             [""] => Ok(self.home(&here)),
+            ["phones", ""] => Ok(self.phones(&here, "")),
+            ["phones", "new"] => Ok(self.new_phone(&here)),
+            ["phones", "change", ""] => self.change(&here).await,
+            ["phones", "pair", ""] => self.pairing(&here).await,
+            ["phones", "of", which, doing] => self.ask_phone(&here, which, doing),
             ["recovery", ""] => self.recovery(&here).await,
             ["certificates", ""] => self.certificates(&here).await,
             ["certificates", "new", ""] => self.renewal(&here).await,
@@ -173,6 +220,7 @@ impl Portal {
             person,
             device,
             certificates: LIST.to_owned(),
+            phones: phones::PHONES.to_owned(),
             recovery: recovery::RECOVERY.to_owned(),
         }
         .response(StatusCode::OK)

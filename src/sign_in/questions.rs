@@ -93,7 +93,8 @@ impl Questions {
     }
 
     /// Host of the phone app.
-    pub(super) fn phone_host(&self) -> &str {
+    #[must_use]
+    pub fn phone_host(&self) -> &str {
         self.phone_origin.trim_start_matches("https://")
     }
 

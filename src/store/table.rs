@@ -13,7 +13,7 @@ use crate::domain::device::Device;
 use crate::domain::enrolment::{Enrolment, EnrolmentKind};
 use crate::domain::grant::Grant;
 use crate::domain::person::Person;
-use crate::domain::phone::{Pairing, Phone};
+use crate::domain::phone::{Pairing, Phone, RemovedPhone};
 use crate::domain::push::Subscription;
 use crate::domain::recovery::RecoveryCodes;
 use crate::domain::reminder::Reminder;
@@ -119,6 +119,15 @@ pub fn subscription(tenant: &TenantId, person: &PersonId, phone: &PhoneId) -> Ke
     Key::of(
         Subscription::TABLE,
         &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), phone.as_str().as_bytes()],
+    )
+}
+
+/// Where it is kept that a phone was removed.
+#[must_use]
+pub fn removed_phone(tenant: &TenantId, person: &PersonId, id: &PhoneId) -> Key {
+    Key::of(
+        RemovedPhone::TABLE,
+        &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()],
     )
 }
 
@@ -304,6 +313,16 @@ impl Record for Subscription {
     }
 }
 
+impl Record for RemovedPhone {
+    const TABLE: u8 = b'2';
+    fn key(&self) -> Key {
+        removed_phone(&self.tenant, &self.person, &self.id)
+    }
+    fn expires(&self) -> Option<Time> {
+        Some(self.at.plus(REMOVED_KEPT))
+    }
+}
+
 impl Record for Pairing {
     const TABLE: u8 = b'q';
     fn key(&self) -> Key {
@@ -440,3 +459,6 @@ const ANSWER_KEPT: std::time::Duration = std::time::Duration::from_secs(90 * 24 
 
 /// Questions that nobody answered are of use for less long, and a stranger may cause many.
 const QUESTION_KEPT: std::time::Duration = std::time::Duration::from_secs(7 * 24 * 3600);
+
+/// A phone that was removed is told so for as long as somebody may find it in a drawer.
+const REMOVED_KEPT: std::time::Duration = std::time::Duration::from_secs(366 * 24 * 3600);

@@ -44,6 +44,7 @@ mod names;
 mod openssl;
 mod paths;
 mod phone;
+mod phones;
 mod recorder;
 mod recovery;
 mod redirects;

@@ -14,6 +14,7 @@ mod looks;
 mod lost_phone;
 mod pay;
 mod phone_app;
+mod phones;
 #[path = "../support/ports.rs"]
 mod ports;
 mod push;

@@ -12,7 +12,7 @@ use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
 use portcullis::domain::person::{Person, Role, Standing};
-use portcullis::domain::phone::{Pairing, PairingState, Phone};
+use portcullis::domain::phone::{Pairing, PairingState, Phone, RemovedBy, RemovedPhone};
 use portcullis::domain::push::Subscription;
 use portcullis::domain::recovery::{CodeState, RecoveryCode, RecoveryCodes};
 use portcullis::domain::reminder::Reminder;
@@ -124,6 +124,18 @@ pub(crate) fn phone() -> Phone {
         sign_count: 3,
         paired: NOW,
         released_by: Some("person:staff/sara".into()),
+        used: Some(NOW),
+    }
+}
+
+fn removed_phone() -> RemovedPhone {
+    RemovedPhone {
+        tenant: bank(),
+        person: anna(),
+        id: PhoneId::parse("phone-1").unwrap(),
+        api_key: vec![4, 6],
+        at: NOW,
+        by: RemovedBy::Owner,
     }
 }
 
@@ -382,6 +394,7 @@ macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
         $with!(last_use, reminder, forgotten, renewal, recovery_codes, subscription, confirmation);
+        $with!(removed_phone);
         $with!(session, throttle, route, rules, line, head);
     };
 }

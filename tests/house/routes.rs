@@ -5,10 +5,13 @@ use http::Request;
 use portcullis::domain::device::Device;
 use portcullis::domain::enrolment::Enrolment;
 use portcullis::domain::person::Role;
+use portcullis::domain::phone::Phone;
+use portcullis::domain::{PersonId, PhoneId};
+use portcullis::store::table;
 
 use crate::support::browser::{Browser, navigation};
 use crate::support::desk::*;
-use crate::support::gate::Gate;
+use crate::support::gate::{Gate, id};
 
 async fn status(browser: &Browser, method: &str, path: &str) -> u16 {
     let mut request = navigation(path);
@@ -47,12 +50,19 @@ async fn each_route_is_answered_and_no_other() {
         let path = path.replace('*', "abc");
         assert!([400, 401].contains(&status(&phone, method, &path).await), "{method} {path}");
     }
+    let handset = handset();
+    gate.put(&handset).await;
     for (method, path) in portcullis::console::ROUTES {
         let mut path = (*path).to_owned();
         if path.starts_with("/certificates/") {
             path = path.replace('*', &laptop.serial);
         }
-        for part in ["bank", "anna", if path.starts_with("/devices") { device.as_str() } else { &number }] {
+        let third = match &path {
+            path if path.starts_with("/devices") => device.as_str(),
+            path if path.contains("/phones/") => handset.id.as_str(),
+            _ => &number,
+        };
+        for part in ["bank", "anna", third] {
             path = path.replacen('*', part, 1);
         }
         let told = status(&owner, method, &path).await;
@@ -61,6 +71,7 @@ async fn each_route_is_answered_and_no_other() {
         let wanted = if *method == "GET" { 200 } else { 403 };
         assert!(told == wanted || api, "{method} {path}: {told}");
     }
+    gate.write(vec![table::delete(table::phone(&handset.tenant, &handset.person, &handset.id))]).await;
 
     let client = {
         let agent = sam(&gate).await;
@@ -88,4 +99,22 @@ async fn each_route_is_answered_and_no_other() {
     assert_eq!(status(&gate.stranger("start"), "GET", "/nothing").await, 404);
     let assets = Request::get("/.portcullis/assets/nothing.css").body(Body::empty()).unwrap();
     assert_eq!(client.send(assets).await.status, 404);
+}
+
+/// A phone that nobody holds.
+fn handset() -> Phone {
+    Phone {
+        tenant: id("bank"),
+        person: PersonId::parse("anna").unwrap(),
+        id: PhoneId::parse("phone-1").unwrap(),
+        name: "phone".to_owned(),
+        credential_id: vec![1],
+        credential_key: vec![4],
+        api_key: vec![4],
+        backup_eligible: false,
+        sign_count: 0,
+        paired: portcullis::domain::Time::from_secs(0),
+        released_by: None,
+        used: None,
+    }
 }

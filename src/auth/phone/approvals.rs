@@ -15,6 +15,7 @@ use crate::auth::throttle::{Subject, Throttles};
 use crate::crypto::Pepper;
 use crate::domain::approval::{Approval, ApprovalState, Asked, Purpose, Shown};
 use crate::domain::certificate::Fingerprint;
+use crate::domain::phone::RemovedPhone;
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::throttle::Guarded;
 use crate::domain::{ApprovalId, DeviceId, PersonId, Reason, Secret, TenantId, Time};
@@ -187,6 +188,14 @@ impl Approvals {
     pub async fn last(&self, tenant: &TenantId, person: &PersonId) -> Result<Option<Approval>, StoreError> {
         let Some(asked) = self.asked(tenant, person).await? else { return Ok(None) };
         Ok(self.find(tenant, person, &asked.record.last).await?.map(|it| it.record))
+    }
+
+    /// What is left of a phone that was removed.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn removed(&self, key: &table::Key) -> Result<Option<RemovedPhone>, StoreError> {
+        Ok(table::get(self.ledger.store().as_ref(), key).await?.map(|it| it.record))
     }
 
     /// How a question stands.

@@ -173,6 +173,7 @@ impl Rig {
             sign_count: credential.sign_count(),
             paired: self.world.now(),
             released_by: None,
+            used: None,
         };
         self.put(&phone).await;
         hand.paired_as(phone)

@@ -18,6 +18,7 @@ pub mod history;
 pub mod issue;
 pub mod output;
 pub mod person;
+mod phones;
 pub mod policy;
 pub mod push;
 pub mod request;

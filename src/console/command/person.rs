@@ -12,7 +12,7 @@ use crate::audit::{Entry, Event};
 use crate::domain::device::Device;
 use crate::domain::person::{Person, Role, Standing};
 use crate::domain::session::Session;
-use crate::domain::{DeviceId, PersonId, TenantId, Time};
+use crate::domain::{DeviceId, PersonId, PhoneId, TenantId, Time};
 use crate::notify::{self, About};
 use crate::store::table::{self, Stored};
 
@@ -54,6 +54,21 @@ pub enum Command {
         #[serde(default)]
         why: Option<String>,
     },
+    /// Show a person's phones
+    Phones {
+        /// Whose: TENANT/PERSON
+        person: WhichPerson,
+    },
+    /// Remove one of several phones: its key ends at once
+    RemovePhone {
+        /// Whose: TENANT/PERSON
+        person: WhichPerson,
+        /// Which, as `person phones` shows it
+        phone: PhoneId,
+        /// Why, for the trail
+        #[arg(long)]
+        why: String,
+    },
 }
 
 /// A new person.
@@ -90,6 +105,10 @@ impl Acts {
             Command::Add(add) => self.add_person(actor, *add).await,
             Command::List { tenant } => self.list_people(&tenant).await,
             Command::Lock { person, why, hours, yes } => self.lock(actor, &person, why, hours, yes).await,
+            Command::Phones { person } => self.list_phones(&person).await,
+            Command::RemovePhone { person, phone, why } => {
+                self.remove_phone(actor, &person, &phone, &why).await
+            }
             Command::Unlock { person, why } => {
                 self.unlock(actor, &person, why.as_deref().unwrap_or_default()).await
             }

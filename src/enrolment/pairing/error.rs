@@ -15,6 +15,12 @@ pub enum PairingError {
     /// The person has a phone.
     #[error("a phone is paired already: replacing it goes through support")]
     HasPhone,
+    /// The person has as many as anybody may have.
+    #[error("there are five phones already: remove one first")]
+    TooMany,
+    /// This site takes no key that may be copied to other devices.
+    #[error("this site takes only a key that stays in one phone")]
+    Synced,
     /// The authenticator's answer does not count.
     #[error("the phone's new key could not be taken: {0}")]
     Credential(#[from] webauthn::Refused),

@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use super::{PairingError, Pairings};
 use crate::audit::{Entry, Event};
-use crate::domain::phone::{Pairing, Phone};
-use crate::domain::{PersonId, TenantId};
+use crate::domain::phone::{PHONES_MAX, Pairing, Phone};
+use crate::domain::{ApprovalId, PersonId, PhoneId, TenantId};
+use crate::store::StoreError;
 use crate::store::table::{self, Stored};
-use crate::store::{StoreError, Write};
 
 /// What lets a phone be paired.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,27 +21,38 @@ pub enum Ground {
         /// What else the trail is told.
         notes: Vec<(String, String)>,
     },
+    /// It comes beside those there are: a paired phone agreed.
+    Another {
+        /// To which question: good for one phone.
+        approval: ApprovalId,
+        /// The one whose place it takes, where it takes one's.
+        replaces: Option<PhoneId>,
+    },
 }
 
 impl Ground {
     /// What the trail calls a pairing on this ground, once it is confirmed.
     pub(super) const fn event(&self) -> Event {
         match self {
-            Self::First => Event::PairingConfirmed,
+            Self::First | Self::Another { .. } => Event::PairingConfirmed,
             Self::Replaces { .. } => Event::PhoneReplaced,
         }
     }
 
     /// What the trail is told of it.
     pub(super) fn noted(&self, mut entry: Entry, old: &[Stored<Phone>]) -> Entry {
-        if let Self::Replaces { by, notes } = self {
-            entry = entry.detail("by", by);
-            for (name, value) in notes {
-                entry = entry.detail(name, value);
+        match self {
+            Self::First => {}
+            Self::Replaces { by, notes } => {
+                entry = entry.detail("by", by);
+                for (name, value) in notes {
+                    entry = entry.detail(name, value);
+                }
             }
-            for (n, phone) in old.iter().enumerate() {
-                entry = entry.detail(format!("ended {}", n + 1), format!("phone:{}", phone.record.id));
-            }
+            Self::Another { approval, .. } => entry = entry.detail("approval", approval.as_str()),
+        }
+        for (n, phone) in old.iter().enumerate() {
+            entry = entry.detail(format!("ended {}", n + 1), format!("phone:{}", phone.record.id));
         }
         entry
     }
@@ -60,6 +71,21 @@ impl Pairings {
             Ground::First if phones.is_empty() => Ok(phones),
             Ground::First => Err(PairingError::HasPhone),
             Ground::Replaces { .. } => Ok(phones),
+            Ground::Another { approval, replaces } => {
+                let by = agreed_by(approval);
+                if phones.is_empty() || phones.iter().any(|it| it.record.released_by.as_ref() == Some(&by)) {
+                    return Err(PairingError::Gone);
+                }
+                let old: Vec<_> =
+                    phones.iter().filter(|it| Some(&it.record.id) == replaces.as_ref()).cloned().collect();
+                if replaces.is_some() && old.is_empty() {
+                    return Err(PairingError::Gone);
+                }
+                if phones.len() - old.len() >= PHONES_MAX {
+                    return Err(PairingError::TooMany);
+                }
+                Ok(old)
+            }
         }
     }
 
@@ -73,10 +99,10 @@ impl Pairings {
     }
 }
 
-/// What ends with a phone: its key, and the address at which it was woken.
-pub(super) fn ending(phone: &Stored<Phone>) -> [Write; 2] {
-    let one = &phone.record;
-    [table::consume(phone), table::delete(table::subscription(&one.tenant, &one.person, &one.id))]
+/// What a phone's record says of the approval that agreed to it.
+#[must_use]
+pub fn agreed_by(approval: &ApprovalId) -> String {
+    format!("approval:{approval}")
 }
 
 /// A line of the trail about a pairing.

@@ -290,7 +290,7 @@ fn verdict(also: Vec<Write>) -> Verdict {
 
 #[test]
 fn a_phones_name_fits_a_line() {
-    assert_eq!(name("  Anna's\n\u{7}phone "), "Anna'sphone");
-    assert_eq!(name("\n"), "phone");
-    assert_eq!(name(&"x".repeat(500)).len(), NAME_CHARS_MAX);
+    assert_eq!(phone::name("  Anna's\n\u{7}phone "), "Anna'sphone");
+    assert_eq!(phone::name("\n"), "phone");
+    assert_eq!(phone::name(&"x".repeat(500)).len(), phone::NAME_CHARS_MAX);
 }

@@ -67,10 +67,11 @@ function open(phone) {
       push.quiet(phone.site);
       if (!answering() && ["home", "question", "over", "approved", "problem", "history", "not-mine"].includes(page())) stopped(phone);
     },
-    unpaired() {
+    unpaired({ code, at }) {
       line.status = "unpaired";
+      line.removed = code?.startsWith("removed-") ? { code, at } : null;
       line.questions = [];
-      if (page() === "home" || page() === "question") home();
+      if (["home", "question", "over", "approved", "frozen"].includes(page())) home();
     },
   });
 }
@@ -146,11 +147,14 @@ function card(line) {
     {},
     el("h2", {}, phone.site),
     el("p", {}, phone.person, el("br"), el("span.small", {}, phone.host)),
-    el(`p.state.${state}`, { role: "status" }, t(`state-${state}`)),
+    el(`p.state.${state}`, { role: "status" }, line.removed ? gone(line.removed) : t(`state-${state}`)),
     line.status === "unpaired" &&
       action(t("home.remove"), () => remove(phone), { look: "second" }),
   );
 }
+
+/** "Removed on 3 November by you", where the gate has said so. */
+const gone = ({ code, at }) => t(`state-${code}`, { day: day(at) });
 
 /** The line comes back at least each quarter of an hour, and we look again. */
 async function lookWhatEnds(line) {

@@ -2,7 +2,7 @@
 
 import { clockIs, openStream } from "./api.js";
 
-/** Listens as `phone`. `on` has approvals(list, how the last one ended), status("live" | "waiting" | "away" | "offline"), frozen(since), unpaired(). */
+/** Listens as `phone`. `on` has approvals(list, how the last one ended), status("live" | "waiting" | "away" | "offline"), frozen(since), unpaired({ code, at }). */
 export function listen(phone, on) {
   let closed = false;
   let tries = 0;
@@ -27,13 +27,13 @@ export function listen(phone, on) {
             on.frozen(frozen);
           } else if (event === "unpaired") {
             closed = true;
-            on.unpaired();
+            on.unpaired(JSON.parse(data));
           }
         });
       } catch (error) {
-        if (error.code === "unpaired") {
+        if (error.code === "unpaired" || error.code?.startsWith("removed-")) {
           closed = true;
-          on.unpaired();
+          on.unpaired(error);
         }
         tries += 1;
       }

@@ -1,5 +1,9 @@
 //! The pages of "My settings". Each form posts to the `action` it is given, with `csrf` as its hidden field.
 
+mod phones;
+
+pub use phones::{PhoneNew, PhoneRemove, PhoneRename, PhoneRow, Phones};
+
 use askama::Template;
 
 use super::guide::{Guide, Picture};
@@ -20,6 +24,8 @@ pub struct Home {
     pub device: String,
     /// Where the certificates are.
     pub certificates: String,
+    /// Where the phones are.
+    pub phones: String,
     /// Where the recovery codes are.
     pub recovery: String,
 }

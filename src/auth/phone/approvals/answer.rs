@@ -67,11 +67,8 @@ impl Approvals {
                 count_wrong_digits(approval, failing.blocks)
             };
             let mut writes = vec![table::replace(&found, &answered)];
-            if phone.record.sign_count == counted.sign_count {
-                writes.push(table::unchanged(&phone));
-            } else {
-                writes.push(table::replace(&phone, &counted));
-            }
+            let used = if right { Some(now) } else { counted.used };
+            writes.push(table::replace(&phone, &Phone { used, ..counted }));
             let mut entry = answer_entry(&answered, call.phone(), from);
             if right {
                 writes.extend(self.forgetting_times(approval).await?);

@@ -28,6 +28,7 @@ impl App {
             sign_count: 0,
             paired: NOW,
             released_by: None,
+            used: None,
         });
         Self { signer, phone }
     }

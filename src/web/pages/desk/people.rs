@@ -113,6 +113,10 @@ pub struct PhoneRow {
     pub paired: Moment,
     /// "in this phone only", "copied by the maker's cloud".
     pub key: String,
+    /// Its last yes, where there was one.
+    pub used: Option<Moment>,
+    /// What may be done with it.
+    pub doings: Vec<Doing>,
 }
 
 /// A session in a list.

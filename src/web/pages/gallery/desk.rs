@@ -162,6 +162,8 @@ pub(super) fn desk_pages(show: &mut impl FnMut(&str, String)) {
                 name: text("Anna’s phone"),
                 paired: ago(86_400),
                 key: text("in this phone only"),
+                used: Some(ago(4000)),
+                doings: vec![doing("Remove", true)],
             }]
         } else {
             Vec::new()

@@ -6,7 +6,8 @@ use crate::web::Head;
 use crate::web::pages::Moment;
 use crate::web::pages::guide::guide;
 use crate::web::pages::settings::{
-    Certificates, Choose, Ends, Forget, Gone, Home, Lost, Ready, Row, Told, TookPlace,
+    Certificates, Choose, Ends, Forget, Gone, Home, Lost, PhoneNew, PhoneRemove, PhoneRename, PhoneRow,
+    Phones, Ready, Row, Told, TookPlace,
 };
 use crate::web::visit::tests::visit;
 
@@ -21,9 +22,11 @@ pub(super) fn settings_pages(show: &mut impl FnMut(&str, String)) {
         person,
         device,
         certificates: text(LIST),
+        phones: text("/.portcullis/settings/phones/"),
         recovery: text("/.portcullis/settings/recovery/"),
     };
     show("settings", html(home));
+    phone_pages(show);
     let certificates = |ends, took_place| Certificates {
         page: head(),
         csrf: csrf(),
@@ -137,4 +140,37 @@ fn rows() -> Vec<Row> {
         row("laptop", "replaced on 21 November 2026", "", false, false),
         row("old telephone", "switched off on 3 November 2026", "bad", false, false),
     ]
+}
+
+fn phone_pages(show: &mut impl FnMut(&str, String)) {
+    let (head, csrf) = (|| Head::of(&visit()), || text("token"));
+    let now = visit().now;
+    let ago = |secs: i64| Moment::new(Time::from_secs(now.secs() - secs), now);
+    let row = |name: &str, synced: bool| PhoneRow {
+        name: text(name),
+        paired: ago(86_400 * 40),
+        used: synced.then(|| ago(3600)),
+        synced,
+        rename: text("/x"),
+        remove: text("/y"),
+    };
+    let list = |rows, said: &str| Phones {
+        page: head(),
+        csrf: csrf(),
+        rows,
+        new: text("/n"),
+        full: false,
+        said: text(said),
+    };
+    show("settings-phones", html(list(vec![row("iPhone", true), row("Android phone", false)], "")));
+    show("settings-phones-last", html(list(vec![row("iPhone", true)], "This is your only phone.")));
+    let (action, back) = (|| text("/a"), || text("/.portcullis/settings/phones/"));
+    let name = || text("Android phone");
+    let rename = PhoneRename { page: head(), csrf: csrf(), name: name(), action: action(), back: back() };
+    show("settings-phone-rename", html(rename));
+    let remove = PhoneRemove { page: head(), csrf: csrf(), name: name(), action: action(), back: back() };
+    show("settings-phone-remove", html(remove));
+    let phones = vec![(text("a"), text("iPhone")), (text("b"), name())];
+    let new = PhoneNew { page: head(), csrf: csrf(), phones, full: false, action: action(), back: back() };
+    show("settings-phone-new", html(new));
 }
