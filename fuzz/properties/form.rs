@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
 use http::Request;
-use portcullis::domain::tenant::{Brand, SessionProfile, Tenant};
+use portcullis::domain::tenant::{Brand, SessionProfile, SyncedPasskeys, Tenant};
 use portcullis::domain::{TenantId, Time};
 use portcullis::web::Visit;
 use portcullis::web::form::{self, Form, TOKEN_FIELD};
@@ -70,6 +70,7 @@ fn tenant() -> Arc<Tenant> {
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
         certificates: Default::default(),
+        synced_passkeys: SyncedPasskeys::Accept,
         created: Time(0),
     })
 }

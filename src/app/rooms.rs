@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::console::command::Acts;
 use crate::crypto::Signer;
-use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
 use crate::domain::{TenantId, Time};
 use crate::enrolment::pairing::Pairings;
 use crate::front::house::House;
@@ -164,6 +164,7 @@ fn nobody(core: &Core) -> Tenant {
         profile: SessionProfile::default(),
         identified_on_incoming_call: false,
         certificates: CertificateTerms::default(),
+        synced_passkeys: SyncedPasskeys::Accept,
         created: Time(0),
     }
 }

@@ -146,6 +146,7 @@ pub(super) mod tests {
             profile: SessionProfile::Strict,
             identified_on_incoming_call: false,
             certificates: CertificateTerms::default(),
+            synced_passkeys: crate::domain::tenant::SyncedPasskeys::Accept,
             created: Time(0),
         };
         let person = Person {

@@ -29,8 +29,40 @@ pub struct Tenant {
     /// How its certificates are delivered, renewed and retired.
     #[serde(default)]
     pub certificates: CertificateTerms,
+    /// Whether a phone may answer whose key its maker copies to its owner's other devices.
+    #[serde(default)]
+    pub synced_passkeys: SyncedPasskeys,
     /// When the record was made.
     pub created: Time,
+}
+
+/// What becomes of phones whose key may be copied to other devices (WebAuthn backup eligibility). Such a key is never
+/// called AAL3; the app's own key, which cannot be copied, signs beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SyncedPasskeys {
+    /// They are paired, and answer.
+    #[default]
+    Accept,
+    /// They are not paired, and one paired before answers nothing but "not me".
+    Refuse,
+}
+
+impl SyncedPasskeys {
+    /// As the command line writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Refuse => "refuse",
+        }
+    }
+
+    /// Reads what [`SyncedPasskeys::as_str`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Accept, Self::Refuse].into_iter().find(|one| one.as_str() == text)
+    }
 }
 
 /// How the certificates of a tenant are delivered, renewed and retired.

@@ -226,6 +226,9 @@ impl Pairings {
             _ => return Err(PairingError::Gone),
         }
         let credential = self.party.registered(&pairing.challenge, made.client_data, made.attestation)?;
+        if credential.backup_eligible() && !self.takes_copied_keys(&pairing.tenant).await? {
+            return Err(PairingError::Synced);
+        }
         let phone = Phone {
             tenant: pairing.tenant.clone(),
             person: pairing.person.clone(),

@@ -100,6 +100,17 @@ impl Problem {
         )
     }
 
+    /// This tenant takes no key that may be copied.
+    fn synced() -> Self {
+        Self::new(
+            StatusCode::CONFLICT,
+            "synced",
+            "This site takes only a key that stays in this phone",
+            "Your phone would copy its key to your other devices, by Apple or Google.",
+            "Call support: they know which phones can be used.",
+        )
+    }
+
     /// The phone was removed: when, and by whom.
     pub(super) fn removed(by: RemovedBy, at: Time) -> Self {
         let (code, title) = removed(by);
@@ -270,6 +281,7 @@ impl From<AnswerError> for Problem {
                 "Nothing was approved.",
                 "Try again. If it happens twice, call support.",
             ),
+            AnswerError::Synced => Self::synced(),
             AnswerError::Unpaired => Self::unpaired(),
             AnswerError::Busy => Self::busy("Another answer came at the same time."),
             AnswerError::Store(error) => Self::internal(&error),
@@ -309,13 +321,7 @@ impl From<PairingError> for Problem {
                 detail,
                 "Remove one of them in the settings on your computer first.",
             ),
-            PairingError::Synced => Self::new(
-                StatusCode::CONFLICT,
-                "synced",
-                "This site takes only a key that stays in this phone",
-                "Your phone would copy its key to your other devices, by Apple or Google.",
-                "Call support: they know which phones can be used.",
-            ),
+            PairingError::Synced => Self::synced(),
             PairingError::Credential(_) => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "credential",

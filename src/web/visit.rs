@@ -193,6 +193,7 @@ pub(crate) mod tests {
             profile: SessionProfile::Strict,
             identified_on_incoming_call: false,
             certificates: CertificateTerms::default(),
+            synced_passkeys: crate::domain::tenant::SyncedPasskeys::Accept,
             created: Time::default(),
         }
     }

@@ -19,7 +19,7 @@ use portcullis::domain::reminder::Reminder;
 use portcullis::domain::renewal::{PhoneSaidYes, Renewal, RenewalWay};
 use portcullis::domain::route::{Route, Rules};
 use portcullis::domain::session::Session;
-use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
+use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
 use portcullis::domain::throttle::{Guarded, Throttle};
 use portcullis::domain::{
     ApprovalId, ConfirmationId, DeviceId, GrantId, IssuerId, PairingId, PersonId, PhoneId, TenantId, Time,
@@ -38,6 +38,7 @@ pub(crate) fn tenant() -> Tenant {
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
         certificates: CertificateTerms::default(),
+        synced_passkeys: SyncedPasskeys::Accept,
         created: NOW,
     }
 }

@@ -14,7 +14,7 @@ use portcullis::domain::certificate::Issuer;
 use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::grant::{Allows, Grant};
 use portcullis::domain::person::{Person, Standing};
-use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
+use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
 use portcullis::domain::{DeviceId, GrantId, PersonId, Secret, TenantId};
 use portcullis::store::Stored;
 use portcullis::world::World;
@@ -119,6 +119,7 @@ fn records(world: &World) -> (Tenant, Person, Device) {
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
         certificates: CertificateTerms::default(),
+        synced_passkeys: SyncedPasskeys::Accept,
         created,
     };
     let person = Person {

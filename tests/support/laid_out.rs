@@ -111,6 +111,7 @@ pub(crate) async fn first_records(config: &Config, world: &World, issuers: &[Iss
             profile: SessionProfile::Strict,
             identified_on_incoming_call: false,
             certificates: CertificateTerms::default(),
+            synced_passkeys: portcullis::domain::tenant::SyncedPasskeys::Accept,
             created: world.now(),
         }));
         let (file, text) = match tenant {

@@ -24,7 +24,7 @@ use crate::domain::approval::{Answer, Approval, Purpose, Row, Shown};
 use crate::domain::person::{Person, Standing};
 use crate::domain::phone::Phone;
 use crate::domain::session::Session;
-use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
 use crate::domain::{DeviceId, PersonId, PhoneId, TenantId, Time};
 use crate::store::redb::Redb;
 use crate::store::view::View;
@@ -345,6 +345,7 @@ fn bank(id: &TenantId) -> Tenant {
         profile: SessionProfile::Strict,
         identified_on_incoming_call: false,
         certificates: CertificateTerms::default(),
+        synced_passkeys: SyncedPasskeys::Accept,
         created: START,
     }
 }

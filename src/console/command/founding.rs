@@ -5,7 +5,7 @@ use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::certificate::Issuer;
 use crate::domain::route::Rules;
-use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
 use crate::domain::{TenantId, Time};
 use crate::policy::shipped::Shipped;
 use crate::store::table::{self, Stored};
@@ -50,6 +50,7 @@ impl Acts {
             profile: SessionProfile::Aal3,
             identified_on_incoming_call: false,
             certificates: CertificateTerms::default(),
+            synced_passkeys: SyncedPasskeys::Accept,
             created: now,
         };
         let mut writes =

@@ -8,7 +8,7 @@ use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
 use crate::domain::route::Route;
-use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, Tenant};
+use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
 use crate::policy::shipped::PORTAL;
 use crate::store::table;
 
@@ -27,6 +27,14 @@ pub enum Command {
         /// What to change.
         #[command(flatten)]
         terms: super::terms::Terms,
+    },
+    /// Say whether phones may answer whose key Apple or Google copies to other devices; show it
+    Phones {
+        /// Which tenant
+        id: TenantId,
+        /// accept or refuse
+        #[arg(long, value_parser = synced)]
+        synced: Option<SyncedPasskeys>,
     },
 }
 
@@ -71,7 +79,31 @@ impl Acts {
             Command::Add(add) => self.add_tenant(actor, *add).await,
             Command::List => self.list_tenants().await,
             Command::Certificates { id, terms } => self.set_terms(actor, &id, &terms).await,
+            Command::Phones { id, synced } => self.set_synced(actor, &id, synced).await,
         }
+    }
+
+    async fn set_synced(
+        &self,
+        actor: &str,
+        id: &TenantId,
+        synced: Option<SyncedPasskeys>,
+    ) -> Result<Output, CommandError> {
+        let read = self.find_tenant(id).await?;
+        let synced_passkeys = synced.unwrap_or(read.record.synced_passkeys);
+        if synced_passkeys != read.record.synced_passkeys {
+            let entry = Entry::new(actor, Event::TenantChanged)
+                .tenant(id)
+                .detail("synced passkeys", synced_passkeys.as_str());
+            let tenant = Tenant { synced_passkeys, ..read.record.clone() };
+            self.record(entry, vec![table::replace(&read, &tenant)]).await?;
+        }
+        let said = match synced_passkeys {
+            SyncedPasskeys::Accept => "may be paired, and answer",
+            SyncedPasskeys::Refuse => "are not paired, and answer nothing but \"not me\"",
+        };
+        let line = format!("Phones of `{id}` whose key may be copied to other devices {said}.");
+        Ok(Output::line(json!({ "synced": synced_passkeys.as_str() }), line))
     }
 
     async fn add_tenant(&self, actor: &str, add: Add) -> Result<Output, CommandError> {
@@ -88,6 +120,7 @@ impl Acts {
             profile: add.session,
             identified_on_incoming_call: add.identified_on_incoming_call,
             certificates: CertificateTerms::default(),
+            synced_passkeys: SyncedPasskeys::Accept,
             created: self.now(),
         };
         let rules = super::founding::shipped(&tenant.id, PORTAL, actor, tenant.created);
@@ -248,6 +281,10 @@ fn is_host(host: &str) -> bool {
                 && !label.ends_with('-')
                 && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         })
+}
+
+fn synced(text: &str) -> Result<SyncedPasskeys, String> {
+    SyncedPasskeys::parse(text).ok_or_else(|| "write accept or refuse".to_owned())
 }
 
 fn session_profile(text: &str) -> Result<SessionProfile, String> {

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{PairingError, Pairings};
 use crate::audit::{Entry, Event};
 use crate::domain::phone::{PHONES_MAX, Pairing, Phone};
+use crate::domain::tenant::{SyncedPasskeys, Tenant};
 use crate::domain::{ApprovalId, PersonId, PhoneId, TenantId};
 use crate::store::StoreError;
 use crate::store::table::{self, Stored};
@@ -87,6 +88,12 @@ impl Pairings {
                 Ok(old)
             }
         }
+    }
+
+    /// Whether a key that may be copied to other devices is taken.
+    pub(super) async fn takes_copied_keys(&self, id: &TenantId) -> Result<bool, StoreError> {
+        let tenant = table::get::<Tenant>(self.ledger.store().as_ref(), &table::tenant(id)).await?;
+        Ok(tenant.is_some_and(|it| it.record.synced_passkeys == SyncedPasskeys::Accept))
     }
 
     /// The phones of a person.

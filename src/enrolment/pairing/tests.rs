@@ -5,6 +5,7 @@ use crate::audit;
 use crate::auth::phone::rig::{FROM, Hand, Rig, START};
 use crate::auth::phone::webauthn;
 use crate::domain::session::Session;
+use crate::domain::tenant::{SyncedPasskeys, Tenant};
 
 fn pairings(rig: &Rig) -> Pairings {
     Pairings::new(rig.ledger.clone(), rig.pepper.clone(), rig.party.clone(), rig.world.clone())
@@ -286,6 +287,20 @@ async fn a_phone_that_replaces_another_ends_it_with_the_yes_and_not_before() {
 
 fn verdict(also: Vec<Write>) -> Verdict {
     Verdict::Yes { released_by: None, also, ground: replaces() }
+}
+
+/// a tenant that refuses keys which are copied pairs no such phone.
+#[tokio::test]
+async fn a_tenant_may_refuse_keys_that_are_copied() {
+    let house = House::new().await;
+    let tenant: Tenant = house.rig.read(&table::tenant(&house.rig.tenant)).await.unwrap();
+    house.rig.put(&Tenant { synced_passkeys: SyncedPasskeys::Refuse, ..tenant }).await;
+    let hand = Hand::new(house.rig.party.clone());
+    let (pairing, secret) = house.open().await;
+    let begun = house.begin(&pairing, &secret, &hand).await.unwrap();
+    let refused = house.finish(&pairing, &begun.challenge, &hand).await;
+    assert!(matches!(refused, Err(PairingError::Synced)), "{refused:?}");
+    assert_eq!(house.phones(), 0);
 }
 
 #[test]

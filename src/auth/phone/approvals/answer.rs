@@ -11,6 +11,7 @@ use crate::auth::throttle::{Failing, Subject};
 use crate::crypto;
 use crate::domain::approval::{Answer, Approval, ApprovalState, Asked, Signed};
 use crate::domain::phone::Phone;
+use crate::domain::tenant::{SyncedPasskeys, Tenant};
 use crate::domain::throttle::Guarded;
 use crate::domain::{ApprovalId, Reason, Time};
 use crate::store::table::{self, Stored};
@@ -38,6 +39,7 @@ impl Approvals {
             let (phone, found) = self.question(call.phone(), id).await?;
             let approval = &found.record;
             still_open(approval, now)?;
+            self.may_answer(&phone.record).await?;
 
             let failing = self.failing(call.phone()).await?;
 
@@ -112,6 +114,20 @@ impl Approvals {
         })
     }
 
+    /// Whether the tenant takes a yes of such a phone; one that was paired before the tenant said no may still say
+    /// "not me".
+    async fn may_answer(&self, phone: &Phone) -> Result<(), AnswerError> {
+        if !phone.backup_eligible {
+            return Ok(());
+        }
+        let tenant =
+            table::get::<Tenant>(self.ledger.store().as_ref(), &table::tenant(&phone.tenant)).await?;
+        match tenant.map(|it| it.record.synced_passkeys) {
+            Some(SyncedPasskeys::Accept) => Ok(()),
+            Some(SyncedPasskeys::Refuse) | None => Err(AnswerError::Synced),
+        }
+    }
+
     /// A question that was approved does not count against the next ones.
     async fn forgetting_times(&self, approval: &Approval) -> Result<Option<Write>, StoreError> {
         let asked = self.asked(&approval.tenant, &approval.person).await?;
@@ -169,6 +185,9 @@ pub enum AnswerError {
     /// The signature does not count.
     #[error("the phone's signature does not fit: {0}")]
     Signature(#[source] webauthn::Refused),
+    /// The tenant takes no yes of a key that may be copied to other devices.
+    #[error("this site takes only a key that stays in one phone")]
+    Synced,
     /// The phone is no longer paired.
     #[error("this phone is no longer paired: pair it again from the computer")]
     Unpaired,

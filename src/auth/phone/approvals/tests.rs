@@ -9,6 +9,7 @@ use crate::crypto;
 use crate::domain::approval::Answer;
 use crate::domain::person::Person;
 use crate::domain::phone::Phone;
+use crate::domain::tenant::{SyncedPasskeys, Tenant};
 
 mod digits;
 mod not_me;
@@ -264,6 +265,24 @@ async fn of_fifty_answers_at_once_one_counts() {
         assert_eq!(standing(&rig, &shown).await, Standing::Denied);
         assert_eq!(rig.sessions().await, 0);
     }
+}
+
+/// a phone paired before its tenant refused copied keys approves nothing any more, and may still say no.
+#[tokio::test]
+async fn a_copied_key_answers_only_where_the_tenant_takes_it() {
+    let rig = Rig::new().await;
+    let (session, hand) = (rig.session(1).await, rig.paired("anna").await);
+    let phone = Phone { backup_eligible: true, ..hand.phone.as_ref().unwrap().as_ref().clone() };
+    rig.put(&phone).await;
+    let tenant: Tenant = rig.read(&table::tenant(&rig.tenant)).await.unwrap();
+    rig.put(&Tenant { synced_passkeys: SyncedPasskeys::Refuse, ..tenant.clone() }).await;
+    let (shown, digits) = rig.ask(&session).await;
+    assert!(matches!(approve(&rig, &hand, &shown, &digits).await, Err(AnswerError::Synced)));
+    assert!(matches!(standing(&rig, &shown).await, Standing::Waiting));
+    rig.put(&tenant).await;
+    approve(&rig, &hand, &shown, &digits).await.unwrap();
+    rig.put(&Tenant { synced_passkeys: SyncedPasskeys::Refuse, ..tenant }).await;
+    deny(&rig, &hand, &shown).await.unwrap();
 }
 
 #[tokio::test]
