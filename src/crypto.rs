@@ -167,6 +167,12 @@ pub fn seal_once_aes128(key: &[u8; 16], nonce: [u8; 12], plain: &[u8]) -> Result
     Ok(sealed)
 }
 
+/// HMAC with SHA-256.
+#[must_use]
+pub fn hmac_sha256(key: &[u8], text: &[u8]) -> [u8; 32] {
+    fixed(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref())
+}
+
 /// HKDF with SHA-256 (RFC 5869): `N` bytes out of a secret.
 ///
 /// # Errors

@@ -132,6 +132,7 @@ fn approvals() -> Vec<Approval> {
             created: Time(1_795_292_244_999),
             expires: Time(1_795_292_364_999),
             wrong_digits: 0,
+            offline: None,
             state: ApprovalState::Pending,
         })
         .collect()

@@ -133,6 +133,7 @@ async fn many(gate: &Gate, count: usize) -> Vec<Handed> {
             credential_id: vec![7; 32],
             credential_key: vec![7; 32],
             api_key: vec![7; 32],
+            offline_key: None,
             backup_eligible: false,
             sign_count: 0,
             paired: person.created,

@@ -102,6 +102,7 @@ fn approval(shown: Shown, hash: [u8; 32]) -> Approval {
         created,
         expires: created.plus(Duration::from_secs(120)),
         wrong_digits: 0,
+        offline: None,
         state: ApprovalState::Pending,
     }
 }

@@ -51,7 +51,10 @@ pub(super) fn house(
             ..approvals::Settings::default()
         },
     );
-    let approvals = Arc::new(approvals.locating(places));
+    let key = config.secrets.jwt_key()?;
+    let signer =
+        || Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()));
+    let approvals = Arc::new(approvals.locating(places).signing(signer()?));
     let pairings =
         Arc::new(Pairings::new(Arc::clone(&ledger), Arc::clone(&core.pepper), party.clone(), world.clone()));
     let recovery = Arc::new(Recovery::new(
@@ -60,10 +63,7 @@ pub(super) fn house(
         Arc::clone(&core.pepper),
         Arc::clone(&core.throttles),
     ));
-    let key = config.secrets.jwt_key()?;
-    let signer =
-        Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()))?;
-    let proxy = Arc::new(Proxy::new(world.clone(), signer, proxy::Settings::default()));
+    let proxy = Arc::new(Proxy::new(world.clone(), signer()?, proxy::Settings::default()));
     let jwks = proxy.jwks();
     let questions = Arc::new(Questions::new(Arc::clone(&approvals), Arc::clone(&view), phone_origin));
     let sign_in = SignIn::new(sign_in::Parts {
@@ -77,6 +77,7 @@ pub(super) fn house(
         first_visits: Arc::clone(&core.first_visits),
         recovery: Arc::clone(&recovery),
         pairings: Arc::clone(&pairings),
+        approvals: Arc::clone(&approvals),
         questions: Arc::clone(&questions),
     });
     let phone = PhoneRoom::new(

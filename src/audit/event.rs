@@ -111,6 +111,7 @@ events! {
     ApprovalApproved = "approval.approved", "A phone approved.";
     ApprovalDenied = "approval.denied", "A phone said \"not me\".";
     ApprovalWrongDigits = "approval.wrong-digits", "Wrong digits were typed on a phone.";
+    ApprovalOffline = "approval.offline", "A question was shown as a square, for a phone without a network.";
     ApprovalBadSignature = "approval.bad-signature", "A phone's answer was not signed as it should be.";
     ApprovalWithdrawn = "approval.withdrawn", "The desktop gave up waiting for the phone.";
     ApprovalSuperseded = "approval.superseded", "A newer question took another's place.";

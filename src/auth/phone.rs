@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod cose;
+pub mod offline;
 pub mod place;
 pub mod proof;
 pub mod webauthn;

@@ -163,12 +163,13 @@ impl Throttles {
         Ok(Failing { blocks: counted.blocked, write })
     }
 
-    /// What sets the counts of a person's phones back, to commit with a right answer on one of them: a success
-    /// elsewhere opens one that was blocked.
+    /// What sets the counts of a person's phones, and of what they showed without a network, back, to commit with a
+    /// right answer on one of them: a success elsewhere opens one that was blocked.
     #[must_use]
     pub fn right_on_a_phone(&self, tenant: &TenantId, person: &PersonId) -> Vec<Write> {
         let phones = self.ledger.view().phones(tenant, person);
-        let subjects = phones.iter().map(|phone| Subject::Phone(phone.id.clone()).key());
+        let subjects = phones.iter().map(|phone| Subject::Phone(phone.id.clone()));
+        let subjects = subjects.chain([Subject::Person(person.clone())]).map(|subject| subject.key());
         let keys = subjects.map(|subject| table::throttle(tenant, Guarded::Digits.as_str(), &subject));
         keys.map(table::delete).collect()
     }

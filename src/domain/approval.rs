@@ -39,8 +39,20 @@ pub struct Approval {
     pub expires: Time,
     /// Wrong digits so far; the third ends it.
     pub wrong_digits: u8,
+    /// What a phone without a network would answer, where that was asked for.
+    #[serde(default)]
+    pub offline: Option<OfflineAnswer>,
     /// How it stands.
     pub state: ApprovalState,
+}
+
+/// The answer of a phone without a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfflineAnswer {
+    /// Which phone.
+    pub phone: PhoneId,
+    /// HMAC of its eight characters.
+    pub mac: [u8; 32],
 }
 
 /// What an approval lets happen.
@@ -221,8 +233,9 @@ impl ApprovalState {
     }
 }
 
-/// Signatures over an approval, kept as evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Signatures over an approval, kept as evidence. Of an answer that was typed without a network there is none:
+/// it convinced the gate alone, and only the text is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signed {
     /// The canonical text, its line of digits empty: whoever verifies it later and holds the pepper finds
     /// them by trying the million against `digits_mac`.

@@ -26,6 +26,10 @@ pub struct Phone {
     /// P-256 public key of the app's API calls, SEC1 uncompressed (65 bytes).
     #[serde(with = "serde_bytes_vec")]
     pub api_key: Vec<u8>,
+    /// P-256 public key for agreements, SEC1 uncompressed (65 bytes): answers without a network. None in a phone
+    /// that was paired before there were such answers.
+    #[serde(default)]
+    pub offline_key: Option<OfflineKey>,
     /// The credential may be copied between devices (WebAuthn BE flag); never labelled AAL3.
     pub backup_eligible: bool,
     /// The authenticator's signature counter when last seen; 0 where it keeps none.
@@ -38,6 +42,10 @@ pub struct Phone {
     #[serde(default)]
     pub used: Option<Time>,
 }
+
+/// A public key for agreements, SEC1 uncompressed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfflineKey(#[serde(with = "serde_bytes_vec")] pub Vec<u8>);
 
 /// What is left of a phone that was removed, so that it can be told so: nothing is accepted by its key any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use crate::auth::phone::proof::ProvedKey;
 use crate::auth::phone::webauthn::RelyingParty;
 use crate::crypto::{self, Pepper};
 use crate::domain::person::Person;
-use crate::domain::phone::{self, Pairing, PairingState, Phone, RemovedBy};
+use crate::domain::phone::{self, OfflineKey, Pairing, PairingState, Phone, RemovedBy};
 use crate::domain::session::TokenHash;
 use crate::domain::{DeviceId, PairingId, PersonId, PhoneId, Secret, TenantId, Time, words};
 use crate::enrolment::phones;
@@ -79,6 +79,8 @@ pub struct Made<'a> {
     pub client_data: &'a [u8],
     /// `attestationObject`.
     pub attestation: &'a [u8],
+    /// Public key for agreements, SEC1 uncompressed; an older app sends none.
+    pub offline_key: Option<&'a [u8]>,
 }
 
 /// The pairing's words and the phone that waits for the yes.
@@ -237,6 +239,7 @@ impl Pairings {
             credential_id: credential.id().to_vec(),
             credential_key: credential.key().to_vec(),
             api_key: call.key().to_vec(),
+            offline_key: made.offline_key.map(|key| OfflineKey(key.to_vec())),
             backup_eligible: credential.backup_eligible(),
             sign_count: credential.sign_count(),
             paired: self.world.now(),

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::problem::Problem;
 use super::{Heard, PhoneRoom, events};
+use crate::auth::phone::cose;
 use crate::auth::phone::proof::{Handle, ProvedCall, ProvedKey};
 use crate::auth::phone::webauthn::Assertion;
 use crate::domain::approval::{Approval, ApprovalState};
@@ -61,6 +62,7 @@ impl PhoneRoom {
             name: String,
             client_data: Base64,
             attestation: Base64,
+            offline_key: Option<Base64>,
         }
         let finish: Finish = read(heard)?;
         let call = self.prove_new(heard, &finish.api_key.0)?;
@@ -68,9 +70,17 @@ impl PhoneRoom {
             name: &finish.name,
             client_data: &finish.client_data.0,
             attestation: &finish.attestation.0,
+            offline_key: finish.offline_key.as_ref().map(|key| key.0.as_slice()),
         };
+        if made.offline_key.is_some_and(|key| cose::point(key).is_err()) {
+            return Err(Problem::malformed("offline_key is no P-256 point"));
+        }
         let claimed = self.pairings.finish(&finish.pairing, &call, made, from).await?;
-        Ok(ok(&json!({ "words": claimed.words, "phone": Handle::of(&claimed.phone).to_string() })))
+        Ok(ok(&json!({
+            "words": claimed.words,
+            "phone": Handle::of(&claimed.phone).to_string(),
+            "gate_key": self.gate_key(),
+        })))
     }
 
     /// Whether the desktop has said yes.
@@ -116,6 +126,7 @@ impl PhoneRoom {
                 "phone_name": phone.name,
                 "credential": BASE64URL_NOPAD.encode(&phone.credential_id),
                 "paired": phone.paired.millis(),
+                "gate_key": self.gate_key(),
                 "ending": self.ending(&phone.tenant, &phone.person),
                 "frozen": self.frozen(call),
             }),
@@ -184,6 +195,11 @@ impl PhoneRoom {
             })
         };
         ending.iter().map(one).collect()
+    }
+
+    /// By which the app knows the gate's squares when it has no network.
+    fn gate_key(&self) -> Option<String> {
+        self.approvals.gate_key().map(|key| BASE64URL_NOPAD.encode(key))
     }
 
     fn site(&self, tenant: &TenantId, person: &PersonId) -> Value {

@@ -49,6 +49,7 @@ const FILES: &[File] = files! {
     "home-screen.js", SCRIPT;
     "keys.js", SCRIPT;
     "live.js", SCRIPT;
+    "offline.js", SCRIPT;
     "pages.js", SCRIPT;
     "pair.js", SCRIPT;
     "passkey.js", SCRIPT;

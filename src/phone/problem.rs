@@ -236,7 +236,7 @@ impl From<AnswerError> for Problem {
                 detail,
                 again,
             ),
-            AnswerError::NotSixDigits => Self::new(
+            AnswerError::NotSixDigits | AnswerError::NotEight => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "not-six-digits",
                 "Six digits, please",

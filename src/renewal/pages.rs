@@ -122,6 +122,7 @@ impl RenewalRoom {
             again_after_secs: AGAIN_AFTER_SECS.saturating_sub(since),
             again_action: format!("{}phone", here.base),
             cancel_action: format!("{}cancel", here.base),
+            offline_action: String::new(),
             events: format!("{}events", here.base),
         }
         .response(StatusCode::OK)

@@ -4,6 +4,7 @@
 mod again;
 pub mod codes;
 mod lost_phone;
+mod offline;
 mod pages;
 pub mod questions;
 mod replacing;

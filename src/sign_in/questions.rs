@@ -9,6 +9,7 @@ use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
+use super::room::HOME;
 use crate::auth::evidence::ProvedCertificate;
 use crate::auth::on_screen::OnScreen;
 use crate::auth::phone::Approvals;
@@ -39,8 +40,8 @@ pub struct Question {
     /// What it is about: it opens nothing else.
     pub matter: Matter,
     digits: Secret,
-    asked: Time,
-    until: Time,
+    pub(super) asked: Time,
+    pub(super) until: Time,
 }
 
 /// Whose page waits.
@@ -84,6 +85,11 @@ impl Questions {
     #[must_use]
     pub fn new(approvals: Arc<Approvals>, view: Arc<View>, phone_origin: String) -> Self {
         Self { approvals, view, phone_origin, shown: OnScreen::default() }
+    }
+
+    /// The question on a session's screen, where there is one.
+    pub(super) fn question_of(&self, token: &TokenHash, now: Time) -> Option<Question> {
+        self.shown.get(token, now)
     }
 
     /// Whether anybody could answer.
@@ -265,9 +271,20 @@ impl Questions {
             again_after_secs: AGAIN_AFTER_SECS.saturating_sub(since),
             again_action: who.way.again.to_owned(),
             cancel_action: who.way.cancel.to_owned(),
+            offline_action: self.offline_action(who),
             events: who.way.events.to_owned(),
         }
         .response(StatusCode::OK)
+    }
+}
+
+impl Questions {
+    /// Where the page leads when a phone has no network; only on the way of signing in.
+    fn offline_action(&self, who: &Waiting<'_>) -> String {
+        let (tenant, person) = (who.certificate.tenant(), who.certificate.person_id());
+        let able =
+            who.way.again.starts_with(HOME) && !self.approvals.offline_phones(tenant, person).is_empty();
+        if able { super::offline::ASK.to_owned() } else { String::new() }
     }
 }
 

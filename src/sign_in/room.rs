@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::again::matter;
 use super::lost_phone::LOST_PHONE;
+use super::offline;
 use super::questions::Questions;
 use super::stage::{self, Stage};
 use super::steps::{Steps, refused};
@@ -16,6 +17,7 @@ use crate::audit::{Event, Ledger};
 use crate::auth::evidence::{Evidence, ProvedCertificate, ProvedSession};
 use crate::auth::on_screen::OnScreen;
 use crate::auth::password::Passwords;
+use crate::auth::phone::Approvals;
 use crate::auth::recovery::Recovery;
 use crate::auth::session::{Begun, Sessions};
 use crate::auth::throttle::Throttles;
@@ -57,6 +59,8 @@ pub struct Parts {
     pub pairings: Arc<Pairings>,
     /// Questions to the phone.
     pub questions: Arc<Questions>,
+    /// The same, as they are answered without a network.
+    pub approvals: Arc<Approvals>,
 }
 
 /// The room of the sign-in pages.
@@ -64,6 +68,7 @@ pub struct SignIn {
     pub(super) parts: Parts,
     pub(super) steps: Steps,
     pub(super) links: OnScreen<(PairingId, Secret)>,
+    pub(super) squares: OnScreen<offline::Square>,
 }
 
 /// Every route of the room.
@@ -85,6 +90,9 @@ pub const ROUTES: Routes = &[
     ("POST", "/.portcullis/sign-in/lost-phone/word"),
     ("POST", "/.portcullis/sign-in/lost-phone/stop"),
     ("POST", "/.portcullis/sign-in/phone"),
+    ("POST", "/.portcullis/sign-in/offline"),
+    ("GET", "/.portcullis/sign-in/offline/"),
+    ("POST", "/.portcullis/sign-in/offline/answer"),
     ("POST", "/.portcullis/sign-in/cancel"),
 ];
 
@@ -111,7 +119,7 @@ impl SignIn {
             recovery: Arc::clone(&parts.recovery),
             world: parts.world.clone(),
         };
-        Self { parts, steps, links: OnScreen::default() }
+        Self { parts, steps, links: OnScreen::default(), squares: OnScreen::default() }
     }
 
     /// Something is missing for what was asked: a browser is led to the room, remembering where it
@@ -185,6 +193,10 @@ impl SignIn {
                 page::only_navigations(request.headers())?;
                 self.lost_phone(&here, "").await
             }
+            ("GET", "/.portcullis/sign-in/offline/") => {
+                page::only_navigations(request.headers())?;
+                self.square_page(&here).await
+            }
             ("GET", "/.portcullis/sign-in/events") => Ok(self.events(&here)),
             (_, path) => {
                 let path = path.to_owned();
@@ -250,6 +262,8 @@ impl SignIn {
                 }
                 Ok(see_other(HOME))
             }
+            "offline" => self.make_square(here, form).await,
+            "offline/answer" => self.square_answered(here, form).await,
             "cancel" => {
                 self.parts.questions.withdraw(here.session.session(), self.parts.world.now()).await?;
                 self.parts

@@ -306,5 +306,5 @@ fn path(path: &Path) -> &str {
 }
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const CAMERA_WIDTH: usize = 640;
-const CAMERA_HEIGHT: usize = 480;
+const CAMERA_WIDTH: usize = 1280;
+const CAMERA_HEIGHT: usize = 960;

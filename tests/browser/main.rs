@@ -12,6 +12,7 @@ mod expired;
 mod firefox;
 mod looks;
 mod lost_phone;
+mod offline;
 mod pay;
 mod phone_app;
 mod phones;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use portcullis::audit::{Event, Head, Numbered, Outcome};
-use portcullis::domain::approval::{Approval, ApprovalState, Purpose, Row, Shown, Signed};
+use portcullis::domain::approval::{Approval, ApprovalState, OfflineAnswer, Purpose, Row, Shown, Signed};
 use portcullis::domain::certificate::{
     Certificate, CertificateState, Forgotten, Issuer, IssuerKind, LastUse, RevocationReason,
 };
@@ -12,7 +12,7 @@ use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
 use portcullis::domain::person::{Person, Role, Standing};
-use portcullis::domain::phone::{Pairing, PairingState, Phone, RemovedBy, RemovedPhone};
+use portcullis::domain::phone::{OfflineKey, Pairing, PairingState, Phone, RemovedBy, RemovedPhone};
 use portcullis::domain::push::Subscription;
 use portcullis::domain::recovery::{CodeState, RecoveryCode, RecoveryCodes};
 use portcullis::domain::reminder::Reminder;
@@ -121,6 +121,7 @@ pub(crate) fn phone() -> Phone {
         credential_id: vec![1, 2],
         credential_key: vec![4, 5],
         api_key: vec![4, 6],
+        offline_key: Some(OfflineKey(vec![4, 7])),
         backup_eligible: true,
         sign_count: 3,
         paired: NOW,
@@ -258,6 +259,7 @@ fn approval() -> Approval {
         created: NOW,
         expires: later(),
         wrong_digits: 1,
+        offline: Some(OfflineAnswer { phone: phone().id, mac: [6; 32] }),
         state: ApprovalState::Approved {
             phone: phone().id,
             at: NOW,

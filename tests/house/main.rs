@@ -29,6 +29,7 @@ mod identity;
 mod lists;
 mod lost_phone;
 mod not_me;
+mod offline;
 mod phones;
 mod policy;
 mod proxy;

@@ -111,6 +111,7 @@ fn handset() -> Phone {
         credential_id: vec![1],
         credential_key: vec![4],
         api_key: vec![4],
+        offline_key: None,
         backup_eligible: false,
         sign_count: 0,
         paired: portcullis::domain::Time::from_secs(0),

@@ -67,6 +67,26 @@ impl Page {
         digits
     }
 
+    /// What the page's square says, read as a camera would.
+    pub(crate) fn square(&self) -> String {
+        let svg = self.between("id=\"square\"", "</svg>");
+        let part = |from: &str, to: &str| svg.split_once(from).unwrap().1.split_once(to).unwrap().0;
+        let side: usize = part("viewBox=\"0 0 ", " ").parse().unwrap();
+        let mut dark = vec![false; side * side];
+        for run in part("<path d=\"", "\"").split('M').skip(1) {
+            let (at, rest) = run.split_once('h').unwrap();
+            let (x, y) = at.split_once(' ').unwrap();
+            let (x, y, long): (usize, usize, usize) =
+                (x.parse().unwrap(), y.parse().unwrap(), rest.split_once('v').unwrap().0.parse().unwrap());
+            dark[y * side + x..][..long].fill(true);
+        }
+        let scaled = side * 4;
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(scaled, scaled, |x, y| {
+            if dark[y / 4 * side + x / 4] { 0 } else { 255 }
+        });
+        image.detect_grids().first().expect("a square").decode().expect("a square that can be read").1
+    }
+
     /// The two words of a pairing.
     pub(crate) fn pair_words(&self) -> Vec<String> {
         let text = self.between("class=\"pairwords\"", "</p>");

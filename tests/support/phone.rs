@@ -12,7 +12,7 @@ use passkey::crypto::{iana, rust_crypto::RustCryptoBackend};
 use passkey::types::Passkey;
 use passkey::types::ctap2::*;
 use passkey::types::webauthn::*;
-use portcullis::crypto::{Signer, sha256};
+use portcullis::crypto::{OneAgreement, Signer, sha256};
 use portcullis::world::World;
 use serde_json::{Value, json};
 use url::Url;
@@ -30,6 +30,8 @@ pub(crate) struct Phone {
     kept: tokio::sync::Mutex<Option<Passkey>>,
     handle: Mutex<Option<String>>,
     pairing: Mutex<String>,
+    /// Its half of agreements. Of another hand the real app's would be used again and again; one answer does here.
+    agreement: Mutex<Option<OneAgreement>>,
 }
 
 impl Phone {
@@ -42,6 +44,7 @@ impl Phone {
             kept: tokio::sync::Mutex::default(),
             handle: Mutex::default(),
             pairing: Mutex::default(),
+            agreement: Mutex::new(Some(OneAgreement::begin().unwrap())),
         })
     }
 
@@ -58,6 +61,7 @@ impl Phone {
             "name": "Android phone",
             "client_data": BASE64URL_NOPAD.encode(&made.response.client_data_json),
             "attestation": BASE64URL_NOPAD.encode(&made.response.attestation_object),
+            "offline_key": self.agreement.lock().unwrap().as_ref().map(|it| BASE64URL_NOPAD.encode(it.public())),
         });
         let (status, claimed) = self.call_as("new", "POST", "/api/pair/finish", &body.to_string()).await;
         assert_eq!(status, 200, "{claimed}");
@@ -114,6 +118,32 @@ impl Phone {
             "authenticator_data": BASE64URL_NOPAD.encode(&made.response.authenticator_data),
             "signature": BASE64URL_NOPAD.encode(&made.response.signature),
         })
+    }
+
+    /// Reads the square of a question without a network, and shows the eight characters.
+    pub(crate) fn reads(&self, square: &str) -> String {
+        let (fields, _signature) = square.rsplit_once('.').unwrap();
+        let fields: Vec<Value> = serde_json::from_str(fields).unwrap();
+        let field = |at: usize| fields[at].as_str().unwrap().to_owned();
+        assert_eq!(field(1), self.handle());
+        let bytes = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+        let rows: Vec<Value> = fields[18]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| json!({ "name": row[0], "value": row[1] }))
+            .collect();
+        let shown = json!({
+            "id": field(3), "purpose": field(4), "reason": field(5), "site": field(6), "host": field(7),
+            "tenant": field(1).split('.').next().unwrap(), "person": field(8), "device": field(9),
+            "certificate": data_encoding::HEXLOWER.encode(&bytes(&field(10))), "browser": field(11),
+            "address": field(12), "place": field(13), "asked": field(14), "until": field(15),
+            "nonce": field(16), "bound": field(17), "rows": rows,
+        });
+        let agreed = self.agreement.lock().unwrap().take().expect("one answer a pairing");
+        let agreed = agreed.with(&bytes(&field(2))).unwrap();
+        let text = canonical(&shown, "approve", "");
+        portcullis::auth::phone::offline::answer(agreed.as_slice(), &text).unwrap().expose().to_owned()
     }
 
     /// Sends an approval of a question.

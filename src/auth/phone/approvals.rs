@@ -4,6 +4,7 @@
 mod answer;
 mod history;
 mod not_me;
+mod offline;
 mod often;
 
 use std::net::IpAddr;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
 use crate::auth::throttle::{Subject, Throttles};
-use crate::crypto::Pepper;
+use crate::crypto::{Pepper, Signer};
 use crate::domain::approval::{Approval, ApprovalState, Asked, Purpose, Shown};
 use crate::domain::certificate::Fingerprint;
 use crate::domain::phone::RemovedPhone;
@@ -38,6 +39,7 @@ pub struct Approvals {
     world: World,
     settings: Settings,
     places: Option<Places>,
+    signer: Option<Signer>,
 }
 
 /// What is asked, and by which browser.
@@ -119,7 +121,13 @@ impl Approvals {
         settings: Settings,
     ) -> Self {
         let throttles = Throttles::new(Arc::clone(&ledger), world.clone());
-        Self { ledger, pepper, party, throttles, world, settings, places: None }
+        Self { ledger, pepper, party, throttles, world, settings, places: None, signer: None }
+    }
+
+    /// With the key that signs squares for phones without a network.
+    #[must_use]
+    pub fn signing(self, signer: Signer) -> Self {
+        Self { signer: Some(signer), ..self }
     }
 
     /// With a file that says where about an address is.
@@ -305,6 +313,7 @@ impl Approvals {
             created: now,
             expires: now.plus(self.settings.lives),
             wrong_digits: 0,
+            offline: None,
             state: ApprovalState::Pending,
         };
         approval.digits_mac = self.digits_mac(&approval, digits.expose());

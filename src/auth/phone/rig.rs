@@ -169,6 +169,7 @@ impl Rig {
             credential_id: credential.id().to_vec(),
             credential_key: credential.key().to_vec(),
             api_key: hand.api_key().to_vec(),
+            offline_key: None,
             backup_eligible: credential.backup_eligible(),
             sign_count: credential.sign_count(),
             paired: self.world.now(),

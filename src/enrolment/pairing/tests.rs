@@ -50,8 +50,12 @@ impl House {
         hand: &Hand,
     ) -> Result<Claimed, PairingError> {
         let new = hand.make(challenge).await;
-        let made =
-            Made { name: "Android phone", client_data: &new.client_data, attestation: &new.attestation };
+        let made = Made {
+            name: "Android phone",
+            client_data: &new.client_data,
+            attestation: &new.attestation,
+            offline_key: None,
+        };
         self.it.finish(&pairing.id, &hand.new_call(self.rig.world.now()), made, FROM).await
     }
 

@@ -5,6 +5,7 @@ import { frozen } from "./frozen.js";
 import { lastApprovals } from "./history.js";
 import * as keys from "./keys.js";
 import { listen } from "./live.js";
+import { offline } from "./offline.js";
 import { action, brand, el, page, show, showProblem, support, tongues } from "./pages.js";
 import { fromLink, resume, welcome } from "./pair.js";
 import * as push from "./push.js";
@@ -123,6 +124,8 @@ function overview() {
     ...first.flatMap((line) => line.ending.map((one) => ends(one, line))),
     ...first.map(card),
     push.slot(),
+    first.some(({ phone }) => phone.agree) &&
+      action(t("offline"), () => offline(first.map(({ phone }) => phone), home), { look: "second", id: "offline", busy: t("busy-camera") }),
     action(t("history"), past, { look: "second", id: "history" }),
     install && action(t("home.install"), offerInstall, { look: "second" }),
     el(
@@ -160,6 +163,10 @@ const gone = ({ code, at }) => t(`state-${code}`, { day: day(at) });
 async function lookWhatEnds(line) {
   const who = { handle: line.phone.id, key: line.phone.key };
   const me = await call(who, "GET", "/api/me").catch(() => null);
+  if (me?.gate_key && me.gate_key !== line.phone.gate_key) {
+    line.phone.gate_key = me.gate_key;
+    await keys.keepPhone(line.phone);
+  }
   if (!me || JSON.stringify(me.ending) === JSON.stringify(line.ending)) return;
   line.ending = me.ending ?? [];
   if (page() === "home") home();

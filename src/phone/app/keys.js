@@ -22,6 +22,11 @@ export function makeKey() {
   return crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"]);
 }
 
+/** A key for agreements: answers without a network. */
+export function makeAgreement() {
+  return crypto.subtle.generateKey({ name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+}
+
 export const publicBytes = (pair) => crypto.subtle.exportKey("raw", pair.publicKey);
 
 /** ES256, 64 bytes. */

@@ -31,7 +31,7 @@ export function listen(phone, on) {
           }
         });
       } catch (error) {
-        if (error.code === "unpaired" || error.code?.startsWith("removed-")) {
+        if (error.code === "unpaired" || String(error.code).startsWith("removed-")) {
           closed = true;
           on.unpaired(error);
         }

@@ -5,7 +5,7 @@ import { homeScreenSteps, onIphoneBrowser } from "./home-screen.js";
 import * as keys from "./keys.js";
 import { action, brand, countdown, el, onLeave, page, show, showProblem, support, tongues } from "./pages.js";
 import * as passkey from "./passkey.js";
-import { scan } from "./scan.js";
+import { viewfinder } from "./scan.js";
 import { base64url, readLink } from "./text.js";
 import { t, timeLeft } from "./words.js";
 
@@ -110,48 +110,15 @@ function pasteLink(done, back) {
   );
 }
 
-async function scanner(done, back) {
-  const leave = () => welcome(done, { back });
-  const video = el("video", { playsinline: true, muted: true, autoplay: true, "aria-label": t("scan.picture") });
-  video.muted = true;
-  const said = el("p.said", { role: "status" }, t("scan.looking"));
-  let stop;
-  try {
-    const seen = (text) => {
-      const link = readLink(text, location.origin);
-      if (!link) {
-        said.textContent = t("scan.other");
-        return false;
-      }
-      queueMicrotask(() => begin(link, done, back));
-      return true;
-    };
-    const starting = scan(video, seen);
-    stop = await starting;
-  } catch (problem) {
-    return showProblem(problem, { again: () => scanner(done, back), back: leave });
-  }
-  if (page() !== "welcome" && page() !== "problem") return stop();
-  show(
-    "scan",
-    t("scan"),
-    el("div.finder", {}, video, el("span.frame", { "aria-hidden": "true" })),
-    said,
-    action(t("scan.stop"), leave, { look: "quiet" }),
-  );
-  const hint = setTimeout(() => {
-    said.textContent = t("scan.hint");
-  }, HINT_AFTER_MS);
-  const end = setTimeout(() => {
-    showProblem(
-      new Problem({ code: "nothing-seen" }),
-      { again: () => scanner(done, back), back: leave },
-    );
-  }, SCAN_MS_MAX);
-  onLeave(() => {
-    clearTimeout(hint);
-    clearTimeout(end);
-    stop();
+function scanner(done, back) {
+  return viewfinder({
+    name: "scan",
+    title: t("scan"),
+    other: t("scan.other"),
+    read: (text) => readLink(text, location.origin),
+    found: (link) => begin(link, done, back),
+    again: () => scanner(done, back),
+    back: () => welcome(done, { back }),
   });
 }
 
@@ -159,13 +126,13 @@ async function begin(link, done, back) {
   const again = () => welcome(done, { back });
   show("pairing", t("one-moment"), el("p", {}, t("pairing")));
   try {
-    const pair = await keys.makeKey();
+    const [pair, agreement] = [await keys.makeKey(), await keys.makeAgreement()];
     const api_key = base64url(await keys.publicBytes(pair));
     const who = { handle: "new", key: pair.privateKey };
     const begun = await call(who, "POST", "/api/pair/begin", { ...link, api_key });
     clockIs(begun.now);
     brand(begun);
-    const under = { ...begun, pairing: link.pairing, api_key, key: pair.privateKey };
+    const under = { ...begun, pairing: link.pairing, api_key, key: pair.privateKey, agree: agreement.privateKey, agreement: base64url(await keys.publicBytes(agreement)) };
     show(
       "pair-key",
       t("are-you", begun),
@@ -182,13 +149,13 @@ async function begin(link, done, back) {
 async function makeKey(under, done, back) {
   try {
     const made = await passkey.make(under);
-    const { words: both, phone } = await call(
+    const { words: both, phone, gate_key } = await call(
       { handle: "new", key: under.key },
       "POST",
       "/api/pair/finish",
-      { pairing: under.pairing, api_key: under.api_key, name: phoneName(), client_data: made.client_data, attestation: made.attestation },
+      { pairing: under.pairing, api_key: under.api_key, name: phoneName(), client_data: made.client_data, attestation: made.attestation, offline_key: under.agreement },
     );
-    const claimed = { ...under, credential: made.credential, phone, words: both, from: now(), until: now() + WORDS_MS_MAX };
+    const claimed = { ...under, credential: made.credential, phone, gate_key, words: both, from: now(), until: now() + WORDS_MS_MAX };
     await keys.keepPairing(claimed);
     words(claimed, done);
   } catch (problem) {
@@ -228,8 +195,8 @@ function words(under, done) {
   const end = async (state) => {
     over = true;
     if (state === "confirmed") {
-      const { phone: id, key, credential, site, host, person, telephone, monogram, accent } = under;
-      const phone = { id, key, credential, site, host, person, telephone, monogram, accent };
+      const { phone: id, key, agree, gate_key, credential, site, host, person, telephone, monogram, accent } = under;
+      const phone = { id, key, agree, gate_key, credential, site, host, person, telephone, monogram, accent };
       await keys.keepPhone(phone);
       await keys.forgetPairing();
       navigator.storage?.persist?.().catch(() => {});
@@ -285,5 +252,3 @@ function phoneName() {
 
 const WORDS_MS_MAX = 5 * 60_000;
 const ASK_EVERY_MS = 1_500;
-const HINT_AFTER_MS = 20_000;
-const SCAN_MS_MAX = 120_000;

@@ -34,21 +34,10 @@ export function ask(phone, question, then, newer) {
   field.addEventListener("keydown", (event) => event.key === "Enter" && approving.click());
   show(
     "question",
-    t(has(`ask-${question.purpose}`) ? `ask-${question.purpose}` : "ask-other", question),
+    title(question),
     newer && el("p.loud", {}, t("newer")),
     has(`loud-${question.purpose}`) && el("p.loud", {}, t(`loud-${question.purpose}`)),
-    question.rows.length > 0 && el("dl.rows", {}, ...question.rows.map(({ name, value }) => row(name, value))),
-    el(
-      "dl",
-      {},
-      row(t("row-reason"), what(question)),
-      row(t("row-who"), question.person),
-      row(t("row-device"), question.device),
-      row(t("row-browser"), question.browser),
-      row(t("row-from"), t(question.place ? "from-place" : "from-address", question)),
-      row(t("row-when"), when(question.asked)),
-      row(t("row-site"), question.host),
-    ),
+    ...facts(question),
     el("label", { for: "digits" }, t("digits")),
     field,
     said,
@@ -63,6 +52,29 @@ export function ask(phone, question, then, newer) {
   main.dataset.question = question.id;
   onLeave(() => delete main.dataset.question);
   navigator.vibrate?.(120);
+}
+
+/** The sentence of a question. */
+export const title = (question) =>
+  t(has(`ask-${question.purpose}`) ? `ask-${question.purpose}` : "ask-other", question);
+
+/** All that is signed, line by line. */
+export function facts(question) {
+  const row = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
+  return [
+    question.rows.length > 0 && el("dl.rows", {}, ...question.rows.map(({ name, value }) => row(name, value))),
+    el(
+      "dl",
+      {},
+      row(t("row-reason"), what(question)),
+      row(t("row-who"), question.person),
+      row(t("row-device"), question.device),
+      row(t("row-browser"), question.browser),
+      row(t("row-from"), t(question.place ? "from-place" : "from-address", question)),
+      row(t("row-when"), when(question.asked)),
+      row(t("row-site"), question.host),
+    ),
+  ];
 }
 
 function when(asked) {

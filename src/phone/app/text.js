@@ -68,4 +68,6 @@ export function fromBase64url(text) {
   return Uint8Array.from(plain, (char) => char.charCodeAt(0));
 }
 
+export const hex = (bytes) => Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
 export const utf8 = (text) => new TextEncoder().encode(text);

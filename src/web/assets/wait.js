@@ -35,6 +35,8 @@ function listen(box) {
     clearTimeout(polling);
     polling = setTimeout(() => handsOff() && again(), POLL_MS);
   });
+  // What a form of this page does moves the page on by itself: loading it again would break the form off.
+  document.addEventListener("submit", () => stream.close());
   addEventListener("pagehide", () => stream.close());
 }
 

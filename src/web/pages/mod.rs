@@ -76,6 +76,7 @@ page! {
     sign_in::SetPassword: page,
     sign_in::Password: page,
     sign_in::Wait: page,
+    sign_in::Offline: page,
     sign_in::Unanswered: page,
     sign_in::NotMe: page,
     sign_in::SignedOut: page,

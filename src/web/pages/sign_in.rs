@@ -1,6 +1,7 @@
 //! The pages of a first visit and of signing in. Each form posts to the `action` it is given,
 //! with `csrf` as its hidden field.
 
+mod offline;
 mod waiting;
 
 use askama::Template;
@@ -8,6 +9,7 @@ use askama::Template;
 use super::time_left;
 use crate::web::page::{Head, grouped};
 
+pub use offline::Offline;
 pub use waiting::{Matter, Unanswered, UnansweredWhy, Wait};
 
 /// "Call us and read out this number."
@@ -221,7 +223,17 @@ pub struct Square {
 /// The square of `link`; `None` where it is too long for one.
 #[must_use]
 pub fn qr(link: &str) -> Option<Square> {
-    let code = qrcode::QrCode::with_error_correction_level(link, qrcode::EcLevel::M).ok()?;
+    square(link, qrcode::EcLevel::M)
+}
+
+/// The square of a long text, on a screen that has no scratches: its modules are as large as can be.
+#[must_use]
+pub fn qr_of_much(text: &str) -> Option<Square> {
+    square(text, qrcode::EcLevel::L)
+}
+
+fn square(text: &str, level: qrcode::EcLevel) -> Option<Square> {
+    let code = qrcode::QrCode::with_error_correction_level(text, level).ok()?;
     let width = code.width();
     let mut path = String::new();
     for (row, line) in code.to_colors().chunks(width).enumerate() {

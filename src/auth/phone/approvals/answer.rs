@@ -13,7 +13,7 @@ use crate::domain::approval::{Answer, Approval, ApprovalState, Asked, Signed};
 use crate::domain::phone::Phone;
 use crate::domain::tenant::{SyncedPasskeys, Tenant};
 use crate::domain::throttle::Guarded;
-use crate::domain::{ApprovalId, Reason, Time};
+use crate::domain::{ApprovalId, Reason, TenantId, Time};
 use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
 
@@ -41,7 +41,8 @@ impl Approvals {
             still_open(approval, now)?;
             self.may_answer(&phone.record).await?;
 
-            let failing = self.failing(call.phone()).await?;
+            let on_this_phone = Subject::Phone(call.phone().id.clone());
+            let failing = self.failing(&approval.tenant, &on_this_phone).await?;
 
             let text = approval.canonical_text(Answer::Approve(digits));
             let known = Known { key: &phone.record.credential_key, sign_count: phone.record.sign_count };
@@ -66,7 +67,7 @@ impl Approvals {
             let (answered, outcome) = if right {
                 approve_by(approval, call.phone(), now, signed)
             } else {
-                count_wrong_digits(approval, failing.blocks)
+                count_wrong(approval, failing.blocks)
             };
             let mut writes = vec![table::replace(&found, &answered)];
             let used = if right { Some(now) } else { counted.used };
@@ -103,10 +104,9 @@ impl Approvals {
         Ok((now, found))
     }
 
-    /// Wrong digits are counted across questions, by the phone on which they are typed.
-    async fn failing(&self, phone: &Phone) -> Result<Failing, AnswerError> {
-        let subject = Subject::Phone(phone.id.clone());
-        let failing = self.throttles.failing(&phone.tenant, Guarded::Digits, &subject).await;
+    /// Wrong answers are counted across questions: by the phone on which they are typed, or by the person.
+    pub(super) async fn failing(&self, tenant: &TenantId, subject: &Subject) -> Result<Failing, AnswerError> {
+        let failing = self.throttles.failing(tenant, Guarded::Digits, subject).await;
         failing.map_err(|reason| match reason {
             Reason::Blocked => AnswerError::Blocked,
             Reason::TooMany { until } => AnswerError::TooSoon { until },
@@ -129,7 +129,7 @@ impl Approvals {
     }
 
     /// A question that was approved does not count against the next ones.
-    async fn forgetting_times(&self, approval: &Approval) -> Result<Option<Write>, StoreError> {
+    pub(super) async fn forgetting_times(&self, approval: &Approval) -> Result<Option<Write>, StoreError> {
         let asked = self.asked(&approval.tenant, &approval.person).await?;
         Ok(asked.map(|it| table::replace(&it, &Asked { times: Vec::new(), ..it.record.clone() })))
     }
@@ -165,6 +165,9 @@ pub enum AnswerError {
     /// Something else than six digits.
     #[error("these are not six digits: type the six digits that your computer shows")]
     NotSixDigits,
+    /// Something else than eight characters of an answer without a network.
+    #[error("this is not the phone's answer: type the eight characters that it shows")]
+    NotEight,
     /// Other digits than the desktop shows.
     #[error("these are not the digits that the computer shows: {left} tries left")]
     WrongDigits {
@@ -199,7 +202,7 @@ pub enum AnswerError {
     Store(#[from] StoreError),
 }
 
-fn still_open(approval: &Approval, now: Time) -> Result<(), AnswerError> {
+pub(super) fn still_open(approval: &Approval, now: Time) -> Result<(), AnswerError> {
     match approval.state {
         ApprovalState::Pending if now < approval.expires => Ok(()),
         ApprovalState::Pending => Err(AnswerError::Expired),
@@ -207,7 +210,7 @@ fn still_open(approval: &Approval, now: Time) -> Result<(), AnswerError> {
     }
 }
 
-fn approve_by(
+pub(super) fn approve_by(
     approval: &Approval,
     phone: &Phone,
     now: Time,
@@ -217,7 +220,7 @@ fn approve_by(
     (Approval { state, ..approval.clone() }, Ok(()))
 }
 
-fn count_wrong_digits(approval: &Approval, blocks: bool) -> (Approval, Result<(), AnswerError>) {
+pub(super) fn count_wrong(approval: &Approval, blocks: bool) -> (Approval, Result<(), AnswerError>) {
     let wrong_digits = approval.wrong_digits.saturating_add(1);
     let left = WRONG_DIGITS_MAX.saturating_sub(wrong_digits);
     let state = if left == 0 { ApprovalState::WrongDigits } else { ApprovalState::Pending };

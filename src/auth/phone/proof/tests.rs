@@ -24,6 +24,7 @@ impl App {
             credential_id: vec![1],
             credential_key: vec![],
             api_key: signer.public().to_vec(),
+            offline_key: None,
             backup_eligible: false,
             sign_count: 0,
             paired: NOW,

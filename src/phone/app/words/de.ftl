@@ -180,6 +180,20 @@ paired = Dieses Telefon ist verbunden
     .text = Gehen Sie zurück zum Computer: Er macht von selbst weiter.
 
 # Was nicht weitergeht, nach seinem Kürzel: ein Satz, warum, und der nächste Schritt.
+offline = Mein Telefon ist offline
+offline-scan = Halten Sie das Telefon vor das Quadrat am Computer
+    .other = Das ist nicht das Quadrat, das wir suchen. Es steht am Computer unter «My phone is offline».
+offline-approve = Entsperren und Antwort zeigen
+offline-answer = Tippen Sie das am Computer ein
+    .text = Ihr Computer geht von selbst weiter. Für anderes kann das niemand brauchen.
+offline-not-me = Dann tippen Sie nichts ein
+    .text = Dieses Telefon hat kein Netz und kann uns nichts melden. Bitte rufen Sie sofort die Hilfe an, von irgendeinem Telefon: Jemand hat vielleicht Ihr Passwort und Ihren Computer.
+offline-old = Dieses Quadrat ist zu alt
+    .text = Seine Zeit ist vorbei, oder die Uhr dieses Telefons geht falsch.
+    .next = Zeigen Sie am Computer ein neues Quadrat und prüfen Sie die Uhrzeit auf diesem Telefon.
+offline-none = Dieses Telefon kann ohne Netz nicht antworten
+    .text = Es wurde verbunden, bevor das möglich war.
+    .next = Verbinden Sie es am Computer neu, oder schalten Sie das Netz ein.
 problem = Das hat nicht geklappt
     .next = Schliessen Sie die App, öffnen Sie sie neu und versuchen Sie es noch einmal.
 problem-offline = Dieses Telefon ist offline

@@ -180,6 +180,20 @@ paired = This phone is paired
     .text = Go back to your computer: it moves on by itself.
 
 # What does not go on, by its code: a sentence, why, and the next step.
+offline = My phone is offline
+offline-scan = Point the phone at the square on your computer
+    .other = That is not the square we look for. It stands on your computer under “My phone is offline”.
+offline-approve = Unlock and show the answer
+offline-answer = Type this on your computer
+    .text = Your computer moves on by itself. Nobody can use it for anything else.
+offline-not-me = Then do not type anything
+    .text = This phone has no network, so it cannot tell us. Please call support at once, from any telephone: somebody may have your password and your computer.
+offline-old = This square is too old
+    .text = Its time is over, or this phone’s clock is wrong.
+    .next = Show a new square on your computer, and look at the time on this phone.
+offline-none = This phone cannot answer without a network
+    .text = It was paired before this was possible.
+    .next = Pair it again when you are at your computer, or connect it to a network.
 problem = That did not work
     .next = Close the app, open it again and try once more.
 problem-offline = This phone is offline

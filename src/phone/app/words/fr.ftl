@@ -180,6 +180,20 @@ paired = Ce téléphone est associé
     .text = Retournez à votre ordinateur : il continue de lui-même.
 
 # Ce qui n’avance pas, par son code : une phrase, pourquoi, et la suite.
+offline = Mon téléphone est hors ligne
+offline-scan = Tenez le téléphone devant le carré de l’ordinateur
+    .other = Ce n’est pas le carré que nous cherchons. Il se trouve sur l’ordinateur sous « My phone is offline ».
+offline-approve = Déverrouiller et afficher la réponse
+offline-answer = Saisissez ceci sur votre ordinateur
+    .text = Votre ordinateur continue tout seul. Cela ne peut servir à rien d’autre.
+offline-not-me = Alors ne saisissez rien
+    .text = Ce téléphone n’a pas de réseau et ne peut pas nous avertir. Appelez tout de suite l’assistance, de n’importe quel téléphone : quelqu’un a peut-être votre mot de passe et votre ordinateur.
+offline-old = Ce carré est trop ancien
+    .text = Son temps est écoulé, ou l’horloge de ce téléphone est fausse.
+    .next = Affichez un nouveau carré sur l’ordinateur et vérifiez l’heure de ce téléphone.
+offline-none = Ce téléphone ne peut pas répondre sans réseau
+    .text = Il a été associé avant que ce soit possible.
+    .next = Associez-le à nouveau depuis l’ordinateur, ou connectez-le à un réseau.
 problem = Cela n’a pas marché
     .next = Fermez l’app, rouvrez-la et réessayez.
 problem-offline = Ce téléphone est hors ligne

@@ -180,6 +180,20 @@ paired = Questo telefono è associato
     .text = Torni al computer: prosegue da solo.
 
 # Ciò che non va avanti, secondo il codice: una frase, il perché e il passo seguente.
+offline = Il mio telefono è offline
+offline-scan = Tenga il telefono davanti al quadrato sul computer
+    .other = Non è il quadrato che cerchiamo. Si trova sul computer sotto «My phone is offline».
+offline-approve = Sblocchi e mostri la risposta
+offline-answer = Digiti questo sul computer
+    .text = Il computer prosegue da solo. Non può servire ad altro.
+offline-not-me = Allora non digiti niente
+    .text = Questo telefono non ha rete e non può avvisarci. Chiami subito l’assistenza, da qualsiasi telefono: qualcuno ha forse la Sua password e il Suo computer.
+offline-old = Questo quadrato è troppo vecchio
+    .text = Il suo tempo è scaduto, o l’orologio di questo telefono è sbagliato.
+    .next = Mostri un nuovo quadrato sul computer e controlli l’ora di questo telefono.
+offline-none = Questo telefono non può rispondere senza rete
+    .text = È stato associato prima che fosse possibile.
+    .next = Lo associ di nuovo dal computer, o lo colleghi a una rete.
 problem = Non ha funzionato
     .next = Chiuda l’app, la riapra e riprovi.
 problem-offline = Questo telefono è offline

@@ -133,6 +133,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             again_after_secs: 30,
             again_action: text("/.portcullis/sign-in/phone/again"),
             cancel_action: text("/.portcullis/sign-in/cancel"),
+            offline_action: text("/.portcullis/sign-in/offline"),
             events: text("/.portcullis/sign-in/events"),
         };
         show(name, html(wait));

@@ -40,6 +40,8 @@ pub struct Wait {
     pub again_action: String,
     /// Where it is given up.
     pub cancel_action: String,
+    /// Where the square for a phone without a network is asked for; empty where there is none.
+    pub offline_action: String,
     /// Address of the event stream.
     pub events: String,
 }
