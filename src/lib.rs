@@ -68,8 +68,8 @@
 //!
 //! # What is not here
 //!
-//! Load balancing, many machines on etcd, accounts without certificates. Each has
-//! its place in the table above and nothing built for it.
+//! Load balancing, many machines on etcd, accounts without certificates. Each has its place in the table above and
+//! nothing built for it.
 
 pub mod app;
 pub mod audit;

@@ -1,5 +1,5 @@
-//! Loads on the real gate: ten thousand idle connections, slow clients, a flood of bad handshakes, sign-ins
-//! in flight; and whether answers tell by their time who is known. Prints figures and what was missed.
+//! Loads on the real gate: ten thousand idle connections, slow clients, a flood of bad handshakes, sign-ins and
+//! approvals in flight; and whether answers tell by their time who is known. Prints figures and what was missed.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,6 +9,7 @@
     reason = "a bench that cannot go on must stop, and says what it measured"
 )]
 
+mod approvals;
 mod bulk;
 mod flood;
 mod idle;
@@ -75,12 +76,13 @@ impl Shown {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1).filter(|one| one != "--bench");
-    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|sign-ins|uniform|bulk ...] [--small]";
+    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|sign-ins|approvals|uniform|bulk ...] [--small]";
     let gate = PathBuf::from(arguments.next().ok_or(usage)?).canonicalize()?;
     let (flags, mut wanted): (Vec<_>, Vec<_>) = arguments.partition(|one| one.starts_with("--"));
     let scale = Scale { gate, small: flags.iter().any(|flag| flag == "--small") };
     if wanted.is_empty() {
-        wanted = ["slow", "flood", "sign-ins", "uniform", "bulk", "idle"].map(str::to_owned).to_vec();
+        wanted =
+            ["slow", "flood", "sign-ins", "approvals", "uniform", "bulk", "idle"].map(str::to_owned).to_vec();
     }
     let mut missed = Vec::new();
     for load in wanted {
@@ -91,6 +93,7 @@ async fn main() -> Result<(), Failure> {
             "slow" => slow::run(&scale).await?,
             "flood" => flood::run(&scale).await?,
             "sign-ins" => sign_ins::run(&scale).await?,
+            "approvals" => approvals::run(&scale).await?,
             "bulk" => bulk::run(&scale).await?,
             "uniform" => uniform::run(&scale).await?,
             _ => return Err(usage.into()),

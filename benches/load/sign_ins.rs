@@ -108,7 +108,7 @@ pub(crate) async fn run(scale: &Scale) -> Result<Shown, Failure> {
 
 /// People with an active device, a password and a phone, as after first visits long ago. Their passwords are
 /// alike, which makes no hash cheaper.
-async fn many(gate: &Gate, count: usize) -> Vec<Handed> {
+pub(super) async fn many(gate: &Gate, count: usize) -> Vec<Handed> {
     gate.person("bank", "model", "Moritz Model", &[]).await;
     let model = gate.device("bank", "model", "laptop").await;
     gate.settle(&model).await;
@@ -195,7 +195,11 @@ impl Visitor {
     }
 }
 
-async fn open(browser: &Browser, line: &mut http1::SendRequest<Body>, path: &str) -> Result<Page, Failure> {
+pub(super) async fn open(
+    browser: &Browser,
+    line: &mut http1::SendRequest<Body>,
+    path: &str,
+) -> Result<Page, Failure> {
     let mut path = path.to_owned();
     for _ in 0..5 {
         let answer = send(browser, line, navigation(&path)).await?;
@@ -207,7 +211,7 @@ async fn open(browser: &Browser, line: &mut http1::SendRequest<Body>, path: &str
     Err(format!("sent in circles, last to {path}").into())
 }
 
-async fn send(
+pub(super) async fn send(
     browser: &Browser,
     line: &mut http1::SendRequest<Body>,
     mut request: Request<Body>,

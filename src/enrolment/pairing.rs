@@ -4,6 +4,7 @@
 mod error;
 mod ground;
 mod standing;
+mod steps;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use crate::crypto::{self, Pepper};
 use crate::domain::person::Person;
 use crate::domain::phone::{self, OfflineKey, Pairing, PairingState, Phone, RemovedBy};
 use crate::domain::session::TokenHash;
-use crate::domain::{DeviceId, PairingId, PersonId, PhoneId, Secret, TenantId, Time, words};
+use crate::domain::{PairingId, PersonId, PhoneId, Secret, TenantId, words};
 use crate::enrolment::phones;
 use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
@@ -29,6 +30,7 @@ use ground::entry;
 pub use ground::{Ground, agreed_by};
 pub use standing::Standing;
 use standing::is_of;
+pub use steps::{Begun, Claimed, Made, Opening, Verdict};
 
 /// Opens pairings and leads them to their end.
 pub struct Pairings {
@@ -36,76 +38,6 @@ pub struct Pairings {
     pepper: Arc<Pepper>,
     party: RelyingParty,
     world: World,
-}
-
-/// Whose phone is to be paired, and on which screen the square is.
-#[derive(Clone, Debug)]
-pub struct Opening {
-    /// Whose tenant.
-    pub tenant: TenantId,
-    /// Whose phone.
-    pub person: PersonId,
-    /// On which device the square is shown.
-    pub device: DeviceId,
-    /// In which browser session.
-    pub session: TokenHash,
-    /// Network address, for the audit trail.
-    pub from: IpAddr,
-    /// What lets it be paired.
-    pub ground: Ground,
-}
-
-/// What the phone needs to make its credential.
-#[derive(Clone, Debug)]
-pub struct Begun {
-    /// Whose it will be.
-    pub tenant: TenantId,
-    /// Whose it will be.
-    pub person: PersonId,
-    /// WebAuthn challenge.
-    pub challenge: [u8; 32],
-    /// WebAuthn user handle: the same for a person each time, and it names nobody.
-    pub user: [u8; 32],
-    /// Until when.
-    pub expires: Time,
-}
-
-/// What the phone brings once it has made its credential.
-#[derive(Clone, Debug)]
-pub struct Made<'a> {
-    /// "Android phone".
-    pub name: &'a str,
-    /// `clientDataJSON`.
-    pub client_data: &'a [u8],
-    /// `attestationObject`.
-    pub attestation: &'a [u8],
-    /// Public key for agreements, SEC1 uncompressed; an older app sends none.
-    pub offline_key: Option<&'a [u8]>,
-}
-
-/// The pairing's words and the phone that waits for the yes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimed {
-    /// Shown on both screens.
-    pub words: [String; 2],
-    /// The phone to be.
-    pub phone: Phone,
-}
-
-/// What the desktop says to the two words.
-#[derive(Clone, Debug)]
-pub enum Verdict {
-    /// Both screens show them. The writes (the session's next step) go into the same commit.
-    Yes {
-        /// Who released the device.
-        released_by: Option<String>,
-        /// Done in the same commit, or not at all.
-        also: Vec<Write>,
-        /// What lets it be paired.
-        ground: Ground,
-    },
-    /// They do not.
-    No,
 }
 
 impl Pairings {
@@ -390,9 +322,9 @@ impl Pairings {
     }
 }
 
-/// 160 random bits: 32 letters, more than the 128 of SP 800-63B-4 4.1.2.2.
+/// 160 random bits, more than the 128 of SP 800-63B-4 4.1.2.2.
 const SECRET_BYTES: usize = 20;
-/// SP 800-63B-4 4.1.2.2.
+/// The same.
 const STEP_LASTS: Duration = Duration::from_secs(5 * 60);
 /// A pairing has five steps; more conflicts than this are no race.
 const TRIES_MAX: usize = 16;

@@ -281,7 +281,7 @@ impl Phone {
 }
 
 /// The text of an approval, from what the phone shows.
-fn canonical(shown: &Value, verdict: &str, digits: &str) -> String {
+pub(crate) fn canonical(shown: &Value, verdict: &str, digits: &str) -> String {
     let names = [
         "id",
         "purpose",

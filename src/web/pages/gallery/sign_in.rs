@@ -4,8 +4,8 @@ use super::{html, text};
 use crate::web::Head;
 use crate::web::page::Step;
 use crate::web::pages::sign_in::{
-    Code, CodeNews, Ended, EndedWhy, Matter, NotMe, Pair, Password, SetPassword, SignedOut, TwoWords,
-    Unanswered, UnansweredWhy, Wait, Word, qr,
+    Code, CodeNews, Ended, EndedWhy, Matter, NotMe, Offline, Pair, Password, SetPassword, SignedOut,
+    TwoWords, Unanswered, UnansweredWhy, Wait, Word, qr, qr_of_much,
 };
 use crate::web::visit::tests::visit;
 
@@ -62,6 +62,23 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             events: text("/.portcullis/sign-in/events"),
         };
         show(name, html(pair));
+    }
+    for (name, refused) in [("offline", ""), ("offline-refused", "Your phone shows other characters.")] {
+        let offline = Offline {
+            page: head(),
+            csrf: text("token"),
+            square: qr_of_much(&link.repeat(8)).unwrap(),
+            phone: text("Anna’s phone"),
+            others: vec![(text("phone-2"), text("Anna’s old phone"))],
+            left_secs: 104,
+            total_secs: 120,
+            refused: text(refused),
+            action: text("/.portcullis/sign-in/offline/answer"),
+            other_action: text("/.portcullis/sign-in/offline"),
+            back: text("/.portcullis/sign-in/"),
+            events: text("/.portcullis/sign-in/events"),
+        };
+        show(name, html(offline));
     }
     let two_words = TwoWords {
         page: head().at(Step::Phone),
