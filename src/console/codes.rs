@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{Response, StatusCode};
 
+use super::doings::may;
 use super::second::LOST_PHONE;
 use super::{Answer, Console, Here};
 use crate::domain::enrolment::{EndedWhy, Enrolment, EnrolmentKind, EnrolmentState};
@@ -165,6 +166,11 @@ impl Console {
         let checked =
             (0..CHECKLIST.len()).all(|line| form.all("check").any(|value| value == line.to_string()));
         let agent = self.agent(here);
+        let asked = self.acts.first_visits.look(&agent, &whose, &who, number).await;
+        if asked.is_ok_and(|found| found.enrolment.kind == EnrolmentKind::LostPhone) {
+            // Two of support must not make of themselves an owner.
+            may(&here.person, &whose, &who)?;
+        }
         match self.acts.first_visits.release(&agent, &whose, &who, number, checked).await {
             Ok(()) => {
                 let name =

@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::codes::{href, ids, words};
+use super::doings::may;
 use super::{Answer, Console, Here};
 use crate::domain::Reason;
 use crate::domain::enrolment::EnrolmentState;
@@ -75,6 +76,8 @@ impl Console {
         form: &Form,
     ) -> Answer {
         let (whose, who) = ids(tenant, person)?;
+        // Two of support must not make of themselves an owner.
+        may(&here.person, &whose, &who)?;
         let checked =
             (0..CHECKLIST.len()).all(|line| form.all("check").any(|value| value == line.to_string()));
         let agent = self.agent(here);

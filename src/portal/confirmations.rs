@@ -32,6 +32,7 @@ use crate::domain::{ConfirmationId, PersonId, Reason, TenantId};
 use crate::policy::{Permit, Policy};
 use crate::proxy::{Origin, Proxy, Tried};
 use crate::sign_in::questions::{Questions, Waiting, Way};
+use crate::store::Write;
 use crate::store::table::{self, Stored};
 use crate::store::view::View;
 use crate::web::page::only_navigations;
@@ -219,7 +220,8 @@ impl Confirmations {
         let its = &found.record;
         let own = its.device == *here.certificate.device_id()
             && its.fingerprint == *here.certificate.fingerprint()
-            && its.session == *here.session.token();
+            && its.session == *here.session.token()
+            && its.host == here.visit.host;
         if own { Ok(found) } else { Err(Reason::NotFound) }
     }
 
@@ -235,7 +237,12 @@ impl Confirmations {
 
     /// Writes the next state in place of the one that was read; false where somebody else came first.
     async fn change(&self, entry: Entry, found: &Found, next: &Confirmation) -> Result<bool, Reason> {
-        match self.parts.ledger.record(entry, vec![table::replace(found, next)]).await {
+        self.write(entry, vec![table::replace(found, next)]).await
+    }
+
+    /// Writes all of it, or nothing; false where somebody else came first.
+    async fn write(&self, entry: Entry, writes: Vec<Write>) -> Result<bool, Reason> {
+        match self.parts.ledger.record(entry, writes).await {
             Ok(_) => Ok(true),
             Err(RecordError::Conflict) => Ok(false),
             Err(RecordError::Store(_)) => Err(Reason::Internal),

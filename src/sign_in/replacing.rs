@@ -47,7 +47,7 @@ impl Steps {
         writes.extend(
             renewals
                 .filter(|it| it.tenant == own.tenant && it.person == own.person)
-                .map(|it| table::delete(table::renewal(&it.token))),
+                .map(|it| table::delete_present(table::renewal(&it.token))),
         );
         let (device, address) = (who.certificate.device().name.clone(), who.address.to_string());
         let Replacement { phone, by, left } = replacement;

@@ -6,6 +6,7 @@ use http::{Method, Request};
 use portcullis::domain::device::Device;
 use portcullis::domain::enrolment::{Enrolment, EnrolmentState};
 use portcullis::domain::person::Role;
+use portcullis::domain::phone::Phone;
 use portcullis::{console, phone, portal, sign_in};
 
 use crate::support::PASSWORD;
@@ -124,14 +125,19 @@ async fn no_other_page_changes_anything() {
     let case = cases.iter().find(|one| matches!(one.state, EnrolmentState::CodeRight { .. })).unwrap();
     let number = case.number.clone();
     let device = gate.all::<Device>().await.into_iter().find(|one| one.name == "tablet").unwrap().id;
+    let handset = gate.all::<Phone>().await.into_iter().find(|one| one.person.as_str() == "anna").unwrap().id;
     let program = Program::instead_of(gate).await;
     let filled = |path: &str| {
-        let last = if path.starts_with("/devices") { device.as_str() } else { &number };
+        let last = match path {
+            path if path.starts_with("/devices") => device.as_str(),
+            path if path.contains("/phones/") => handset.as_str(),
+            _ => &number,
+        };
         if path.starts_with("/certificates/") {
             return path.replace('*', &laptop.serial);
         }
         if path.starts_with("/.portcullis/settings") {
-            return path.replace('*', &laptop.serial);
+            return path.replace('*', if path.contains("/phones/") { last } else { &laptop.serial });
         }
         ["bank", "anna", last].iter().fold(path.to_owned(), |path, part| path.replacen('*', part, 1))
     };

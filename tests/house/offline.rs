@@ -1,6 +1,8 @@
 //! A phone without a network: the question as a square, eight characters typed on the desktop.
 
 use portcullis::audit::Event;
+use portcullis::domain::phone::Phone;
+use portcullis::domain::tenant::{SyncedPasskeys, Tenant};
 
 use crate::support::PASSWORD;
 use crate::support::browser::{Browser, navigation};
@@ -120,4 +122,36 @@ async fn a_square_is_shown_to_the_session_that_asked() {
     stranger.open("/").await.must_say("Your password");
     let answer = stranger.send(navigation("/.portcullis/sign-in/offline/")).await;
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/.portcullis/sign-in/"));
+}
+
+/// What lasts is not opened so: the settings' own questions have no square, whoever asks for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_square_opens_nothing_that_lasts() {
+    let gate = Gate::open().await;
+    let (client, phone, _) = anna_inside(&gate).await;
+    let page = client.open("/.portcullis/settings/recovery/").await;
+    let waiting = client.submit(&page, "/ask", &[]).await;
+    waiting.must_say("Type this number on your phone");
+    assert!(!waiting.html.contains("/sign-in/offline"), "no way to a square");
+    assert_eq!(phone.question().await["purpose"], "recovery-codes");
+    let csrf = waiting.form("/cancel").hidden;
+    let asked = client.send(client.posting("/.portcullis/sign-in/offline", &csrf)).await;
+    assert_eq!((asked.status.as_u16(), asked.header("location")), (303, "/.portcullis/sign-in/"));
+    assert_eq!(gate.told(Event::ApprovalOffline).await, 0);
+}
+
+/// Where a tenant refuses keys that may be copied, such a phone answers nothing, without a network neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_phone_that_is_refused_has_no_square() {
+    let gate = Gate::open().await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let phone = gate.all::<Phone>().await.into_iter().find(|one| one.person.as_str() == "anna").unwrap();
+    gate.put(&Phone { backup_eligible: true, ..phone }).await;
+    let waiting = waits(&client).await;
+    let csrf = waiting.form("/offline").hidden;
+    let bank = gate.all::<Tenant>().await.into_iter().find(|one| one.id.as_str() == "bank").unwrap();
+    gate.put(&Tenant { synced_passkeys: SyncedPasskeys::Refuse, ..bank }).await;
+    client.send(client.posting("/.portcullis/sign-in/offline", &csrf)).await;
+    assert_eq!(gate.told(Event::ApprovalOffline).await, 0);
+    assert!(!client.open("/.portcullis/sign-in/").await.html.contains("/sign-in/offline"));
 }

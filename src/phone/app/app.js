@@ -30,7 +30,12 @@ async function start() {
     return;
   }
   brand(null);
-  const phones = await keys.phones().catch(() => []);
+  let phones;
+  try {
+    phones = await keys.phones();
+  } catch {
+    return showProblem(new Problem({ code: "no-storage" }), { again: start });
+  }
   for (const phone of phones) open(phone);
   push.keep(phones);
   const back = phones.length ? home : undefined;
@@ -55,11 +60,10 @@ function open(phone) {
       if (page() === "home") home();
     },
     approvals(questions, ended) {
-      line.questions = questions;
-      line.ended = ended;
-      line.frozen = null;
+      const was = line.frozen;
+      Object.assign(line, { questions, ended, frozen: null });
       if (!questions.length) push.quiet(phone.site);
-      if (page() === "frozen") home();
+      if (was && ["frozen", "home"].includes(page())) home();
       else look();
     },
     frozen(since) {
@@ -70,8 +74,9 @@ function open(phone) {
     },
     unpaired({ code, at }) {
       line.status = "unpaired";
-      line.removed = code?.startsWith("removed-") ? { code, at } : null;
+      line.removed = String(code).startsWith("removed-") ? { code, at } : null;
       line.questions = [];
+      push.keep(woken());
       if (["home", "question", "over", "approved", "frozen"].includes(page())) home();
     },
   });
@@ -89,9 +94,20 @@ function close(id) {
   lines.delete(id);
 }
 
-function paired(phone) {
+/** The phones that the gate still knows. */
+const woken = () => [...lines.values()].filter(({ status }) => status !== "unpaired").map(({ phone }) => phone);
+
+async function paired(phone) {
+  // The same person's older key in this phone's lock gave way to the new one, and signs nothing any more.
+  const whose = (id) => id.split(".").slice(0, 2).join(".");
+  for (const { phone: older } of [...lines.values()]) {
+    if (older.id !== phone.id && whose(older.id) === whose(phone.id)) {
+      close(older.id);
+      await keys.forgetPhone(older.id);
+    }
+  }
   open(phone);
-  push.keep([...lines.values()].map((line) => line.phone));
+  push.keep(woken());
   brand(phone);
   show(
     "paired",
@@ -185,6 +201,7 @@ function ends({ device, until, days, ended }, { phone }) {
 async function remove(phone) {
   close(phone.id);
   await keys.forgetPhone(phone.id);
+  push.keep(woken());
   home();
 }
 
@@ -201,7 +218,7 @@ function look(fromHome = false) {
     const ended = [...lines.values()].map((line) => line.ended).find((ended) => ended?.id === shown);
     return over({ code: ended?.how, title: t("over"), detail: t(ENDED[ended?.how] ?? "over.text") }, undefined, { settled, home });
   }
-  if (!waiting.length || !(fromHome || ["home", "question", "over", "approved", "paired", "frozen"].includes(page()))) return;
+  if (!waiting.length || !(fromHome || ["home", "question", "over", "approved", "paired", "frozen", "history"].includes(page()))) return;
   const { line, question } = waiting[0];
   ask(line.phone, question, { settled, home, look, stopped }, gone);
 }

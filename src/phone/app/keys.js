@@ -65,6 +65,7 @@ function open() {
         request.result.close();
         opened = undefined;
       };
+      request.result.onclose = () => (opened = undefined);
       resolve(request.result);
     };
     request.onerror = () => reject(request.error);

@@ -77,6 +77,7 @@ function ask({ phone, question, ours }, back) {
     ...facts(question),
     action(t("offline-approve"), () => approve({ phone, question, ours }, back), { busy: t("busy-lock"), id: "approve" }),
     action(t("not-me"), () => notMe(phone, back), { look: "danger" }),
+    action(t("back"), back, { look: "quiet" }),
     support(phone),
   );
 }

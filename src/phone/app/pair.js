@@ -37,10 +37,6 @@ export async function fromLink(link, done, { back } = {}) {
 export async function resume(done) {
   const under = await keys.pairingUnderWay().catch(() => null);
   if (!under) return false;
-  if (now() >= under.until) {
-    await keys.forgetPairing();
-    return false;
-  }
   brand(under);
   words(under, done);
   return true;
@@ -159,7 +155,7 @@ async function makeKey(under, done, back) {
     await keys.keepPairing(claimed);
     words(claimed, done);
   } catch (problem) {
-    const locked = problem.code?.startsWith("lock-");
+    const locked = String(problem.code).startsWith("lock-");
     showProblem(problem, {
       again: locked ? () => makeKey(under, done, back) : () => welcome(done, { back }),
       againLabel: locked ? t("try-again") : t("to-start"),
@@ -194,13 +190,18 @@ function words(under, done) {
   onLeave(() => (over = true));
   const end = async (state) => {
     over = true;
-    if (state === "confirmed") {
-      const { phone: id, key, agree, gate_key, credential, site, host, person, telephone, monogram, accent } = under;
-      const phone = { id, key, agree, gate_key, credential, site, host, person, telephone, monogram, accent };
-      await keys.keepPhone(phone);
-      await keys.forgetPairing();
-      navigator.storage?.persist?.().catch(() => {});
-      return done(phone);
+    try {
+      // The computer may have said yes while the phone slept: its key is thrown away only when the gate does not know it.
+      if (state === "confirmed" || (state === "expired" && (await isPaired(under)))) {
+        const { phone: id, key, agree, gate_key, credential, site, host, person, telephone, monogram, accent } = under;
+        const phone = { id, key, agree, gate_key, credential, site, host, person, telephone, monogram, accent };
+        await keys.keepPhone(phone);
+        await keys.forgetPairing();
+        navigator.storage?.persist?.().catch(() => {});
+        return done(phone);
+      }
+    } catch (problem) {
+      return showProblem(problem, { again: () => end(state), site: under });
     }
     await keys.forgetPairing();
     showProblem(new Problem({ code: state === "expired" ? "pairing-over" : state }), { again: () => welcome(done), againLabel: t("to-start"), site: under });
@@ -219,6 +220,16 @@ function words(under, done) {
     setTimeout(look, ASK_EVERY_MS);
   };
   look();
+}
+
+async function isPaired(under) {
+  try {
+    await call({ handle: under.phone, key: under.key }, "GET", "/api/me");
+    return true;
+  } catch (problem) {
+    if (problem.code === "unpaired") return false;
+    throw problem;
+  }
 }
 
 async function differ(under, done) {

@@ -107,7 +107,7 @@ async function approve(phone, question, field, said, then) {
     else if (problem.code === "wrong-digits") {
       field.value = "";
       wrong(`${problem.title}. ${problem.detail} ${problem.next}`);
-    } else if (problem.code === "unpaired") showProblem(problem, { again: then.home, againLabel: t("go-on"), site: phone });
+    } else if (problem.code === "unpaired" || String(problem.code).startsWith("removed-") || ["synced", "shut-out"].includes(problem.code)) showProblem(problem, { again: then.home, againLabel: t("go-on"), site: phone });
     else wrong(`${problem.title ?? t("problem")}. ${problem.next ?? t("problem.next")}`);
   } finally {
     busy = false;

@@ -98,13 +98,9 @@ impl Confirmations {
     }
 
     /// Writes down what became of a request that this node has sent.
-    pub(super) async fn ended(&self, id: &ConfirmationId, route: &Route, fate: &Fate) {
-        let whose = self.open().waiting.get(id).cloned();
-        let written = match whose {
-            Some((tenant, person)) => self.write_fate(&tenant, &person, id, fate).await,
-            None => Ok(()),
-        };
-        if let Err(reason) = written {
+    pub(super) async fn ended(&self, sent: &Confirmation, route: &Route, fate: &Fate) {
+        let id = &sent.id;
+        if let Err(reason) = self.write_fate(&sent.tenant, &sent.person, id, fate).await {
             // It stays "sending", which is shown as unknown.
             tracing::error!(?reason, confirmation = %id, route = route.name, "an outcome was not written down");
         }

@@ -89,8 +89,13 @@ impl Confirmations {
         for id in open {
             found.extend(self.read(&newest.tenant, &newest.person, &id).await?);
         }
-        found.sort_by_key(|one| one.record.created);
+        // What is on its way cannot be taken back, and whoever said that it was not sent would have it paid twice.
         let too_many = (found.len() + 1).saturating_sub(OPEN_MAX);
+        found.retain(|one| !matches!(one.record.state, ConfirmationState::Sending { .. }));
+        found.sort_by_key(|one| one.record.created);
+        if found.len() < too_many {
+            return Err(Reason::Busy);
+        }
         for oldest in found.iter().take(too_many) {
             self.refuse(oldest, NotSent::TooMany).await?;
         }

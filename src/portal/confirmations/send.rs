@@ -11,18 +11,21 @@ use super::take::{Taken, stands_for};
 use super::{Answer, Confirmations, Found, Here, entry, page_of};
 use crate::audit::Event;
 use crate::crypto::sha256;
-use crate::domain::approval::Approval;
+use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::confirmation::{Confirmation, ConfirmationState, Manner, NotSent};
+use crate::domain::person::Person;
 use crate::domain::route::Route;
 use crate::domain::{ConfirmationId, Reason};
 use crate::policy::permit::Area;
 use crate::policy::{Ask, Decision, Permit};
 use crate::proxy::{self, Kept, Origin};
+use crate::store::Write;
+use crate::store::table;
 use crate::web::page::see_other;
 
 /// A request that may go out.
 struct Ready {
-    id: ConfirmationId,
+    sending: Confirmation,
     permit: Permit,
     route: Arc<Route>,
     kept: Kept,
@@ -78,9 +81,13 @@ impl Confirmations {
             sealed: Vec::new(),
             ..its.clone()
         };
+        // "Not me", said since it was taken up, has the last word: these are as they were when it goes.
+        let unchanged = self.still_agreed(its, approval).await?;
+        let Some(mut writes) = unchanged else { return refuse(NotSent::NotMe).await };
+        writes.push(table::replace(found, &sending));
         // Known as this node's own before anybody can read that it is under way.
         self.open().begins(&here.id);
-        match self.change(entry, found, &sending).await {
+        match self.write(entry, writes).await {
             Ok(true) => {}
             other => {
                 self.open().ends(&here.id);
@@ -89,7 +96,25 @@ impl Confirmations {
         }
         let visit = here.visit;
         let origin = (visit.host.clone(), visit.address, visit.request_id.clone());
-        Ok(Some(Ready { id: here.id.clone(), permit, route, kept, receipt, manner: its.manner, origin }))
+        Ok(Some(Ready { sending, permit, route, kept, receipt, manner: its.manner, origin }))
+    }
+
+    /// What must not change before the request goes: the approval, and the standing of who gave it. None where
+    /// they have changed already.
+    async fn still_agreed(
+        &self,
+        its: &Confirmation,
+        approval: &Approval,
+    ) -> Result<Option<Vec<Write>>, Reason> {
+        let store = &**self.parts.ledger.store();
+        let key = table::approval(&its.tenant, &its.person, &approval.id);
+        let approved = table::get::<Approval>(store, &key).await.map_err(|_| Reason::Internal)?;
+        let key = table::person(&its.tenant, &its.person);
+        let person = table::get::<Person>(store, &key).await.map_err(|_| Reason::Internal)?;
+        let (Some(approved), Some(person)) = (approved, person) else { return Ok(None) };
+        let stands = matches!(approved.record.state, ApprovalState::Approved { .. })
+            && !person.record.shut_out(self.parts.world.now());
+        Ok(stands.then(|| vec![table::unchanged(&approved), table::unchanged(&person)]))
     }
 
     /// The route that the request's path has now, if it is still the one it came by.
@@ -128,12 +153,13 @@ impl Confirmations {
     /// Out it goes, in a task of its own: a browser that leaves does not leave its outcome unknown.
     async fn go(self: &Arc<Self>, ready: Ready) -> Answer {
         let this = Arc::clone(self);
-        let (id, manner) = (ready.id.clone(), ready.manner);
+        let (id, manner) = (ready.sending.id.clone(), ready.manner);
         let sent = tokio::spawn(async move {
-            let Ready { id, permit, route, kept, receipt, origin: (host, address, request_id), .. } = ready;
+            let Ready { sending, permit, route, kept, receipt, origin: (host, address, request_id), .. } =
+                ready;
             let origin = Origin { host: &host, address, request_id: &request_id };
             let answer = this.parts.proxy.send_confirmed(permit, &route, origin, &kept, &receipt).await;
-            this.ended(&id, &route, &Fate::of(&answer)).await;
+            this.ended(&sending, &route, &Fate::of(&answer)).await;
             answer
         });
         let answer = sent.await.map_err(|_| Reason::Internal)?;

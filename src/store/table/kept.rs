@@ -164,7 +164,8 @@ impl Record for Confirmation {
         confirmation(&self.tenant, &self.person, &self.id)
     }
     fn expires(&self) -> Option<Time> {
-        Some(self.created.plus(Self::KEPT))
+        // Nobody's agreement is evidence of nothing.
+        Some(self.created.plus(if self.evidence.is_some() { Self::KEPT } else { QUESTION_KEPT }))
     }
 }
 

@@ -167,3 +167,30 @@ async fn a_cashier_that_is_gone_was_sent_nothing() {
     let state = on_record(&gate).await.state;
     assert!(matches!(state, ConfirmationState::Refused { why: NotSent::Unreachable, .. }), "{state:?}");
 }
+
+/// Others that are kept meanwhile push nothing out that is on its way: whoever read that it was not sent would pay
+/// twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_on_its_way_is_never_told_as_not_sent() {
+    let gate = Gate::open().await;
+    let (client, phone, _) = anna_inside(&gate).await;
+    let cashier = gate.cashier().await;
+    cashier.does(Doing::Late);
+    let waiting = pays(&client).await;
+    approves(&phone, &waiting).await;
+    let form = client.open(&waiting.path).await.form("/send");
+    let sending = client.send(client.posting(&form.action, &form.hidden));
+    let others = async {
+        eventually(async || !cashier.confirmed().is_empty()).await;
+        for _ in 0..9 {
+            fetches(&client).await;
+        }
+    };
+    let (answer, ()) = futures_util::future::join(sending, others).await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    let id = waiting.path.trim_end_matches('/').rsplit('/').next().unwrap().to_owned();
+    let all = gate.all::<Confirmation>().await;
+    let sent = all.iter().find(|one| one.id.as_str() == id).unwrap();
+    assert!(matches!(sent.state, ConfirmationState::Done { .. }), "{:?}", sent.state);
+    assert_eq!(gate.told(Event::ConfirmationDone).await, 1);
+}

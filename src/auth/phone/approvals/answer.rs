@@ -116,7 +116,7 @@ impl Approvals {
 
     /// Whether the tenant takes a yes of such a phone; one that was paired before the tenant said no may still say
     /// "not me".
-    async fn may_answer(&self, phone: &Phone) -> Result<(), AnswerError> {
+    pub(super) async fn may_answer(&self, phone: &Phone) -> Result<(), AnswerError> {
         if !phone.backup_eligible {
             return Ok(());
         }

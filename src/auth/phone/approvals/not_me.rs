@@ -52,7 +52,7 @@ impl Approvals {
             // Present, so that one that rotates meanwhile makes us look again.
             writes.extend(sessions.iter().map(|token| table::delete_present(table::session(token))));
             let renewals = self.renewals(&approval.tenant, &approval.person).await?;
-            writes.extend(renewals.iter().map(|token| table::delete(table::renewal(token))));
+            writes.extend(renewals.iter().map(|token| table::delete_present(table::renewal(token))));
             writes
                 .extend(self.pairings(&approval.tenant, &approval.person).await?.iter().map(table::consume));
             writes.extend(self.other_question(approval).await?);

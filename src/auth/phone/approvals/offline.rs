@@ -12,6 +12,7 @@ use crate::crypto;
 use crate::domain::approval::{Answer, Approval, OfflineAnswer, Purpose, Signed};
 use crate::domain::phone::Phone;
 use crate::domain::session::Session;
+use crate::domain::tenant::SyncedPasskeys;
 use crate::domain::{ApprovalId, PersonId, PhoneId, TenantId};
 use crate::store::StoreError;
 use crate::store::table::{self, Stored};
@@ -21,7 +22,11 @@ impl Approvals {
     #[must_use]
     pub fn offline_phones(&self, tenant: &TenantId, person: &PersonId) -> Vec<Phone> {
         let phones = self.ledger.view().phones(tenant, person);
-        let able = phones.iter().filter(|phone| phone.offline_key.is_some() && self.signer.is_some());
+        let tenant = self.ledger.view().tenant(tenant);
+        let copies = tenant.is_some_and(|it| it.synced_passkeys == SyncedPasskeys::Accept);
+        let able = phones.iter().filter(|phone| {
+            phone.offline_key.is_some() && self.signer.is_some() && (copies || !phone.backup_eligible)
+        });
         able.map(|phone| phone.as_ref().clone()).collect()
     }
 
@@ -48,6 +53,7 @@ impl Approvals {
             let found = self.asked_by(session, id).await?;
             let phones = self.offline_phones(&session.tenant, &session.person);
             let phone = phones.iter().find(|it| it.id == *phone).ok_or(AnswerError::Unknown)?;
+            self.may_answer(phone).await?;
             let key = phone.offline_key.as_ref().ok_or(AnswerError::Unknown)?;
             let made = offline::challenge(&found.record, &Handle::of(phone), &key.0, signer);
             let made = made.map_err(|_| AnswerError::Unknown)?;
@@ -85,6 +91,7 @@ impl Approvals {
             let key = table::phone(&approval.tenant, &approval.person, &expected.phone);
             let phone = table::get::<Phone>(self.ledger.store().as_ref(), &key).await?;
             let phone = phone.ok_or(AnswerError::Unpaired)?;
+            self.may_answer(&phone.record).await?;
             let failing = self.failing(&approval.tenant, &Subject::Person(approval.person.clone())).await?;
 
             let right = crypto::same(&self.offline_mac(approval, typed.expose()), &expected.mac);
@@ -122,7 +129,7 @@ impl Approvals {
         let found = found?.ok_or(AnswerError::Unknown)?;
         let approval = &found.record;
         let theirs = approval.session == session.token && approval.fingerprint == session.fingerprint;
-        if !theirs || approval.purpose == Purpose::Confirm {
+        if !theirs || !answers(approval) {
             return Err(AnswerError::Unknown);
         }
         still_open(approval, self.world.now())?;
@@ -132,5 +139,20 @@ impl Approvals {
     fn offline_mac(&self, approval: &Approval, answer: &str) -> [u8; 32] {
         let parts = [approval.tenant.as_str(), approval.person.as_str(), approval.id.as_str(), answer];
         self.pepper.mac("offline answer", &parts.map(str::as_bytes))
+    }
+}
+
+/// What such an answer may open: coming in, and going on inside. Nothing that lasts, and no payment.
+fn answers(approval: &Approval) -> bool {
+    match approval.purpose {
+        Purpose::SignIn | Purpose::NewDevice | Purpose::ResumeFirstVisit => true,
+        // Changes in the settings say what they are about; a page that wants a fresher yes does not.
+        Purpose::StepUp => approval.bound.is_none(),
+        Purpose::RenewCertificate
+        | Purpose::RenewExpired
+        | Purpose::PairPhone
+        | Purpose::RemovePhone
+        | Purpose::RecoveryCodes
+        | Purpose::Confirm => false,
     }
 }
