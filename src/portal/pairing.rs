@@ -31,7 +31,8 @@ impl Portal {
             }
             pairing::Standing::Refused | pairing::Standing::Contested => {
                 let (why, again_action) = (pages::EndedWhy::OtherWords, format!("{PAIR}square"));
-                pages::Ended { page, csrf, why, again_action }.response(StatusCode::OK)
+                pages::Ended { page, csrf, why, again_action, stop_action: String::new() }
+                    .response(StatusCode::OK)
             }
             pairing::Standing::Confirmed => see_other(PHONES),
             standing @ (pairing::Standing::Open { .. }

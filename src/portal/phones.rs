@@ -295,7 +295,7 @@ fn waiting<'a>(here: &'a Here<'_>) -> Waiting<'a> {
 }
 
 const LAST: &str = "This is your only phone, so it cannot be removed here: nobody could answer any more. Pair another one \
-                    first. If you have lost it, sign out and choose “I have lost my phone”, or call us.";
+                    first. If you have lost it, sign out, sign in again and choose “I do not have my phone”, or call us.";
 
 /// Where the phones are.
 pub(super) const PHONES: &str = "/.portcullis/settings/phones/";

@@ -32,8 +32,14 @@ impl RenewalRoom {
         let (page, csrf) = (Head::of(here.visit), self.csrf(&here.renewal.record.token));
         let action = |name: &str| format!("{}{name}", here.base);
         let ended = |why, again_action| {
-            sign_in::Ended { page: page.clone(), csrf: csrf.clone(), why, again_action }
-                .response(StatusCode::OK)
+            sign_in::Ended {
+                page: page.clone(),
+                csrf: csrf.clone(),
+                why,
+                again_action,
+                stop_action: String::new(),
+            }
+            .response(StatusCode::OK)
         };
         let word = |words, chosen| {
             let (action, events) = (action("word"), action("events"));

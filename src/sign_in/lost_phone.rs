@@ -131,8 +131,14 @@ impl SignIn {
         let (page, csrf, events) = (Head::of(visit), self.csrf(here), action("events"));
         let stop_action = action("lost-phone/stop");
         let ended = |why, again_action| {
-            pages::Ended { page: page.clone(), csrf: csrf.clone(), why, again_action }
-                .response(StatusCode::OK)
+            pages::Ended {
+                page: page.clone(),
+                csrf: csrf.clone(),
+                why,
+                again_action,
+                stop_action: stop_action.clone(),
+            }
+            .response(StatusCode::OK)
         };
         let word = |words, chosen| {
             let (page, csrf, events) = (page.clone(), csrf.clone(), events.clone());

@@ -34,8 +34,14 @@ impl SignIn {
         let (page, csrf) = (Head::of(visit).at(Step::Call), self.csrf(here));
         let again_action = action("code");
         let ended = |why, again_action| {
-            pages::Ended { page: page.clone(), csrf: csrf.clone(), why, again_action }
-                .response(StatusCode::OK)
+            pages::Ended {
+                page: page.clone(),
+                csrf: csrf.clone(),
+                why,
+                again_action,
+                stop_action: String::new(),
+            }
+            .response(StatusCode::OK)
         };
         Ok(match screen {
             Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
@@ -94,8 +100,14 @@ impl SignIn {
         };
         let ended = |why| {
             let again_action = action("square");
-            pages::Ended { page: page.clone(), csrf: csrf.clone(), why, again_action }
-                .response(StatusCode::OK)
+            pages::Ended {
+                page: page.clone(),
+                csrf: csrf.clone(),
+                why,
+                again_action,
+                stop_action: String::new(),
+            }
+            .response(StatusCode::OK)
         };
         Ok(match standing {
             pairing::Standing::Claimed { words, phone, .. } => {
@@ -222,7 +234,13 @@ impl SignIn {
         let csrf = self.csrf(here);
         let who = waiting(here, &csrf);
         match self.parts.questions.turn_about(&who, &matter).await? {
-            Turn::Unasked => self.parts.questions.ask_and_wait(&who, matter).await,
+            Turn::Unasked => {
+                let purpose = matter.purpose;
+                match self.parts.questions.ask_and_wait(&who, matter).await {
+                    Err(Reason::TooMany { .. }) => Ok(self.parts.questions.too_often(&who, purpose)),
+                    other => other,
+                }
+            }
             Turn::Show(page) => Ok(page),
             Turn::Approved(question) => self.take_up(here, &question).await,
         }

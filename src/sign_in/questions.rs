@@ -204,6 +204,16 @@ impl Questions {
         Ok(question)
     }
 
+    /// The page where the phone may not be asked just now.
+    #[must_use]
+    pub fn too_often(&self, who: &Waiting<'_>, purpose: Purpose) -> Response<Body> {
+        let (page, csrf) = (Head::of(who.visit), who.csrf.to_owned());
+        let (why, about, again_action) =
+            (pages::UnansweredWhy::TooOften, about(purpose), who.way.again.to_owned());
+        let page = pages::Unanswered { page, csrf, why, about, again_action };
+        page.response(StatusCode::TOO_MANY_REQUESTS)
+    }
+
     /// The approval, for what it was asked for and nothing else. It must go into a commit that also ends this
     /// session's token: then nobody takes it up again.
     ///

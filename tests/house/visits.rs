@@ -185,6 +185,7 @@ async fn three_wrong_digits_end_the_question() {
     let wrong = if right == "000000" { "000001" } else { "000000" };
     let question = phone.question().await;
     for left in [2, 1, 0] {
+        gate.wait(2);
         let (status, answer) = phone.approve(&question, wrong).await;
         assert_eq!((status.as_u16(), answer["left"].as_i64()), (422, Some(left)), "{answer}");
     }
@@ -192,6 +193,7 @@ async fn three_wrong_digits_end_the_question() {
     let page = client.open("/.portcullis/sign-in/").await;
     assert_eq!(phone.questions().await.len(), 0);
     let page = client.submit(&page, "/phone", &[]).await;
+    gate.wait(4);
     let (status, answer) = phone.approve(&phone.question().await, &page.digits()).await;
     assert_eq!(status, 200, "{answer}");
     client.open("/.portcullis/sign-in/").await.must_say("the bank's own page");

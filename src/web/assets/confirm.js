@@ -9,6 +9,8 @@
 (() => {
   const KIND = "urn:portcullis:confirm";
   const ASK_EVERY_MS = 1500;
+  // Five minutes.
+  const UNHEARD_MAX = 200;
   const WORDS = {
     text: "Please confirm this on your phone. A window shows the number to type.",
     open: "Open the window",
@@ -65,11 +67,18 @@
       redirect: "follow",
     });
 
+  // How it stands; nothing where the gate was not reached.
+  const looked = (address) =>
+    fetch(address, { headers: { accept: "application/json" } })
+      .then((answer) => answer.json())
+      .catch(() => undefined);
+
   async function confirm(response, { words = {}, signal } = {}) {
     const problem = await asked(response);
     if (!problem) return response;
     const [page, outcome, send] = [problem.confirm, problem.outcome, problem.send].map(own);
     let given_up = false;
+    let unheard = 0;
     const give_up = () => {
       given_up = true;
     };
@@ -83,7 +92,15 @@
           await post(send.replace(/send$/, "cancel"), problem.token);
           throw new NotConfirmed("refused", problem.id, "cancelled");
         }
-        const said = await (await fetch(outcome, { headers: { accept: "application/json" } })).json();
+        const said = await looked(outcome);
+        if (!said) {
+          // The network may be away for a while; what the gate does meanwhile it tells afterwards.
+          unheard += 1;
+          if (unheard > UNHEARD_MAX) throw new NotConfirmed("unknown", problem.id, "unreachable");
+          await new Promise((later) => setTimeout(later, ASK_EVERY_MS));
+          continue;
+        }
+        unheard = 0;
         if (said.state === "approved") {
           const answer = await post(send, problem.token);
           if (answer.redirected || answer.headers.get("portcullis-receipt") === problem.id) return answer;
@@ -96,6 +113,7 @@
         await new Promise((later) => setTimeout(later, ASK_EVERY_MS));
       }
     } finally {
+      signal?.removeEventListener("abort", give_up);
       box.close();
       box.remove();
     }

@@ -14,6 +14,8 @@ function listen(box) {
   let polling = 0;
 
   stream.addEventListener("moved", () => {
+    // What somebody is typing is sent by them, and then the page moves on too.
+    if (!handsOff()) return;
     stream.close();
     again();
   });

@@ -84,6 +84,8 @@ pub struct Ended {
     pub why: EndedWhy,
     /// Where a new first visit is asked for; empty where only support can.
     pub again_action: String,
+    /// Where one goes back to another way in; empty where there is none.
+    pub stop_action: String,
 }
 
 /// Why a first visit ended.

@@ -45,7 +45,13 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
         ("other-words", EndedWhy::OtherWords),
     ] {
         let again_action = text("/.portcullis/sign-in/begin");
-        let ended = Ended { page: head().at(Step::Call), csrf: text("token"), why, again_action };
+        let ended = Ended {
+            page: head().at(Step::Call),
+            csrf: text("token"),
+            why,
+            again_action,
+            stop_action: text("/stop"),
+        };
         show(&format!("ended-{name}"), html(ended));
     }
     let link = "https://phone.localhost:8443/pair#mfrggzdfmztwq2lknnwg23tpoa.mfrggzdfmztwq2lknnwg23tpoa";

@@ -107,6 +107,8 @@ pub enum UnansweredWhy {
     Superseded,
     /// The person gave it up.
     Withdrawn,
+    /// It was asked too often, and is not asked now.
+    TooOften,
 }
 
 impl Wait {
@@ -130,12 +132,16 @@ impl Unanswered {
             UnansweredWhy::WrongDigits => "The number typed on the phone was another one",
             UnansweredWhy::Superseded => "A newer question took this one’s place",
             UnansweredWhy::Withdrawn => "This question to your phone was taken back",
+            UnansweredWhy::TooOften => "Your phone has been asked often enough for now",
         }
     }
 
     const fn before(&self) -> &'static str {
         match self.why {
             UnansweredWhy::Expired | UnansweredWhy::Withdrawn => "",
+            UnansweredWhy::TooOften => {
+                "So that nobody can wear you down, it is asked three times in ten minutes at most."
+            }
             UnansweredWhy::Superseded => {
                 "Your phone shows the newer one alone. If you did not ask for it yourself, in another window or on \
                  another device, answer \u{201c}Not me\u{201d} on the phone."
@@ -146,6 +152,7 @@ impl Unanswered {
 
     const fn after(&self) -> &'static str {
         match self.why {
+            UnansweredWhy::TooOften => "Please wait some minutes, and ask it again.",
             UnansweredWhy::Expired => "Take your phone in your hand, open the app, and ask it again.",
             UnansweredWhy::WrongDigits | UnansweredWhy::Superseded | UnansweredWhy::Withdrawn => {
                 "You can ask again with a new number."
