@@ -51,7 +51,7 @@ async fn a_recovery_code_brings_a_second_phone() {
     assert_eq!(at.query(), Some("from=bookmark"), "it lands on the page first asked for");
     // It has said already that the question is over; opened again it says the rest.
     first.open(&demo.url("phone", "/")).await;
-    first.sees("No longer paired").await;
+    first.sees("another phone took its place").await;
     judge(&first, "phone-no-longer-paired").await;
 
     // From now on the second phone is asked.
