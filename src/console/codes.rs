@@ -169,7 +169,7 @@ impl Console {
         let asked = self.acts.first_visits.look(&agent, &whose, &who, number).await;
         if asked.is_ok_and(|found| found.enrolment.kind == EnrolmentKind::LostPhone) {
             // Two of support must not make of themselves an owner.
-            may(&here.person, &whose, &who)?;
+            may(here.person, &whose, &who)?;
         }
         match self.acts.first_visits.release(&agent, &whose, &who, number, checked).await {
             Ok(()) => {

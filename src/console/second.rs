@@ -77,7 +77,7 @@ impl Console {
     ) -> Answer {
         let (whose, who) = ids(tenant, person)?;
         // Two of support must not make of themselves an owner.
-        may(&here.person, &whose, &who)?;
+        may(here.person, &whose, &who)?;
         let checked =
             (0..CHECKLIST.len()).all(|line| form.all("check").any(|value| value == line.to_string()));
         let agent = self.agent(here);
