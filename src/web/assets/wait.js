@@ -12,6 +12,7 @@ function listen(box) {
   const waiting = state?.textContent;
   const stream = new EventSource(box.dataset.wait);
   let polling = 0;
+  let broken = false;
 
   stream.addEventListener("moved", () => {
     // What somebody is typing is sent by them, and then the page moves on too.
@@ -30,9 +31,15 @@ function listen(box) {
   });
   stream.addEventListener("open", () => {
     clearTimeout(polling);
+    // What was told while the stream was broken is not told again.
+    if (broken && performance.now() > POLL_MS && handsOff()) {
+      stream.close();
+      return again();
+    }
     if (state) state.textContent = waiting;
   });
   stream.addEventListener("error", () => {
+    broken = true;
     if (state) state.textContent = "The connection was lost. We are trying again; you need not do anything.";
     clearTimeout(polling);
     polling = setTimeout(() => handsOff() && again(), POLL_MS);
