@@ -324,8 +324,8 @@ impl Pairings {
 
 /// 160 random bits, more than the 128 of SP 800-63B-4 4.1.2.2.
 const SECRET_BYTES: usize = 20;
-/// The same.
-const STEP_LASTS: Duration = Duration::from_secs(5 * 60);
+/// How long a step may take (the same).
+pub const STEP_LASTS: Duration = Duration::from_secs(5 * 60);
 /// A pairing has five steps; more conflicts than this are no race.
 const TRIES_MAX: usize = 16;
 

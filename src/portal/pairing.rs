@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use super::phones::{Agreed, Change, EVENTS, PAIR, PHONES};
 use super::{Answer, Here, Portal};
 use crate::domain::{PairingId, Reason, Secret, Time};
-use crate::enrolment::pairing::{self, Ground, Opening, PairingError, Verdict, agreed_by};
+use crate::enrolment::pairing::{self, Ground, Opening, Verdict, agreed_by};
 use crate::notify::{self, About};
 use crate::web::form::Form;
 use crate::web::page::{Head, see_other};
@@ -19,9 +19,9 @@ impl Portal {
         let Some(agreed) = self.agreed_to(here) else { return Ok(see_other(PHONES)) };
         let now = here.visit.now;
         let (page, csrf) = (Head::of(here.visit), here.csrf.clone());
-        let found = self.parts.pairings.of_session(here.session.token()).await.map_err(told)?;
+        let found = self.parts.pairings.of_session(here.session.token()).await.map_err(Reason::from)?;
         let standing = match &found {
-            Some(found) => self.parts.pairings.state(&found.id).await.map_err(told)?,
+            Some(found) => self.parts.pairings.state(&found.id).await.map_err(Reason::from)?,
             None => pairing::Standing::Expired,
         };
         Ok(match standing {
@@ -68,7 +68,7 @@ impl Portal {
             link: link.expose().to_owned(),
             phone_host: self.parts.questions.phone_host().to_owned(),
             left_secs: until.since(here.visit.now).as_secs(),
-            total_secs: SQUARE_SECS,
+            total_secs: pairing::STEP_LASTS.as_secs(),
             renew_action: format!("{PAIR}square"),
             events: EVENTS.to_owned(),
         }
@@ -85,7 +85,7 @@ impl Portal {
             from: here.visit.address,
             ground: ground(agreed),
         };
-        let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(told)?;
+        let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(Reason::from)?;
         let link = self.parts.pairings.link(&pairing, &secret);
         let shown: (PairingId, Secret) = (pairing.id.clone(), link.clone());
         self.squares.put(here.session.token(), here.visit.now, pairing.expires, shown);
@@ -94,14 +94,14 @@ impl Portal {
 
     async fn words(&self, here: &Here<'_>, agreed: &Agreed, same: bool) -> Answer {
         let (token, from) = (here.session.token(), here.visit.address);
-        let found = self.parts.pairings.of_session(token).await.map_err(told)?;
+        let found = self.parts.pairings.of_session(token).await.map_err(Reason::from)?;
         let Some(found) = found else { return Ok(see_other(PAIR)) };
         if !same {
             let refused = self.parts.pairings.confirm(&found.id, token, Verdict::No, from).await;
-            return refused.map(|_| see_other(PAIR)).map_err(told);
+            return refused.map(|_| see_other(PAIR)).map_err(Reason::from);
         }
         // Every address is told in the commit that makes the phone.
-        let phone = match self.parts.pairings.state(&found.id).await.map_err(told)? {
+        let phone = match self.parts.pairings.state(&found.id).await.map_err(Reason::from)? {
             pairing::Standing::Claimed { phone, .. } => phone,
             _ => return Ok(see_other(PAIR)),
         };
@@ -110,7 +110,7 @@ impl Portal {
         let also = notify::queue(&self.parts.world, tenant, person, about).into_iter().collect();
         let released_by = Some(agreed_by(&agreed.approval));
         let verdict = Verdict::Yes { released_by, also, ground: ground(agreed) };
-        self.parts.pairings.confirm(&found.id, token, verdict, from).await.map_err(told)?;
+        self.parts.pairings.confirm(&found.id, token, verdict, from).await.map_err(Reason::from)?;
         self.changes.forget(token);
         self.squares.forget(token);
         Ok(see_other(PHONES))
@@ -127,13 +127,3 @@ impl Portal {
 fn ground(agreed: &Agreed) -> Ground {
     Ground::Another { approval: agreed.approval.clone(), replaces: agreed.replaces.clone() }
 }
-
-fn told(error: PairingError) -> Reason {
-    match error {
-        PairingError::Store(_) => Reason::Internal,
-        _ => Reason::BadRequest("this moved on meanwhile; load the page again"),
-    }
-}
-
-/// As `enrolment::pairing` has it.
-const SQUARE_SECS: u64 = 300;

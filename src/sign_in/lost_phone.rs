@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 
-use super::pages::{CODE_SECS, PAIRING_SECS, pairing_refused};
+use super::pages::CODE_SECS;
 use super::replacing::Replacement;
 use super::room::with_cookie;
 use super::room::{Answer, HOME, Here, SignIn, action};
@@ -15,7 +15,7 @@ use crate::domain::phone::PairingState;
 use crate::domain::recovery::RecoveryCodes;
 use crate::domain::{PairingId, Reason, Secret, Time};
 use crate::enrolment::first_visit::{Caller, Screen};
-use crate::enrolment::pairing::{Ground, Verdict};
+use crate::enrolment::pairing::{self, Ground, Verdict};
 use crate::store::table::{self, Stored};
 use crate::web::form::Form;
 use crate::web::page::{Head, see_other};
@@ -190,7 +190,7 @@ impl SignIn {
             phone_host: self.parts.questions.phone_host().to_owned(),
             phones: self.phones(here),
             left_secs: until.since(here.visit.now).as_secs(),
-            total_secs: PAIRING_SECS,
+            total_secs: pairing::STEP_LASTS.as_secs(),
             renew_action: action("square"),
             stop_action: action("lost-phone/stop"),
             events: action("events"),
@@ -208,7 +208,7 @@ impl SignIn {
     ) -> Answer {
         let claim = self.claim(here).await?.ok_or(MOVED_ON)?;
         let token = here.session.token();
-        let found = self.parts.pairings.of_session(token).await.map_err(pairing_refused)?;
+        let found = self.parts.pairings.of_session(token).await.map_err(Reason::from)?;
         let phone = match found.map(|found| found.state) {
             Some(PairingState::Claimed { phone, .. }) => phone.name,
             _ => return Err(MOVED_ON),
@@ -232,7 +232,7 @@ impl SignIn {
         let ground = Ground::Replaces { by: by.to_owned(), notes };
         let verdict = Verdict::Yes { released_by, also, ground };
         let from = here.visit.address;
-        self.parts.pairings.confirm(pairing, token, verdict, from).await.map_err(pairing_refused)?;
+        self.parts.pairings.confirm(pairing, token, verdict, from).await.map_err(Reason::from)?;
         Ok(with_cookie(see_other(HOME), &begun))
     }
 

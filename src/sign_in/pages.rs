@@ -15,7 +15,7 @@ use crate::domain::approval::Matter;
 use crate::domain::enrolment::EndedWhy;
 use crate::domain::{PairingId, Reason, Secret, Time};
 use crate::enrolment::first_visit::{Screen, actor};
-use crate::enrolment::pairing::{self, Ground, Opening, PairingError, Verdict};
+use crate::enrolment::pairing::{self, Ground, Opening, Verdict};
 use crate::policy::Again;
 use crate::store::table;
 use crate::web::Visit;
@@ -93,9 +93,9 @@ impl SignIn {
         let now = here.visit.now;
         let (page, csrf) = (Head::of(here.visit), self.csrf(here));
         let page = if replaces { page } else { page.at(Step::Phone) };
-        let found = self.parts.pairings.of_session(here.session.token()).await.map_err(pairing_refused)?;
+        let found = self.parts.pairings.of_session(here.session.token()).await.map_err(Reason::from)?;
         let standing = match &found {
-            Some(found) => self.parts.pairings.state(&found.id).await.map_err(pairing_refused)?,
+            Some(found) => self.parts.pairings.state(&found.id).await.map_err(Reason::from)?,
             None => pairing::Standing::Expired,
         };
         let ended = |why| {
@@ -137,7 +137,7 @@ impl SignIn {
                     link: link.expose().to_owned(),
                     phone_host: self.parts.questions.phone_host().to_owned(),
                     left_secs: until.since(now).as_secs(),
-                    total_secs: PAIRING_SECS,
+                    total_secs: pairing::STEP_LASTS.as_secs(),
                     renew_action: action("square"),
                     events: action("events"),
                 }
@@ -161,7 +161,7 @@ impl SignIn {
             from: here.visit.address,
             ground,
         };
-        let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(pairing_refused)?;
+        let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(Reason::from)?;
         let link = self.parts.pairings.link(&pairing, &secret);
         let shown = (pairing.id.clone(), link.clone());
         self.links.put(here.session.token(), here.visit.now, pairing.expires, shown);
@@ -176,12 +176,12 @@ impl SignIn {
         replaces: bool,
     ) -> Answer {
         let token = here.session.token();
-        let found = self.parts.pairings.of_session(token).await.map_err(pairing_refused)?;
+        let found = self.parts.pairings.of_session(token).await.map_err(Reason::from)?;
         let Some(found) = found else { return Ok(see_other(HOME)) };
         let from = here.visit.address;
         if !same {
             let refused = self.parts.pairings.confirm(&found.id, token, Verdict::No, from).await;
-            return refused.map(|_| see_other(HOME)).map_err(pairing_refused);
+            return refused.map(|_| see_other(HOME)).map_err(Reason::from);
         }
         if replaces {
             return self.confirm_replacement(here, walker, &found.id).await;
@@ -190,7 +190,7 @@ impl SignIn {
         let (begun, also) = self.steps.with_phone(walker).await?;
         let released_by = here.certificate.device().released_by.clone();
         let verdict = Verdict::Yes { released_by, also, ground: Ground::First };
-        self.parts.pairings.confirm(&found.id, token, verdict, from).await.map_err(pairing_refused)?;
+        self.parts.pairings.confirm(&found.id, token, verdict, from).await.map_err(Reason::from)?;
         Ok(with_cookie(see_other(HOME), &begun))
     }
 
@@ -332,18 +332,8 @@ fn username(certificate: &ProvedCertificate) -> String {
     person.emails.first().cloned().unwrap_or_else(|| person.id.to_string())
 }
 
-pub(super) fn pairing_refused(error: PairingError) -> Reason {
-    match error {
-        PairingError::Store(_) => Reason::Internal,
-        _ => Reason::BadRequest("this moved on meanwhile; load the page again"),
-    }
-}
-
 /// As `enrolment::first_visit` has it.
 pub(super) const CODE_SECS: u64 = 600;
-
-/// As `enrolment::pairing` has it.
-pub(super) const PAIRING_SECS: u64 = 300;
 
 const AGAIN: &str = "/.portcullis/sign-in/phone";
 const CANCEL: &str = "/.portcullis/sign-in/cancel";

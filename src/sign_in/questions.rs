@@ -9,7 +9,6 @@ use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
-use super::room::HOME;
 use crate::auth::evidence::ProvedCertificate;
 use crate::auth::on_screen::OnScreen;
 use crate::auth::phone::Approvals;
@@ -281,7 +280,7 @@ impl Questions {
             again_after_secs: AGAIN_AFTER_SECS.saturating_sub(since),
             again_action: who.way.again.to_owned(),
             cancel_action: who.way.cancel.to_owned(),
-            offline_action: self.offline_action(who),
+            offline_action: self.offline_action(who, &question.matter),
             events: who.way.events.to_owned(),
         }
         .response(StatusCode::OK)
@@ -289,11 +288,11 @@ impl Questions {
 }
 
 impl Questions {
-    /// Where the page leads when a phone has no network; only on the way of signing in.
-    fn offline_action(&self, who: &Waiting<'_>) -> String {
+    /// Where the page leads when a phone has no network, for what such an answer opens.
+    fn offline_action(&self, who: &Waiting<'_>, matter: &Matter) -> String {
         let (tenant, person) = (who.certificate.tenant(), who.certificate.person_id());
-        let able =
-            who.way.again.starts_with(HOME) && !self.approvals.offline_phones(tenant, person).is_empty();
+        let able = approvals::offline::opens(matter.purpose, matter.bound)
+            && !self.approvals.offline_phones(tenant, person).is_empty();
         if able { super::offline::ASK.to_owned() } else { String::new() }
     }
 }

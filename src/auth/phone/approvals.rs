@@ -4,7 +4,7 @@
 mod answer;
 mod history;
 mod not_me;
-mod offline;
+pub mod offline;
 mod often;
 
 use std::net::IpAddr;

@@ -1,6 +1,7 @@
 //! Why a pairing does not go on, in words that end with the next step.
 
 use crate::auth::phone::webauthn;
+use crate::domain::Reason;
 use crate::store::StoreError;
 
 /// Why a pairing does not go on.
@@ -30,4 +31,14 @@ pub enum PairingError {
     /// The store's.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What a page of a pairing says: whoever came first has moved it on.
+impl From<PairingError> for Reason {
+    fn from(error: PairingError) -> Self {
+        match error {
+            PairingError::Store(_) => Self::Internal,
+            _ => Self::BadRequest("this moved on meanwhile; load the page again"),
+        }
+    }
 }

@@ -60,7 +60,6 @@ export const title = (question) =>
 
 /** All that is signed, line by line. */
 export function facts(question) {
-  const row = (name, value) => el("div", {}, el("dt", {}, name), el("dd", {}, value));
   return [
     question.rows.length > 0 && el("dl.rows", {}, ...question.rows.map(({ name, value }) => row(name, value))),
     el(

@@ -3,7 +3,7 @@
 
 use askama::Template;
 
-use super::sign_in::Square;
+use super::sign_in::{Square, apart};
 use super::{Moment, time_left};
 use crate::web::page::{Head, grouped};
 
@@ -159,8 +159,7 @@ impl Call {
     }
 
     fn apart(&self) -> String {
-        let digits: Vec<String> = self.digits.chars().map(String::from).collect();
-        digits.join(" ")
+        apart(&self.digits)
     }
 
     fn left(&self) -> String {

@@ -4,6 +4,7 @@
 use askama::Template;
 
 use super::guide::{Guide, Picture};
+use super::sign_in::apart;
 use super::time_left;
 use crate::web::page::{Head, grouped};
 
@@ -101,8 +102,7 @@ impl Code {
     }
 
     fn apart(&self) -> String {
-        let digits: Vec<String> = self.digits.chars().map(String::from).collect();
-        digits.join(" ")
+        apart(&self.digits)
     }
 
     fn left(&self) -> String {

@@ -308,7 +308,7 @@ impl Ended {
 }
 
 /// "4 8 2 9 1 3": a screen reader says digits, not a number.
-fn apart(digits: &str) -> String {
+pub(super) fn apart(digits: &str) -> String {
     let digits: Vec<String> = digits.chars().map(String::from).collect();
     digits.join(" ")
 }

@@ -129,7 +129,7 @@ impl Approvals {
         let found = found?.ok_or(AnswerError::Unknown)?;
         let approval = &found.record;
         let theirs = approval.session == session.token && approval.fingerprint == session.fingerprint;
-        if !theirs || !answers(approval) {
+        if !theirs || !opens(approval.purpose, approval.bound) {
             return Err(AnswerError::Unknown);
         }
         still_open(approval, self.world.now())?;
@@ -143,11 +143,12 @@ impl Approvals {
 }
 
 /// What such an answer may open: coming in, and going on inside. Nothing that lasts, and no payment.
-fn answers(approval: &Approval) -> bool {
-    match approval.purpose {
+#[must_use]
+pub const fn opens(purpose: Purpose, bound: Option<[u8; 32]>) -> bool {
+    match purpose {
         Purpose::SignIn | Purpose::NewDevice | Purpose::ResumeFirstVisit => true,
         // Changes in the settings say what they are about; a page that wants a fresher yes does not.
-        Purpose::StepUp => approval.bound.is_none(),
+        Purpose::StepUp => bound.is_none(),
         Purpose::RenewCertificate
         | Purpose::RenewExpired
         | Purpose::PairPhone
