@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
@@ -147,6 +148,19 @@ impl<E: Engine> Store for Embedded<E> {
     }
 }
 
+/// Opens an engine's files, and tries again for a while where they are in use: whoever closed them may hold
+/// their locks a little longer by a thread that ends in its own time, or by a child that was being forked and
+/// keeps its parent's files until it executes its own program.
+pub(super) fn once_free<T>(open: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    for _ in 0..LOCK_TRIES {
+        match open() {
+            Err(StoreError::InUse(_)) => std::thread::sleep(LOCK_WAIT),
+            opened => return opened,
+        }
+    }
+    open()
+}
+
 fn live(engine: &impl Engine, key: &Key, now: Time) -> Result<Option<Item>, StoreError> {
     Ok(engine.kept(key)?.filter(|item| is_live(item, now)))
 }
@@ -194,3 +208,9 @@ const NEVER: i64 = i64::MAX;
 
 /// Revision and expiry.
 const HEAD_BYTES: usize = 16;
+
+/// Two seconds in all.
+const LOCK_TRIES: u32 = 200;
+
+/// Between two tries.
+const LOCK_WAIT: Duration = Duration::from_millis(10);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 
-use super::embedded::{Changed, Embedded, Engine, pack, unpack};
+use super::embedded::{Changed, Embedded, Engine, once_free, pack, unpack};
 use super::mark::Mark;
 use super::{Item, Key, Revision, StoreError};
 use crate::domain::Time;
@@ -32,7 +32,7 @@ impl Embedded<File> {
     /// [`StoreError::InUse`] while another process has it, [`StoreError::Damaged`] where it does
     /// not hold what redb wrote, and what the file system says.
     pub fn create_or_open(path: &Path, world: World) -> Result<Self, StoreError> {
-        let (database, mark, revision) = file::create_or_open(path)?;
+        let (database, mark, revision) = once_free(|| file::create_or_open(path))?;
         Self::over(File { database, mark }, path, revision, world)
     }
 }

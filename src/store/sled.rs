@@ -18,7 +18,7 @@ use std::time::Duration;
 use sled::{Batch, Db, Tree};
 
 use self::tally::Tally;
-use super::embedded::{Changed, Embedded, Engine, pack, unpack};
+use super::embedded::{Changed, Embedded, Engine, once_free, pack, unpack};
 use super::mark::Mark;
 use super::{Item, Key, Revision, StoreError};
 use crate::domain::Time;
@@ -52,7 +52,7 @@ impl Embedded<Folder> {
     /// [`StoreError::InUse`] while another process has it, [`StoreError::Damaged`] where it does
     /// not hold what was written, and what the file system says.
     pub fn create_or_open(path: &Path, world: World) -> Result<Self, StoreError> {
-        let (kept, revision) = folder::create_or_open(path)?;
+        let (kept, revision) = once_free(|| folder::create_or_open(path))?;
         Self::over(Folder { kept: RwLock::new(kept) }, path, revision, world)
     }
 }

@@ -57,6 +57,7 @@ async fn a_recovery_code_brings_a_second_phone() {
     // From now on the second phone is asked.
     client_.open(&demo.url("bank", "/.portcullis/settings/")).await;
     client_.press("Sign out").await;
+    client_.sees("You are signed out").await;
     client_.open(&demo.url("bank", "/")).await;
     client_.type_into("#password", walk::PASSWORD).await;
     client_.press("Continue").await;
@@ -69,6 +70,7 @@ async fn a_recovery_code_brings_a_second_phone() {
     // No code either: the number to read out, and at the desk what the agent is warned of.
     client_.open(&demo.url("bank", "/.portcullis/settings/")).await;
     client_.press("Sign out").await;
+    client_.sees("You are signed out").await;
     client_.open(&demo.url("bank", "/")).await;
     client_.type_into("#password", walk::PASSWORD).await;
     client_.press("Continue").await;

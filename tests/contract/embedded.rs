@@ -22,6 +22,26 @@ fn the_second_to_open_it_is_refused() {
     });
 }
 
+/// A program that forks leaves its locks for a moment to a child that has not executed its own program yet.
+#[test]
+fn a_lock_that_is_given_back_late_is_waited_for() {
+    each(async |ground| {
+        drop(ground.embedded());
+        let locked = match ground.engine.name {
+            "redb" => ground.path(),
+            _ => ground.path().join("mark"),
+        };
+        let heir = std::fs::File::open(locked).unwrap();
+        heir.lock().unwrap();
+        let lives_on = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            drop(heir);
+        });
+        drop(ground.try_open().unwrap());
+        lives_on.join().unwrap();
+    });
+}
+
 #[test]
 fn its_files_are_its_owners_alone() {
     each(async |ground| {

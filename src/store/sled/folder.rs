@@ -5,7 +5,6 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::time::Duration;
 
 use sled::{Config, Db};
 
@@ -123,19 +122,11 @@ fn fill(path: &Path) -> Result<(), StoreError> {
 
 fn start(path: &Path) -> Result<Db, StoreError> {
     let config = Config::new().path(path).cache_capacity(CACHE_BYTES);
-    let mut tries = 0..LOCK_TRIES;
-    loop {
-        let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| broken(path))?;
-        match opened {
-            Ok(database) => return Ok(database),
-            Err(error) if is_locked(&error) => match tries.next() {
-                // Whoever closed it gave back our lock; threads of sled may hold its own a little longer.
-                Some(_) => std::thread::sleep(LOCK_WAIT),
-                None => return Err(StoreError::InUse(path.display().to_string())),
-            },
-            Err(error) => return Err(not_opened(path, &error)),
-        }
-    }
+    let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|_| broken(path))?;
+    opened.map_err(|error| match is_locked(&error) {
+        true => StoreError::InUse(path.display().to_string()),
+        false => not_opened(path, &error),
+    })
 }
 
 /// The mark of the folder, which is also its lock; made where `new`.
@@ -204,9 +195,3 @@ const CONFIGURATION: &str = "conf";
 
 /// The view holds what is asked for often; the engine need not hold it a second time.
 const CACHE_BYTES: u64 = 64 << 20;
-
-/// Two seconds in all.
-const LOCK_TRIES: u32 = 200;
-
-/// Between two tries.
-const LOCK_WAIT: Duration = Duration::from_millis(10);
