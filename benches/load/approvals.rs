@@ -1,5 +1,6 @@
 //! A thousand people whose phones are asked in the same moment: how long until each phone shows the question, and
 //! until each computer moves on after the yes. Every phone and every computer has a line to the gate of its own.
+//! Before that, one person after another: how long until a sleeping phone's push service is told.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -26,7 +27,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::sign_ins::{many, open, send};
-use super::{Scale, Shown};
+use super::{Scale, Shown, wakes};
 use crate::shared::driver::{Protocol, Way, source};
 use crate::shared::house::{House, Setting};
 use crate::shared::{Failure, process, report};
@@ -34,46 +35,63 @@ use crate::support::browser::{Browser, COOKIE, navigation};
 use crate::support::gate::{Gate, Handed};
 use crate::support::page::Page;
 use crate::support::phone::canonical;
+use crate::support::push_service::PushService;
 
 pub(crate) async fn run(scale: &Scale) -> Result<Shown, Failure> {
-    let count = scale.of(1000);
-    let (mut people, mut phones, mut cookies) = (Vec::new(), Vec::new(), Vec::new());
+    let (count, sleepers) = (scale.of(1000), scale.of(200).max(20));
+    let service = PushService::start().await;
+    let mut parties = Vec::new();
     let setting = Setting { gate: scale.gate.clone(), core: None, limits: "" };
     let house = House::open(&setting, async |gate| {
-        people = many(gate, count).await;
-        for handed in &people {
-            phones.push(paired(gate, handed).await);
-            cookies.push(waiting(gate, handed).await);
+        wakes::by(&service, gate);
+        for (number, handed) in many(gate, count + sleepers).await.into_iter().enumerate() {
+            if number < sleepers {
+                wakes::subscribed(&service, gate, &handed).await;
+            }
+            parties.push(Party::of(gate, handed, number).await);
         }
     })
     .await?;
     let pid = house.program.pid();
+    let awake = parties.split_off(sleepers);
+    let pushed_after = wakes::one_after_another(&house, &service, parties).await?;
     let mut couples = Vec::new();
-    for (number, ((handed, phone), cookie)) in people.iter().zip(phones).zip(cookies).enumerate() {
-        couples.push(Couple::come(&house, handed, phone, &cookie, source(number * 60)).await?);
+    for party in awake {
+        couples.push(Couple::come(&house, party).await?);
+    }
+    // Only now, and the others below: the gate cuts a connection on which nothing is asked for long.
+    let mut seated = Vec::new();
+    for couple in couples {
+        seated.push(couple.seated().await?);
     }
 
     let (rss_before, cpu_before) = (process::rss_kib(pid), process::cpu_ns(pid));
     let begun = Instant::now();
     let mut asking = JoinSet::new();
-    for couple in couples {
+    for couple in seated {
         asking.spawn(couple.ask(begun));
     }
     let (mut asked, mut shown_after, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(done) = asking.join_next().await {
         match done? {
-            Ok((couple, question, took)) => {
+            Ok((couple, took)) => {
                 shown_after.push(took.as_secs_f64() * 1000.0);
-                asked.push((couple, question));
+                asked.push(couple);
             }
             Err(error) => failures.push(error.to_string()),
         }
     }
     let (all_asked, rss_asked, in_flight) = (begun.elapsed(), process::rss_kib(pid), asked.len());
+    let cpu_asked = process::cpu_ns(pid) - cpu_before;
+    let mut ready = Vec::new();
+    for couple in asked {
+        ready.push(couple.ready().await?);
+    }
+    let cpu_before = process::cpu_ns(pid);
     let begun = Instant::now();
     let mut approving = JoinSet::new();
-    for (couple, question) in asked {
-        approving.spawn(couple.approve(question, begun));
+    for couple in ready {
+        approving.spawn(couple.approve(begun));
     }
     let (mut moved_after, mut right) = (Vec::new(), 0);
     while let Some(done) = approving.join_next().await {
@@ -86,9 +104,10 @@ pub(crate) async fn run(scale: &Scale) -> Result<Shown, Failure> {
         }
     }
     let all_moved = begun.elapsed();
-    let cpu = (process::cpu_ns(pid) - cpu_before) / count as u64 / 1000;
+    let cpu = (cpu_asked + process::cpu_ns(pid) - cpu_before) / count as u64 / 1000;
 
     let mut shown = Shown::default();
+    wakes::told(&mut shown, pushed_after);
     shown.must("questions in flight at once", format!("{in_flight} of {count}"), in_flight == count);
     shown.must("computers let in by their own phone", format!("{right} of {count}"), right == count);
     if let Some(first) = failures.first() {
@@ -109,6 +128,21 @@ pub(crate) async fn run(scale: &Scale) -> Result<Shown, Failure> {
     Ok(shown)
 }
 
+/// One person, who has proved a password, before anything of theirs is connected.
+pub(super) struct Party {
+    pub(super) handed: Handed,
+    keys: Keys,
+    cookie: String,
+    from: Ipv4Addr,
+}
+
+impl Party {
+    async fn of(gate: &Gate, handed: Handed, number: usize) -> Self {
+        let (keys, cookie) = (paired(gate, &handed).await, waiting(gate, &handed).await);
+        Self { handed, keys, cookie, from: source(number * 60) }
+    }
+}
+
 /// A phone without a screen, whose two keys are one.
 struct Keys {
     handle: String,
@@ -117,12 +151,17 @@ struct Keys {
 
 async fn paired(gate: &Gate, handed: &Handed) -> Keys {
     let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
-    let id = PhoneId::parse(&handed.person.as_str().replace("load", "phone")).unwrap();
+    let id = phone_of(handed);
     let key = table::phone(&handed.tenant, &handed.person, &id);
     let phone = table::get::<Phone>(gate.store(), &key).await.unwrap().unwrap().record;
     let public = signer.public().to_vec();
     gate.write(vec![table::put(&Phone { credential_key: public.clone(), api_key: public, ..phone })]).await;
     Keys { handle: format!("{}.{}.{id}", handed.tenant, handed.person), signer }
+}
+
+/// As `many` named it.
+pub(super) fn phone_of(handed: &Handed) -> PhoneId {
+    PhoneId::parse(&handed.person.as_str().replace("load", "phone")).unwrap()
 }
 
 /// A session that has proved its password. Returns its cookie.
@@ -150,67 +189,98 @@ async fn waiting(gate: &Gate, handed: &Handed) -> String {
     BASE64URL_NOPAD.encode(&bits)
 }
 
-/// One person's computer and phone.
-struct Couple {
+/// One person's computer and phone. The phone listens.
+pub(super) struct Couple {
     browser: Browser,
-    pages: http1::SendRequest<Body>,
-    events: http1::SendRequest<Body>,
     keys: Keys,
     host: String,
-    calls: http1::SendRequest<Body>,
+    desktop: Way,
+    phone: Way,
+    from: Ipv4Addr,
     line: Incoming,
-    _listens: http1::SendRequest<Body>,
+    _listens: Sender,
 }
 
+/// The computer has a line on which it will ask.
+pub(super) struct Seated {
+    couple: Couple,
+    pages: Sender,
+}
+
+/// The phone shows the question.
+pub(super) struct Asked {
+    couple: Couple,
+    pages: Sender,
+    question: Value,
+    digits: String,
+}
+
+/// Both have the lines on which the answer goes.
+struct Ready {
+    asked: Asked,
+    events: Sender,
+    calls: Sender,
+}
+
+type Sender = http1::SendRequest<Body>;
+
 impl Couple {
-    /// Both have opened their lines; the phone listens.
-    async fn come(
-        house: &House,
-        handed: &Handed,
-        keys: Keys,
-        cookie: &str,
-        from: Ipv4Addr,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn come(house: &House, party: Party) -> Result<Self, Failure> {
+        let Party { handed, keys, cookie, from } = party;
         let wire = &house.program.wire;
         let (bank, host) = (house.program.host("bank"), house.program.host("phone"));
         let desktop = Way::new(wire.address, &bank, &wire.root, Some(&handed.identity), NamedGroup::X25519);
         let phone = Way::new(wire.address, &host, &wire.root, None, NamedGroup::X25519);
-        let (pages, events) = (line(&desktop, from).await?, line(&desktop, from).await?);
-        let (mut listens, calls) = (line(&phone, from).await?, line(&phone, from).await?);
-        let browser = house.program.browser("bank", handed);
-        browser.set_cookie(COOKIE, cookie);
+        let browser = house.program.browser("bank", &handed);
+        browser.set_cookie(COOKIE, &cookie);
+        let mut listens = line(&phone, from).await?;
         let request = keys.signed(&host, "GET", "/api/events", String::new());
         let mut line = listens.send_request(request).await?.into_body();
         next(&mut line, "\"approvals\":[]").await?;
-        Ok(Self { browser, pages, events, keys, host, calls, line, _listens: listens })
+        Ok(Self { browser, keys, host, desktop, phone, from, line, _listens: listens })
     }
 
+    pub(super) async fn seated(self) -> Result<Seated, Failure> {
+        let pages = line(&self.desktop, self.from).await?;
+        Ok(Seated { couple: self, pages })
+    }
+}
+
+impl Seated {
     /// The page that asks, until the phone shows it.
-    async fn ask(mut self, begun: Instant) -> Result<(Self, (Value, String), Duration), Failure> {
-        let page = open(&self.browser, &mut self.pages, "/.portcullis/sign-in/").await?;
-        let event = next(&mut self.line, "\"nonce\"").await?;
+    pub(super) async fn ask(self, begun: Instant) -> Result<(Asked, Duration), Failure> {
+        let Self { mut couple, mut pages } = self;
+        let page = open(&couple.browser, &mut pages, "/.portcullis/sign-in/").await?;
+        let event = next(&mut couple.line, "\"nonce\"").await?;
         let data = event.split("data: ").nth(1).unwrap_or_default();
         let took = begun.elapsed();
         let question = serde_json::from_str::<Value>(data)?["approvals"][0].clone();
         let digits = digits(&page)?;
-        Ok((self, (question, digits), took))
+        Ok((Asked { couple, pages, question, digits }, took))
     }
+}
 
+impl Asked {
+    async fn ready(self) -> Result<Ready, Failure> {
+        let Couple { desktop, phone, from, .. } = &self.couple;
+        let (events, calls) = (line(desktop, *from).await?, line(phone, *from).await?);
+        Ok(Ready { asked: self, events, calls })
+    }
+}
+
+impl Ready {
     /// The yes, until the computer's own line says that it is to move on, and what it then shows.
-    async fn approve(
-        mut self,
-        (question, digits): (Value, String),
-        begun: Instant,
-    ) -> Result<Duration, Failure> {
+    async fn approve(self, begun: Instant) -> Result<Duration, Failure> {
+        let Self { asked: Asked { couple, mut pages, question, digits }, mut events, mut calls } = self;
         let mut listening = navigation("/.portcullis/sign-in/events");
-        self.browser.dress(&mut listening);
-        self.events.ready().await?;
-        let mut moved = self.events.send_request(listening).await?.into_body();
-        let body = self.keys.yes(&self.host, &question, &digits);
+        couple.browser.dress(&mut listening);
+        events.ready().await?;
+        let mut moved = events.send_request(listening).await?.into_body();
+        let body = couple.keys.yes(&couple.host, &question, &digits);
         let path = format!("/api/approvals/{}/approve", question["id"].as_str().unwrap_or_default());
-        let request = self.keys.signed(&self.host, "POST", &path, body);
-        self.calls.ready().await?;
-        let answer = self.calls.send_request(request).await?;
+        let request = couple.keys.signed(&couple.host, "POST", &path, body);
+        calls.ready().await?;
+        let answer = calls.send_request(request).await?;
         if answer.status() != 200 {
             let said = answer.into_body().collect().await?.to_bytes();
             return Err(format!("the yes was not taken: {}", String::from_utf8_lossy(&said)).into());
@@ -219,7 +289,7 @@ impl Couple {
         let took = begun.elapsed();
         let mut path = "/.portcullis/sign-in/".to_owned();
         for _ in 0..3 {
-            let answer = send(&self.browser, &mut self.pages, navigation(&path)).await?;
+            let answer = send(&couple.browser, &mut pages, navigation(&path)).await?;
             if answer.status != 303 {
                 return Err(format!("{path}: {}", answer.status).into());
             }
@@ -280,7 +350,7 @@ fn in_der(fixed: &[u8]) -> Vec<u8> {
     [&[0x30, u8::try_from(both.len()).unwrap()], both.as_slice()].concat()
 }
 
-async fn line(way: &Way, from: Ipv4Addr) -> Result<http1::SendRequest<Body>, Failure> {
+async fn line(way: &Way, from: Ipv4Addr) -> Result<Sender, Failure> {
     let (line, connection) = http1::handshake(TokioIo::new(way.connect(Protocol::H1, from).await?)).await?;
     tokio::spawn(connection);
     Ok(line)

@@ -22,6 +22,7 @@ mod slow;
 #[allow(dead_code, reason = "tests share it and use the rest")]
 mod support;
 mod uniform;
+mod wakes;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

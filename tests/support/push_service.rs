@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -34,6 +34,8 @@ pub(crate) struct Pushed {
     pub(crate) path: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// When all of it was there.
+    pub(crate) at: Instant,
 }
 
 /// How it answers the next push; the last one said goes on.
@@ -99,7 +101,7 @@ impl PushService {
 
     /// Waits for so many pushes to a path.
     pub(crate) async fn hears(&self, path: &str, count: usize) -> Vec<Pushed> {
-        let begun = std::time::Instant::now();
+        let begun = Instant::now();
         loop {
             let heard = self.heard(path);
             if heard.len() >= count {
@@ -125,7 +127,8 @@ async fn answer(
         if says.len() > 1 { says.pop_front() } else { says.front().copied() }
     };
     // Only when it is settled what this one is answered: the test says the next after it has heard of this.
-    heard.lock().unwrap().push(Pushed { path, headers: parts.headers, body: body.to_bytes() });
+    let pushed = Pushed { path, headers: parts.headers, body: body.to_bytes(), at: Instant::now() };
+    heard.lock().unwrap().push(pushed);
     let answer = Response::builder();
     let answer = match now.unwrap_or(Says::Status(201)) {
         Says::Status(status) => answer.status(status),
