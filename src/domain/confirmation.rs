@@ -22,7 +22,7 @@ pub struct Confirmation {
     pub device: DeviceId,
     /// With which certificate.
     pub fingerprint: Fingerprint,
-    /// In which browser session: it belongs to no other.
+    /// In which browser session: it belongs to no other while that one lives.
     pub session: TokenHash,
     /// Host of the door, with the port where the browser wrote one.
     pub host: String,
@@ -53,6 +53,46 @@ pub struct Confirmation {
     pub evidence: Option<Box<Approval>>,
     /// What the backend was sent: a JWS in compact form.
     pub receipt: Option<String>,
+}
+
+/// What a person had kept lately: one record a person, so that of many kept at once each is counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLately {
+    /// Whose door.
+    pub tenant: TenantId,
+    /// Whose requests.
+    pub person: PersonId,
+    /// When requests were kept, as far back as is counted.
+    pub times: Vec<Time>,
+    /// Those of them that may be open still.
+    pub open: Vec<ConfirmationId>,
+}
+
+impl KeptLately {
+    /// How far back is counted.
+    pub const WITHIN: std::time::Duration = std::time::Duration::from_secs(3600);
+
+    /// A person may have this many kept within [`KeptLately::WITHIN`]: one a minute, which is more than anybody
+    /// reads and confirms, and few enough that a page in a loop fills no store.
+    pub const TIMES_MAX: usize = 60;
+
+    /// A person may have a few open at once, in several windows. Each may be 256 KiB.
+    pub const OPEN_MAX: usize = 5;
+
+    /// One more is kept now; or from when on it may be.
+    ///
+    /// # Errors
+    /// The moment from which on one more may be kept.
+    pub fn count(&mut self, now: Time) -> Result<(), Time> {
+        self.times.retain(|at| now.since(*at) < Self::WITHIN);
+        if let Some(oldest) =
+            self.times.len().checked_sub(Self::TIMES_MAX).and_then(|skip| self.times.get(skip))
+        {
+            return Err(oldest.plus(Self::WITHIN));
+        }
+        self.times.push(now);
+        Ok(())
+    }
 }
 
 /// What is to be confirmed. Each is one line of plain text, shown as it stands here.

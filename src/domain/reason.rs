@@ -55,6 +55,11 @@ pub enum Reason {
         /// The next one is heard after this.
         until: Time,
     },
+    /// More was sent to be confirmed on the phone than is kept of one person.
+    KeptTooMany {
+        /// The next one is kept after this.
+        until: Time,
+    },
     /// Too many wrong tries in a row: the desk must unlock.
     Blocked,
     /// Too many wrong digits in a row on every phone of the person: the desk must unlock.

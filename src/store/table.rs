@@ -9,7 +9,7 @@ mod typed;
 
 use crate::domain::approval::{Approval, Asked};
 use crate::domain::certificate::{Certificate, Forgotten, LastUse};
-use crate::domain::confirmation::Confirmation;
+use crate::domain::confirmation::{Confirmation, KeptLately};
 use crate::domain::device::Device;
 use crate::domain::enrolment::Enrolment;
 use crate::domain::grant::Grant;
@@ -192,6 +192,12 @@ pub fn confirmation(tenant: &TenantId, person: &PersonId, id: &ConfirmationId) -
         Confirmation::TABLE,
         &[tenant.as_str().as_bytes(), person.as_str().as_bytes(), id.as_str().as_bytes()],
     )
+}
+
+/// Where it is kept how many confirmations a person had kept lately.
+#[must_use]
+pub fn kept_lately(tenant: &TenantId, person: &PersonId) -> Key {
+    of_person(KeptLately::TABLE, tenant, person)
 }
 
 /// Where it is kept what a person was asked last.

@@ -80,6 +80,9 @@ pub const fn manner(reason: &Reason) -> Manner {
             (StatusCode::FORBIDDEN, "outside-hours", Level::INFO, Some("policy.denied"), First)
         }
         Reason::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "too-many", Level::WARN, None, Again),
+        Reason::KeptTooMany { .. } => {
+            (StatusCode::TOO_MANY_REQUESTS, "kept-too-many", Level::WARN, None, First)
+        }
         Reason::Blocked => (StatusCode::FORBIDDEN, "blocked", Level::WARN, Some("sign-in.blocked"), Call),
         Reason::PhoneBlocked => {
             (StatusCode::FORBIDDEN, "phone-blocked", Level::WARN, Some("sign-in.blocked"), Call)
@@ -185,7 +188,7 @@ impl Told {
             Reason::CertificateExpired { on: day, .. }
             | Reason::CertificateNotYetValid { from: day }
             | Reason::CertificateRevoked { on: day } => gaps.push(("day", day_words(*day, now).into())),
-            Reason::TooMany { until } => {
+            Reason::TooMany { until } | Reason::KeptTooMany { until } => {
                 let secs = until.since(now).as_secs().max(1);
                 wait = Some(secs);
                 let unit = if secs < 60 {

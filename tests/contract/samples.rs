@@ -7,7 +7,9 @@ use portcullis::domain::approval::{Approval, ApprovalState, OfflineAnswer, Purpo
 use portcullis::domain::certificate::{
     Certificate, CertificateState, Forgotten, Issuer, IssuerKind, LastUse, RevocationReason,
 };
-use portcullis::domain::confirmation::{Confirmation, ConfirmationState, Manner, NotSent, Wanted};
+use portcullis::domain::confirmation::{
+    Confirmation, ConfirmationState, KeptLately, Manner, NotSent, Wanted,
+};
 use portcullis::domain::device::{Device, DeviceState};
 use portcullis::domain::enrolment::{Enrolment, EnrolmentKind, EnrolmentState};
 use portcullis::domain::grant::{Allows, Grant, GrantSecret, GrantWay};
@@ -332,6 +334,11 @@ pub(crate) fn confirmation() -> Confirmation {
     }
 }
 
+fn kept_lately() -> KeptLately {
+    let open = vec![ConfirmationId::parse("confirmation-1").unwrap()];
+    KeptLately { tenant: bank(), person: anna(), times: vec![NOW, later()], open }
+}
+
 pub(crate) fn route() -> Route {
     Route {
         tenant: bank(),
@@ -397,7 +404,7 @@ macro_rules! for_each_record {
     ($with:ident) => {
         $with!(tenant, person, device, certificate, issuer, phone, pairing, enrolment, grant, approval);
         $with!(last_use, reminder, forgotten, renewal, recovery_codes, subscription, confirmation);
-        $with!(removed_phone);
+        $with!(removed_phone, kept_lately);
         $with!(session, throttle, route, rules, line, head);
     };
 }

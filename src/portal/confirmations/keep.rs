@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Confirmations, entry};
-use crate::audit::Event;
+use super::{Confirmations, TRIES_MAX, entry};
+use crate::audit::{Entry, Event};
 use crate::crypto::{self, sha256};
-use crate::domain::confirmation::{Confirmation, ConfirmationState, Manner, NotSent};
+use crate::domain::confirmation::{Confirmation, ConfirmationState, KeptLately, Manner, NotSent};
 use crate::domain::route::Route;
 use crate::domain::{ConfirmationId, Reason};
 use crate::policy::Permit;
@@ -61,36 +61,56 @@ impl Confirmations {
             receipt: None,
         };
         kept_as.sealed = self.seal(&kept_as, kept)?;
-        self.make_room(&kept_as).await?;
         let entry = entry(Event::ConfirmationKept, &kept_as)
             .whence(visit.address)
             .detail("title", &kept_as.wanted.title)
             .detail("request", &visit.request_id);
-        let whose = (kept_as.tenant.clone(), kept_as.person.clone());
-        self.open().waiting.insert(kept_as.id.clone(), whose);
-        self.parts.ledger.record(entry, vec![table::create(&kept_as)]).await.map_err(|_| Reason::Internal)?;
+        self.put(entry, &kept_as).await?;
         Ok(kept_as)
     }
 
-    /// A person may have a few open at once, in several windows; nobody may fill the store.
-    async fn make_room(&self, newest: &Confirmation) -> Result<(), Reason> {
-        let open: Vec<ConfirmationId> = {
-            let open = self.open();
-            let own = open
-                .waiting
-                .iter()
-                .filter(|(_, (tenant, person))| *tenant == newest.tenant && *person == newest.person);
-            own.map(|(id, _)| id.clone()).collect()
-        };
-        if open.len() < OPEN_MAX {
+    /// Writes it down and counts it, in one commit: nobody may fill the store.
+    async fn put(&self, entry: Entry, kept_as: &Confirmation) -> Result<(), Reason> {
+        let (tenant, person) = (&kept_as.tenant, &kept_as.person);
+        let key = table::kept_lately(tenant, person);
+        // Each conflict means that another one was kept, and after few enough of them no more may be.
+        for _ in 0..TRIES_MAX {
+            let store = &**self.parts.ledger.store();
+            let read = table::get::<KeptLately>(store, &key).await.map_err(|_| Reason::Internal)?;
+            let nothing = || KeptLately {
+                tenant: tenant.clone(),
+                person: person.clone(),
+                times: Vec::new(),
+                open: Vec::new(),
+            };
+            let mut lately = read.as_ref().map_or_else(nothing, |read| read.record.clone());
+            lately.count(self.parts.world.now()).map_err(|until| Reason::KeptTooMany { until })?;
+            self.make_room(&mut lately).await?;
+            lately.open.push(kept_as.id.clone());
+            let count =
+                read.as_ref().map_or_else(|| table::create(&lately), |read| table::replace(read, &lately));
+            // Known before anybody can read it, so that its end is written down.
+            self.open().waiting.insert(kept_as.id.clone(), (tenant.clone(), person.clone()));
+            if self.write(entry.clone(), vec![table::create(kept_as), count]).await? {
+                return Ok(());
+            }
+        }
+        Err(Reason::Busy)
+    }
+
+    /// Where as many are open as may be, the oldest give way.
+    async fn make_room(&self, lately: &mut KeptLately) -> Result<(), Reason> {
+        if lately.open.len() < KeptLately::OPEN_MAX {
             return Ok(());
         }
         let mut found = Vec::new();
-        for id in open {
-            found.extend(self.read(&newest.tenant, &newest.person, &id).await?);
+        for id in &lately.open {
+            found.extend(self.read(&lately.tenant, &lately.person, id).await?);
         }
+        found.retain(|one| !one.record.state.is_final());
+        lately.open = found.iter().map(|one| one.record.id.clone()).collect();
+        let too_many = (found.len() + 1).saturating_sub(KeptLately::OPEN_MAX);
         // What is on its way cannot be taken back, and whoever said that it was not sent would have it paid twice.
-        let too_many = (found.len() + 1).saturating_sub(OPEN_MAX);
         found.retain(|one| !matches!(one.record.state, ConfirmationState::Sending { .. }));
         found.sort_by_key(|one| one.record.created);
         if found.len() < too_many {
@@ -98,11 +118,12 @@ impl Confirmations {
         }
         for oldest in found.iter().take(too_many) {
             self.refuse(oldest, NotSent::TooMany).await?;
+            lately.open.retain(|id| *id != oldest.record.id);
         }
         Ok(())
     }
 
-    fn seal(&self, kept_as: &Confirmation, kept: &Kept) -> Result<Vec<u8>, Reason> {
+    pub(super) fn seal(&self, kept_as: &Confirmation, kept: &Kept) -> Result<Vec<u8>, Reason> {
         let nonce = self.parts.world.bytes::<12>();
         let sealed = crypto::seal(&self.key(&kept_as.id), nonce, &kept_as.seal_label(), &kept.to_bytes());
         sealed.map_err(|_| Reason::Internal)
@@ -123,6 +144,3 @@ impl Confirmations {
 
 /// It stands in the receipt, which goes in a header.
 const TARGET_BYTES_MAX: usize = 2048;
-
-/// Each may be 256 KiB; nobody confirms more than one at a time.
-const OPEN_MAX: usize = 5;

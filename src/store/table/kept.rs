@@ -3,7 +3,7 @@
 use crate::domain::Time;
 use crate::domain::approval::{Approval, ApprovalState, Asked};
 use crate::domain::certificate::{Certificate, Forgotten, Issuer, LastUse};
-use crate::domain::confirmation::Confirmation;
+use crate::domain::confirmation::{Confirmation, KeptLately};
 use crate::domain::device::Device;
 use crate::domain::enrolment::{Enrolment, EnrolmentKind};
 use crate::domain::grant::Grant;
@@ -166,6 +166,16 @@ impl Record for Confirmation {
     fn expires(&self) -> Option<Time> {
         // Nobody's agreement is evidence of nothing.
         Some(self.created.plus(if self.evidence.is_some() { Self::KEPT } else { QUESTION_KEPT }))
+    }
+}
+
+impl Record for KeptLately {
+    const TABLE: u8 = b'o';
+    fn key(&self) -> Key {
+        kept_lately(&self.tenant, &self.person)
+    }
+    fn expires(&self) -> Option<Time> {
+        self.times.last().map(|last| last.plus(Self::WITHIN))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::PolicyDenied { rule: Some("Payments".to_owned()) },
         Reason::OutsideHours,
         Reason::TooMany { until: now.plus(Duration::from_secs(60)) },
+        Reason::KeptTooMany { until: now.plus(Duration::from_secs(600)) },
         Reason::Blocked,
         Reason::PhoneBlocked,
         Reason::Misdirected,

@@ -73,8 +73,7 @@ outside-hours-title = This part is closed at this hour
 outside-hours-text = It opens only at set hours, for your safety.
 outside-hours-next = Come back later, or call us.
 
-too-many-title = Please wait a moment
-too-many-text = There were several tries in a row that were not right. To keep strangers out, the next one is heard only { $wait ->
+wait-time = { $wait ->
     [seconds] in { $seconds } seconds
     [minutes] { $minutes ->
         [one] in one minute
@@ -84,8 +83,15 @@ too-many-text = There were several tries in a row that were not right. To keep s
         [one] in one hour
        *[other] in { $hours } hours
     }
-}.
+}
+
+too-many-title = Please wait a moment
+too-many-text = There were several tries in a row that were not right. To keep strangers out, the next one is heard only { wait-time }.
 too-many-next = Wait until the time is over, then try again. If the tries were not yours, call us.
+
+kept-too-many-title = This was not sent: there were too many within an hour
+kept-too-many-text = Each of them waits to be confirmed on your phone, and we keep only as many as one person can look at. What you sent just now was not carried out. The next one is taken { wait-time }.
+kept-too-many-next = Wait until the time is over, then send it again. If you did not send so many yourself, call us: a page or a program may be doing it in your name.
 
 blocked-title = Signing in is stopped, to keep strangers out
 blocked-text = There were too many tries in a row that were not right. Waiting does not open it again, but a call does.

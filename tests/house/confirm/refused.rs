@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use portcullis::audit::{Event, Outcome};
 use portcullis::domain::approval::Row;
-use portcullis::domain::confirmation::{Confirmation, ConfirmationState, NotSent};
+use portcullis::domain::confirmation::{Confirmation, ConfirmationState, KeptLately, NotSent};
 use portcullis::domain::person::Person;
 use portcullis::domain::route::Rules;
 use serde_json::{Value, json};
@@ -287,7 +287,7 @@ async fn a_receipt_of_the_clients_own_does_not_pass() {
     }
 }
 
-/// Nobody fills the store: of many that are never confirmed, the last few are kept.
+/// Nobody fills the store: of many that are never confirmed, the last few are kept, also of those sent at once.
 #[tokio::test(flavor = "multi_thread")]
 async fn few_are_kept_at_once() {
     let gate = Gate::open().await;
@@ -296,7 +296,48 @@ async fn few_are_kept_at_once() {
     for _ in 0..9 {
         fetches(&client).await;
     }
-    let all = gate.all::<Confirmation>().await;
-    let kept = all.iter().filter(|one| !one.sealed.is_empty()).count();
-    assert_eq!((all.len(), kept), (9, 5));
+    let kept = async || gate.all::<Confirmation>().await.iter().filter(|one| !one.sealed.is_empty()).count();
+    assert_eq!((gate.all::<Confirmation>().await.len(), kept().await), (9, 5));
+    futures_util::future::join_all((0..20).map(|_| fetches(&client))).await;
+    assert_eq!((gate.all::<Confirmation>().await.len(), kept().await), (29, 5));
+    gate.must_verify().await;
+}
+
+/// A page in a loop: within an hour so many are kept of a person, however many come at once, and no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_are_kept_within_an_hour() {
+    let gate = Gate::open().await;
+    let (client, phone, _) = anna_inside(&gate).await;
+    let cashier = gate.cashier().await;
+    let sent = (0..80).map(|_| {
+        let mut request = scripted(&client, TARGET, "{}");
+        request.headers_mut().insert("accept", HeaderValue::from_static("application/json"));
+        client.send(request)
+    });
+    let answers = futures_util::future::join_all(sent).await;
+    let taken = answers.iter().filter(|answer| answer.status == 428).count();
+    let late: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+    assert_eq!((taken, late.len()), (KeptLately::TIMES_MAX, 80 - KeptLately::TIMES_MAX));
+    assert_eq!(gate.all::<Confirmation>().await.len(), KeptLately::TIMES_MAX);
+    assert_eq!(gate.told(Event::ConfirmationKept).await, KeptLately::TIMES_MAX);
+    for answer in late {
+        let secs: u64 = answer.header("retry-after").parse().unwrap();
+        assert!((3500..=3600).contains(&secs), "{secs}");
+        assert_eq!(answer.problem()["type"], "urn:portcullis:refusal:kept-too-many");
+    }
+    let page = Page::of(TARGET, client.send(client.posting(TARGET, &fields())).await);
+    assert_eq!(page.status, 429);
+    page.must_say("was not carried out").must_say("60 minutes").must_say("+41 44 555 01 77");
+
+    // Others are not held up by it, nor is what needs no confirming; and an hour later it goes on.
+    assert_eq!(client.open("/payments/list").await.status, 200);
+    gate.person("bank", "bert", "Bert Other", &[]).await;
+    let berts = gate.device("bank", "bert", "laptop").await;
+    fetches(&gate.signed_in("bank", &berts).await).await;
+    gate.wait(3601);
+    let laptop = gate.device("bank", "anna", "second laptop").await;
+    let client = gate.signed_in("bank", &laptop).await;
+    pays_and_confirms(&client, &phone).await;
+    assert_eq!(cashier.confirmed().len(), 1);
+    gate.must_verify().await;
 }
