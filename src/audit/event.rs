@@ -117,6 +117,7 @@ events! {
     ApprovalSuperseded = "approval.superseded", "A newer question took another's place.";
     ConfirmationKept = "confirmation.kept", "A request was kept, because its backend wants it confirmed.";
     ConfirmationAsked = "confirmation.asked", "A phone was asked to confirm a request.";
+    ConfirmationTakenOver = "confirmation.taken-over", "A new session of the same certificate took a confirmation over.";
     ConfirmationApproved = "confirmation.approved", "A request was confirmed on the phone.";
     ConfirmationSent = "confirmation.sent", "A confirmed request was sent to its backend, with its receipt.";
     ConfirmationDone = "confirmation.done", "A backend answered a confirmed request.";

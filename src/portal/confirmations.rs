@@ -26,6 +26,7 @@ use crate::auth::phone::Approvals;
 use crate::auth::session::Sessions;
 use crate::crypto::{Pepper, sha256};
 use crate::domain::approval::{Approval, Matter, Purpose};
+use crate::domain::certificate::Fingerprint;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::route::Route;
 use crate::domain::{ConfirmationId, PersonId, Reason, TenantId};
@@ -145,7 +146,7 @@ impl Confirmations {
             Tried::Answered(answer) => Ok(answer),
             Tried::Asked { kept, asked, cookies } => {
                 let kept = self.keep(&permit, route, visit, manner, &kept, asked).await?;
-                Ok(show::sent_on(visit, &kept, &self.token(&kept.id, &kept.session), cookies))
+                Ok(show::sent_on(visit, &kept, &self.token(&kept.id, &kept.fingerprint), cookies))
             }
         }
     }
@@ -179,7 +180,7 @@ impl Confirmations {
             path.strip_prefix(BASE).and_then(|rest| rest.split_once('/')).ok_or(Reason::NotFound)?;
         let id = ConfirmationId::parse(id).map_err(|_| Reason::NotFound)?;
         let here = Here {
-            csrf: self.token(&id, session.token()),
+            csrf: self.token(&id, certificate.fingerprint()),
             way: ["again", "cancel", "events"].map(|doing| format!("{BASE}{id}/{doing}")),
             window: show::is_window(request.headers(), visit),
             cancel: permit.cancel(),
@@ -212,7 +213,7 @@ impl Confirmations {
         }
     }
 
-    /// The confirmation that this request is about, if it is this person's, of this device and session.
+    /// The confirmation that this request is about, if it is this person's, of this certificate.
     async fn find(&self, here: &Here<'_>) -> Result<Found, Reason> {
         let key = table::confirmation(here.certificate.tenant(), here.certificate.person_id(), &here.id);
         let found = table::get::<Confirmation>(&**self.parts.ledger.store(), &key).await;
@@ -220,14 +221,14 @@ impl Confirmations {
         let its = &found.record;
         let own = its.device == *here.certificate.device_id()
             && its.fingerprint == *here.certificate.fingerprint()
-            && its.session == *here.session.token()
             && its.host == here.visit.host;
         if own { Ok(found) } else { Err(Reason::NotFound) }
     }
 
-    /// What a form, or a script of the backend, must send back: good for this confirmation in this session.
-    fn token(&self, id: &ConfirmationId, session: &[u8; 32]) -> String {
-        let mac = self.parts.pepper.mac("confirmation form", &[id.as_str().as_bytes(), session]);
+    /// What a form, or a script of the backend, must send back: good for this confirmation with this certificate. It
+    /// outlives the session, so that a script can go on after a step-up; what it may do is judged by the session.
+    fn token(&self, id: &ConfirmationId, certificate: &Fingerprint) -> String {
+        let mac = self.parts.pepper.mac("confirmation form", &[id.as_str().as_bytes(), certificate]);
         data_encoding::BASE64URL_NOPAD.encode(&mac)
     }
 

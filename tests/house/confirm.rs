@@ -3,6 +3,7 @@
 
 mod ends;
 mod refused;
+mod stepped_up;
 
 use std::time::Duration;
 

@@ -13,6 +13,7 @@ use crate::audit::{Event, Outcome};
 use crate::domain::approval::ApprovalState;
 use crate::domain::confirmation::{Confirmation, ConfirmationState, NotSent};
 use crate::domain::route::Route;
+use crate::domain::session::Session;
 use crate::domain::{ConfirmationId, PersonId, Reason, TenantId};
 use crate::store::table;
 
@@ -43,11 +44,42 @@ impl Confirmations {
     pub(super) async fn look(&self, here: &Here<'_>) -> Result<Found, Reason> {
         for _ in 0..super::TRIES_MAX {
             let found = self.find(here).await?;
-            if !self.settled(&found).await? {
+            if self.settled(&found).await? {
+                continue;
+            }
+            if !self.taken_over(here, &found).await? {
                 return Ok(found);
             }
         }
         Err(Reason::Busy)
+    }
+
+    /// A session that is over, as by a step-up in another tab, leaves what it had under way to the next one of the
+    /// same certificate: that one asks the phone anew. What is sent or ended is only looked at. Whether to look again.
+    async fn taken_over(&self, here: &Here<'_>, found: &Found) -> Result<bool, Reason> {
+        let (its, token) = (&found.record, here.session.token());
+        if its.session == *token || its.state.is_final() {
+            return Ok(false);
+        }
+        if matches!(its.state, ConfirmationState::Sending { .. }) {
+            return Ok(false);
+        }
+        let store = &**self.parts.ledger.store();
+        let old = table::get::<Session>(store, &table::session(&its.session)).await;
+        if old.map_err(|_| Reason::Internal)?.is_some() {
+            return Err(Reason::NotFound);
+        }
+        let Some(kept) = self.unseal(its) else {
+            tracing::error!(confirmation = %its.id, "what is kept is not what was sent: not asked about");
+            self.refuse(found, NotSent::Changed).await?;
+            return Ok(true);
+        };
+        let state = ConfirmationState::Kept;
+        let mut next = Confirmation { session: *token, state, evidence: None, ..its.clone() };
+        next.sealed = self.seal(&next, &kept)?;
+        let entry = entry(Event::ConfirmationTakenOver, its).whence(here.visit.address);
+        self.change(entry, found, &next).await?;
+        Ok(true)
     }
 
     /// Writes down what is over by now; whether there was anything.
