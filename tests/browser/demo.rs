@@ -22,8 +22,12 @@ impl Demo {
 
     /// Makes one and stops before it runs.
     pub(crate) fn prepare() -> tempfile::TempDir {
+        Self::prepare_at(free_ports())
+    }
+
+    fn prepare_at(port: u16) -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a folder");
-        let port = free_ports().to_string();
+        let port = port.to_string();
         let made = Command::new(env!("CARGO_BIN_EXE_portcullis"))
             .args(["demo", "--prepare", "--dir", path(dir.path()), "--port", &port])
             .output()
@@ -37,6 +41,35 @@ impl Demo {
         let port = free_ports();
         let process = run(dir.path(), port);
         let kept = std::fs::read_to_string(dir.path().join("passwords.txt")).expect("the passwords");
+        Self { port, process, passwords: passwords(&kept), dir }
+    }
+
+    /// Makes one and serves it with a second tenant's door beside the bank's: as the operator would, without the
+    /// demo's bank.
+    pub(crate) fn serve_with_portal(tenant: &str) -> Self {
+        use std::io::Write as _;
+        let port = free_ports();
+        let dir = Self::prepare_at(port);
+        let portal = format!(
+            "\n[[portal]]\ntenant = {tenant:?}\nhost = \"{tenant}.localhost\"\ncertificate = \"internal\"\n"
+        );
+        let file = dir.path().join("portcullis.toml");
+        let mut config = std::fs::OpenOptions::new().append(true).open(&file).expect("the configuration");
+        config.write_all(portal.as_bytes()).expect("written");
+        let process = Command::new(env!("CARGO_BIN_EXE_portcullis"))
+            .args(["--config", path(&file), "serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it serves");
+        let kept = std::fs::read_to_string(dir.path().join("passwords.txt")).expect("the passwords");
+        let begun = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
+            || !dir.path().join("data/control.sock").exists()
+        {
+            assert!(begun.elapsed() < crate::PATIENCE, "it does not come up");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         Self { port, process, passwords: passwords(&kept), dir }
     }
 

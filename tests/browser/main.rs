@@ -23,6 +23,7 @@ mod push;
 #[allow(dead_code, reason = "tests without a browser share it and use the rest")]
 mod push_service;
 mod settings;
+mod sites;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod walk;

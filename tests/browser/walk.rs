@@ -52,6 +52,11 @@ pub(crate) async fn first_visit(demo: &Demo, client: &Device, agent: &Device, lo
 
 /// The recovery codes are shown once: ticks that they are put away. Returns them.
 pub(crate) async fn put_away(client: &Device, look: bool) -> Vec<String> {
+    put_away_at("Bank Muster & Cie", client, look).await
+}
+
+/// The same at any site.
+pub(crate) async fn put_away_at(site: &str, client: &Device, look: bool) -> Vec<String> {
     client.sees("Keep these ten codes").await;
     let codes = client.find("#codes").await.text().await.expect("codes");
     let codes: Vec<String> = codes.lines().map(|line| line.trim().to_owned()).collect();
@@ -61,7 +66,7 @@ pub(crate) async fn put_away(client: &Device, look: bool) -> Vec<String> {
         crate::looks::judge_print(client, "recovery-codes").await;
     }
     client.click("#away").await;
-    client.press("Go on to Bank Muster & Cie").await;
+    client.press(&format!("Go on to {site}")).await;
     codes
 }
 
@@ -83,6 +88,11 @@ pub(crate) async fn call_support(client: &Device, agent: &Device, demo: &Demo, l
     if look {
         judge(agent, "desk-person").await;
     }
+    release(client, agent, demo, &digits, look).await;
+}
+
+/// The agent, who has found the person, types the digits, says the word and releases the device.
+pub(crate) async fn release(client: &Device, agent: &Device, demo: &Demo, digits: &str, look: bool) {
     agent.open(&demo.url("console", "/")).await;
     agent.sees("Waiting now").await;
     if look {
@@ -93,7 +103,7 @@ pub(crate) async fn call_support(client: &Device, agent: &Device, demo: &Demo, l
         agent.sees("not right for this person").await;
         agent.open(&demo.url("console", "/")).await;
     }
-    agent.type_into("#code", &digits).await;
+    agent.type_into("#code", digits).await;
     agent.press("Look it up").await;
     agent.sees("Say this word").await;
     if look {
@@ -162,19 +172,25 @@ pub(crate) async fn pair_scanning(
     };
     let phone = Device::start(setup).await;
     phone.open(&demo.url("phone", "/")).await;
+    scan(&phone, client, look).await;
+    phone
+}
+
+/// From the app's page that offers to scan, with the square before its camera, to its home page.
+pub(crate) async fn scan(phone: &Device, client: &Device, look: bool) {
     phone.sees("Scan the square").await;
     if look {
-        judge(&phone, "phone-welcome").await;
+        judge(phone, "phone-welcome").await;
     }
     phone.click("#scan").await;
     phone.sees("Are you Anna Muster?").await;
     if look {
-        judge(&phone, "phone-pair").await;
+        judge(phone, "phone-pair").await;
     }
     phone.press("Yes, go on").await;
     phone.sees("Does your computer show").await;
     if look {
-        judge(&phone, "phone-words").await;
+        judge(phone, "phone-words").await;
     }
     client.sees("Do both screens show these two words?").await;
     if look {
@@ -188,14 +204,13 @@ pub(crate) async fn pair_scanning(
     client.press("Yes, the same words").await;
     phone.sees("This phone is paired").await;
     if look {
-        judge(&phone, "phone-paired").await;
+        judge(phone, "phone-paired").await;
     }
     phone.press("Done").await;
     phone.sees("Nothing to approve").await;
     if look {
-        judge(&phone, "phone-home").await;
+        judge(phone, "phone-home").await;
     }
-    phone
 }
 
 /// Types the client's six digits on the phone and approves.
