@@ -41,6 +41,7 @@ use crate::front::peer::Peer;
 use crate::front::{Settings, ops, plain, way};
 use crate::notify::{email, webpush};
 use crate::policy::Policy;
+use crate::proxy::TrustError;
 use crate::store::redb::Redb;
 #[cfg(feature = "sled")]
 use crate::store::sled::Sled;
@@ -150,6 +151,9 @@ pub enum AppError {
     /// What the last lists tell could not be revoked again.
     #[error("what the last revocation list tells is not all revoked again ({0}): start it once more")]
     Unheeded(#[from] Unfinished),
+    /// The files by which backends are believed.
+    #[error(transparent)]
+    Backends(#[from] TrustError),
     /// A tenant's rules.
     #[error("the rules of {tenant} cannot be used: {mistakes}")]
     Policy {
@@ -329,6 +333,7 @@ pub async fn start(
     }
     let files = front.clone();
     tokio::spawn(async move { files.follow_files().await });
+    follow::follow_backend_files(&house.proxy, &background);
     let entry = Entry::new("gate", Event::HouseStarted).detail("version", env!("CARGO_PKG_VERSION"));
     if let Err(error) = core.ledger.record(entry, vec![]).await {
         tracing::error!(%error, "the start was not written down");

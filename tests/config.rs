@@ -249,3 +249,46 @@ fn what_is_wrong_with_push_is_told_with_its_line() {
     let good = format!("{SMALL}\n[push]\nproxy = \"http://[::1]:3128\"\n");
     assert_eq!(parse(&good).unwrap().push.proxy.as_deref(), Some("[::1]:3128"));
 }
+
+#[test]
+fn what_routes_may_reach_is_read_with_its_files() {
+    use portcullis::proxy::Ca;
+    let text = format!(
+        "{SMALL}
+[backends]
+socket_folders = [\"/run/app\"]
+[[backend_tls]]
+hosts = [\"app.internal:9443\", \"[::1]\"]
+ca = \"app-ca.pem\"
+certificate = \"gate.crt\"
+key = \"gate.key\"
+server_name = \"App.example.com\"
+[[backend_tls]]
+hosts = [\"outside.example\"]
+ca = \"system\"
+"
+    );
+    let config = parse(&text).unwrap();
+    assert_eq!(config.reach.socket_folders, [Path::new("/run/app")]);
+    let [app, outside] = config.reach.tls.as_slice() else { panic!("{:?}", config.reach) };
+    assert_eq!(app.ca, Ca::Pinned("/etc/portcullis/app-ca.pem".into()));
+    let shows = ("/etc/portcullis/gate.crt".into(), "/etc/portcullis/gate.key".into());
+    assert_eq!(app.shows, Some(shows));
+    assert_eq!(app.server_name.as_deref(), Some("app.example.com"));
+    assert_eq!(outside.ca, Ca::Public);
+    assert!(config.secret_files().contains(&"/etc/portcullis/gate.key".into()));
+
+    for (written, said) in [
+        ("[[backend_tls]]\nhosts = [\"a\"]\n", "lacks `ca`"),
+        ("[[backend_tls]]\nca = \"a.pem\"\n", "lacks `hosts`"),
+        ("[[backend_tls]]\nhosts = \"a\"\nca = \"a.pem\"\n", "is a list"),
+        ("[[backend_tls]]\nhosts = [\"https://a/\"]\nca = \"a.pem\"\n", "is no host"),
+        ("[[backend_tls]]\nhosts = [\"a\"]\nca = \"a.pem\"\nkey = \"a.key\"\n", "needs its `certificate`"),
+        ("[[backend_tls]]\nhosts = [\"a\"]\nca = \"a.pem\"\nverify = false\n", "`verify` is no key"),
+        ("[backends]\nsocket_folders = [\"run\"]\n", "is written whole"),
+        ("[backends]\nsocket_folders = [\"/\"]\n", "is written whole"),
+    ] {
+        let mistakes = parse(&format!("{SMALL}{written}")).unwrap_err();
+        assert!(mistakes.iter().any(|(line, what)| line.is_some() && what.contains(said)), "{mistakes:?}");
+    }
+}

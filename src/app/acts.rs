@@ -57,6 +57,7 @@ pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> 
             port_suffix,
             start: config.public.as_ref().map(|door| config.origin(&door.host)),
             mail: config.mail.is_some(),
+            reach: config.reach.clone(),
         },
     }))
 }

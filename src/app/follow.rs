@@ -7,7 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::AppError;
 use crate::domain::route::Rules;
+use crate::front::tls::FILES_LOOKED_AT_EVERY;
 use crate::policy::Policy;
+use crate::proxy::Proxy;
 use crate::store::Record;
 use crate::store::view::View;
 
@@ -40,6 +42,21 @@ pub(super) fn follow_rules(view: &Arc<View>, policy: &Arc<Policy>, stop: &Cancel
             tracing::error!(%error, "the rules that were in force stay so");
         }
     });
+}
+
+/// Files by which backends are believed are read again when they change.
+pub(super) fn follow_backend_files(proxy: &Arc<Proxy>, stop: &CancellationToken) {
+    let (proxy, stop) = (Arc::clone(proxy), stop.clone());
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        let mut clock = tokio::time::interval(FILES_LOOKED_AT_EVERY);
+        loop {
+            clock.tick().await;
+            let proxy = Arc::clone(&proxy);
+            if let Err(error) = tokio::task::spawn_blocking(move || proxy.refresh()).await {
+                tracing::error!(%error, "looking at the files of [[backend_tls]] failed");
+            }
+        }
+    }));
 }
 
 /// Does it whenever a record of this kind changed, and where changes were missed, until `stop`.

@@ -63,7 +63,8 @@ pub(super) fn house(
         Arc::clone(&core.pepper),
         Arc::clone(&core.throttles),
     ));
-    let proxy = Arc::new(Proxy::new(world.clone(), signer()?, proxy::Settings::default()));
+    let proxy = Proxy::reaching(world.clone(), signer()?, proxy::Settings::default(), config.reach.clone())?;
+    let proxy = Arc::new(proxy);
     let jwks = proxy.jwks();
     let questions = Arc::new(Questions::new(Arc::clone(&approvals), Arc::clone(&view), phone_origin));
     let sign_in = SignIn::new(sign_in::Parts {

@@ -128,6 +128,7 @@ pub fn text(answers: &Answers) -> String {
     }
     out.push_str(MAIL);
     push(&mut out, &answers.push);
+    out.push_str(BACKENDS);
     out.push_str(LIMITS);
     out
 }
@@ -229,6 +230,24 @@ const PUSH: &str = "\
 # Web Push wakes the phone. The gate goes out to the push service of the phone's browser (Google, Mozilla,
 # Apple), TCP port 443; what it sends is sealed for the phone and names your site alone. A phone chooses that
 # address, so those inside your network are refused unless you say otherwise.
+";
+
+const BACKENDS: &str = "\
+# Backends are named by routes (portcullis route set): http://, h2c:// (HTTP/2 in clear), https://, unix:/path,
+# unix+h2c:/path. What a route may use of this machine is said here, so that whoever edits routes chooses
+# neither whom the gate believes nor its sockets. Folders whose sockets a route may name:
+# [backends]
+# socket_folders = [\"/run/app\"]
+#
+# A backend with https:// is believed by the CA named for it and by no other; without one the route is refused.
+# The files are read again when they change.
+# [[backend_tls]]
+# hosts = [\"app.internal:9443\"]                      # as in the route; without a port, at every port
+# ca = \"/etc/portcullis/app-ca.pem\"                  # \"system\": those that browsers trust
+# certificate = \"/etc/portcullis/gate-client.crt\"    # the gate's own, where the backend asks for one
+# key = \"/etc/portcullis/gate-client.key\"            # mode 0600
+# server_name = \"app.example.com\"                    # where its certificate has another name than the host
+
 ";
 
 const LIMITS: &str = "\

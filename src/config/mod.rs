@@ -2,6 +2,7 @@
 //! files, lines and permissions; opens no store and no socket.
 
 pub mod annotated;
+mod backends;
 pub mod environment;
 pub mod mistake;
 pub mod secrets;
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::domain::TenantId;
+use crate::proxy::Reach;
 
 pub(crate) use written::is_host;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub push: Push,
     /// What it takes at most.
     pub limits: Limits,
+    /// What routes may reach from this machine.
+    pub reach: Reach,
 }
 
 /// Where the gate listens.
@@ -292,6 +296,7 @@ impl Config {
             .chain(passphrase_file.clone())
             .chain(self.mail.as_ref().and_then(|mail| mail.password_file.clone()))
             .chain(keys)
+            .chain(self.reach.tls.iter().filter_map(|trust| Some(trust.shows.as_ref()?.1.clone())))
             .collect()
     }
 

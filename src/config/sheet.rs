@@ -75,6 +75,26 @@ impl<'i> Sheet<'i> {
         }
     }
 
+    /// A list of texts, empty where it is not written.
+    pub(super) fn texts(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Vec<At<String>> {
+        let Some((span, value)) = self.take(key) else { return Vec::new() };
+        let DeValue::Array(items) = value else {
+            mistakes.at(&span, format!("`{key}` is a list: write {key} = [\"...\"]"));
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for item in items {
+            let span = item.span();
+            match item.into_inner() {
+                DeValue::String(text) if !text.trim().is_empty() => {
+                    texts.push(At { value: text.into_owned(), span });
+                }
+                _ => mistakes.at(&span, format!("`{key}` holds texts in quotes, none of them empty")),
+            }
+        }
+        texts
+    }
+
     /// A text that must be there; without it the mistake stands at the table.
     pub(super) fn demand(
         &mut self,

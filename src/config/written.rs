@@ -29,6 +29,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let approvals = reader.approvals(&mut sheet);
     let push = reader.push(&mut sheet);
     let limits = reader.limits(&mut sheet);
+    let reach = super::backends::reach(&mut sheet, &reader.base, &mut reader.notes);
     sheet.done(&mut reader.notes);
 
     let nowhere = || Door { host: String::new(), certificate: DoorCertificate::Internal };
@@ -48,6 +49,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
         approvals,
         push,
         limits,
+        reach,
     })
 }
 

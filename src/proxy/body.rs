@@ -14,7 +14,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::headers;
+use super::trailers;
 use super::upstream::{Line, Upstream};
 use crate::policy::Permit;
 
@@ -72,10 +72,11 @@ impl Progress {
     }
 }
 
-/// A request's body on its way to the backend. Its trailers are left out: nothing that
-/// comes after the body may say who is calling.
+/// A request's body on its way to the backend. Its trailers go with it where the backend speaks HTTP/2,
+/// cleaned: nothing that comes after the body may say who is calling.
 pub(super) struct Upload {
     inner: Body,
+    trailers: bool,
     progress: Option<Arc<Progress>>,
     patience: Patience,
 }
@@ -87,7 +88,12 @@ impl Upload {
         permit: Option<Permit>,
         idle: Duration,
     ) -> Self {
-        Self { inner, progress, patience: Patience::new(permit, idle) }
+        Self { inner, trailers: false, progress, patience: Patience::new(permit, idle) }
+    }
+
+    /// Lets trailers follow.
+    pub(super) const fn with_trailers(&mut self) {
+        self.trailers = true;
     }
 
     /// No body.
@@ -116,7 +122,13 @@ impl HttpBody for Upload {
         };
         match frame {
             Ok(frame) if frame.is_data() => Poll::Ready(Some(Ok(frame))),
-            Ok(_) => Poll::Ready(None),
+            Ok(mut frame) => match frame.trailers_mut().filter(|_| this.trailers) {
+                Some(trailers) => {
+                    trailers::clean_request(trailers);
+                    Poll::Ready(Some(Ok(frame)))
+                }
+                None => Poll::Ready(None),
+            },
             Err(cut) => {
                 if let Some(progress) = progress {
                     progress.waits_for_client.store(false, Ordering::Relaxed);
@@ -184,7 +196,7 @@ impl HttpBody for Download {
             }
             Ok(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    headers::clean_answer(trailers);
+                    trailers::clean_answer(trailers);
                 }
                 if this.inner.is_end_stream() {
                     this.finish();

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::body::{Download, Progress, Upload};
 use super::identity::Identity;
 use super::receipt::CONFIRMATION;
-use super::upstream::{Backend, Line, Upstream};
+use super::upstream::{Backend, Line, Reach, TrustError, Upstream, Want, refused};
 use super::{headers, upgrade};
 use crate::crypto::Signer;
 use crate::domain::Reason;
@@ -79,6 +79,25 @@ impl Proxy {
         Self { identity: Identity::new(world, signer), upstream: Upstream::new(&settings), settings }
     }
 
+    /// One that also reaches the backends that the configuration lets it: by TLS, by sockets.
+    ///
+    /// # Errors
+    /// A file that it names and that cannot be used.
+    pub fn reaching(
+        world: World,
+        signer: Signer,
+        settings: Settings,
+        reach: Reach,
+    ) -> Result<Self, TrustError> {
+        let upstream = Upstream::reaching(&settings, reach)?;
+        Ok(Self { identity: Identity::new(world, signer), upstream, settings })
+    }
+
+    /// Reads the files by which backends are believed again, where they changed.
+    pub fn refresh(&self) {
+        self.upstream.refresh();
+    }
+
     /// The key that verifies `Portcullis-Assertion`, as a JWK set (RFC 7517).
     #[must_use]
     pub fn jwks(&self) -> serde_json::Value {
@@ -112,11 +131,8 @@ impl Proxy {
         receipt: Option<&str>,
     ) -> Result<Response<Body>, Reason> {
         headers::check_request(&request, route)?;
-        let backend = Backend::parse(&route.backend).ok_or_else(|| {
-            tracing::error!(
-                route = route.name,
-                "the route's backend is no http://host:port; correct the route"
-            );
+        let backend = Backend::parse(&route.backend).map_err(|error| {
+            tracing::error!(route = route.name, backend = route.backend, %error, "correct the route");
             Reason::BackendDown
         })?;
         let tunnel = match upgrade::asked(&request, origin.host)? {
@@ -208,15 +224,20 @@ impl Proxy {
                 }
             }
         };
-        let line = self.connect(sending, backend).await?;
+        let want = match (tunnel, sending.once) {
+            (true, _) => Want::Tunnel,
+            (false, true) => Want::Fresh,
+            (false, false) => Want::Any,
+        };
+        let line = self.connect(sending, backend, want).await?;
         sending.over(line, request, progress.as_deref()).await.map_err(|broken| sending.give_up(broken))
     }
 
-    async fn connect(&self, sending: &Sending<'_>, backend: &Backend) -> Result<Line, Reason> {
+    async fn connect(&self, sending: &Sending<'_>, backend: &Backend, want: Want) -> Result<Line, Reason> {
         tokio::select! {
             biased;
             () = sending.cancel.cancelled() => Err(WITHDRAWN),
-            line = self.upstream.connect(backend) => line.map_err(|e| sending.failed(e.reason(), &e)),
+            line = self.upstream.connect(backend, want) => line.map_err(|e| sending.failed(e.reason(), &e)),
         }
     }
 
@@ -267,7 +288,8 @@ impl Broken {
         if let Some(request) = self.unsent.take() {
             return Ok(*request);
         }
-        let closed = |e: &hyper::Error| e.is_incomplete_message() || e.is_canceled() || e.is_closed();
+        let closed =
+            |e: &hyper::Error| e.is_incomplete_message() || e.is_canceled() || e.is_closed() || refused(e);
         match copy {
             Some(head) if self.error.as_ref().is_some_and(closed) => {
                 Ok(Request::from_parts(head, Upload::none()))

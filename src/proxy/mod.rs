@@ -1,4 +1,4 @@
-//! The way to the backend: a permitted request goes out as HTTP/1.1, its answer comes back,
+//! The way to the backend: a permitted request goes out as HTTP/1.1 or HTTP/2, its answer comes back,
 //! both streaming. Knows nothing of doors, sessions, rules or pages: what went wrong is a
 //! [`crate::domain::Reason`] that the caller shows.
 //!
@@ -11,6 +11,7 @@
 //! - `wanted`: what a backend wants confirmed before it acts
 //! - `receipt`: what it gets with the confirmed request
 //! - `upstream`: connections to backends, kept alive by each runtime for itself
+//! - `trailers`: what may follow a body
 //! - `body`: bodies under way, cut when the permit ends
 //! - `upgrade`: WebSocket
 
@@ -22,6 +23,7 @@ mod identity;
 mod keep;
 mod names;
 mod receipt;
+mod trailers;
 mod upgrade;
 mod upstream;
 mod wanted;
@@ -34,4 +36,5 @@ pub use forward::{Origin, Proxy, Settings};
 pub use headers::one_end;
 pub use keep::Kept;
 pub use receipt::evidence_sha256;
+pub use upstream::{Backend, BadBackend, Ca, Reach, Trust, TrustError};
 pub use wanted::{Asked, asks};

@@ -1,179 +1,216 @@
 //! Connections to backends. Each runtime (there is one for each core) keeps its own, so that
 //! a connection never leaves the core that drives it. Knows nothing of what is sent.
+//!
+//! - `backend`: what a route says of its backend, and what a route may reach
+//! - `dial`: opens a connection
+//! - `tls`: by which CA a backend is believed
+//! - `line`: what one request goes over
+
+mod backend;
+mod dial;
+mod line;
+mod tls;
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+pub use backend::{Backend, BadBackend, Ca, Reach, Trust};
+pub(super) use dial::ConnectError;
+pub(super) use line::{Line, refused};
+pub use tls::TrustError;
+
 use super::Settings;
-use super::body::Upload;
-use crate::domain::Reason;
+use dial::{Dialled, Dialler};
+use line::{Link, Own};
 
-/// Where a backend listens. The only addresses that are ever dialled are those of routes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Backend {
-    host: String,
-    port: u16,
-}
-
-impl Backend {
-    /// Reads `http://host:port`, with nothing but an optional `/` behind it.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let uri: http::Uri = text.parse().ok()?;
-        let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
-        let authority = uri.authority().filter(|_| plain)?;
-        let host = authority.host();
-        let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-        (!authority.as_str().contains('@'))
-            .then(|| Self { host: host.to_owned(), port: authority.port_u16().unwrap_or(80) })
-    }
-}
-
-/// One connection to a backend, in use. Dropped, it is closed at once, whatever it carried.
-pub(super) struct Line {
-    sender: SendRequest<Upload>,
-    backend: Backend,
-    _task: Task,
-}
-
-/// The task that drives a connection; it ends with its handle.
-struct Task(AbortHandle);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-impl Line {
-    /// Sends a request; the answer's head comes first, its body after.
-    pub(super) fn send(
-        &mut self,
-        request: Request<Upload>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>> + use<> {
-        self.sender.try_send_request(request)
-    }
-}
-
-/// Why a backend could not be reached.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ConnectError {
-    #[error("no connection to the backend: {0}; see that it runs and listens there")]
-    Down(#[from] io::Error),
-    #[error("the backend did not accept a connection in time; see that it runs and listens there")]
-    Slow,
-    #[error("the backend's connection broke at once: {0}; look at the backend's log")]
-    Broken(#[from] hyper::Error),
-}
-
-impl ConnectError {
-    pub(super) const fn reason(&self) -> Reason {
-        match self {
-            Self::Down(_) => Reason::BackendDown,
-            Self::Slow => Reason::BackendSlow,
-            Self::Broken(_) => Reason::BackendBroken,
-        }
-    }
+/// How a new connection is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// As the backend likes, shared where it can be.
+    Any,
+    /// One that nothing was sent over before.
+    Fresh,
+    /// One of HTTP/1.1, to make a tunnel of.
+    Tunnel,
 }
 
 /// Opens connections and keeps those that are free.
 pub(super) struct Upstream {
     cores: Mutex<HashMap<runtime::Id, Core>>,
     this: Weak<Self>,
+    dialler: Dialler,
     connect: Duration,
     keep: Duration,
     keep_max: usize,
 }
 
-/// The free connections of one runtime, the latest used last.
+/// The connections of one runtime.
 #[derive(Default)]
 struct Core {
-    free: HashMap<Backend, Vec<(Line, Instant)>>,
+    /// Those of HTTP/1.1 that are free, the latest used last.
+    free: HashMap<Backend, Vec<(Own, Instant)>>,
+    /// Those of HTTP/2.
+    shared: HashMap<Backend, Sharing>,
     sweeping: bool,
+}
+
+/// The shared connections to one backend.
+#[derive(Default)]
+struct Sharing {
+    links: Vec<Arc<Link>>,
+    /// Held while one is opened, so that a crowd of requests opens one and not one each.
+    opening: Arc<tokio::sync::Mutex<()>>,
+    /// Asked last, it spoke HTTP/1.1: nobody waits for another.
+    never: bool,
 }
 
 impl Upstream {
     pub(super) fn new(settings: &Settings) -> Arc<Self> {
+        Self::by(settings, Dialler::plain(Duration::from_millis(settings.connect_ms_max)))
+    }
+
+    /// One that reaches what the configuration names.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub(super) fn reaching(settings: &Settings, reach: Reach) -> Result<Arc<Self>, TrustError> {
+        let dialler = Dialler::new(reach, Duration::from_millis(settings.connect_ms_max))?;
+        Ok(Self::by(settings, dialler))
+    }
+
+    fn by(settings: &Settings, dialler: Dialler) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             cores: Mutex::default(),
             this: this.clone(),
+            dialler,
             connect: Duration::from_millis(settings.connect_ms_max),
             keep: Duration::from_millis(settings.keep_alive_ms_max),
             keep_max: settings.keep_alive_connections_max,
         })
     }
 
-    /// A free connection that is open as far as can be known and was used within `age_max`.
+    /// A free connection that is open as far as can be known and was used within `age_max`, or a place
+    /// in a shared one.
     pub(super) fn take(&self, backend: &Backend, age_max: Duration) -> Option<Line> {
         let mut cores = self.cores();
-        let free = cores.get_mut(&runtime::Handle::current().id())?.free.get_mut(backend)?;
-        while let Some((line, since)) = free.pop() {
+        let core = cores.get_mut(&runtime::Handle::current().id())?;
+        if backend.may_share()
+            && let Some(line) = core.seat(backend, age_max.max(SHARED_AGE_MAX))
+        {
+            return Some(line);
+        }
+        let free = core.free.get_mut(backend)?;
+        while let Some((own, since)) = free.pop() {
             let age = since.elapsed();
             if age > age_max && age <= self.keep {
-                free.push((line, since));
+                free.push((own, since));
                 return None;
             }
-            if age <= self.keep && line.sender.is_ready() {
-                return Some(line);
+            if age <= self.keep && own.sender.is_ready() {
+                return Some(Line::Own(own));
             }
         }
         None
     }
 
-    /// A new connection.
-    pub(super) async fn connect(&self, backend: &Backend) -> Result<Line, ConnectError> {
-        let dialled = TcpStream::connect((backend.host.as_str(), backend.port));
-        let stream = tokio::time::timeout(self.connect, dialled).await.map_err(|_| ConnectError::Slow)??;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a backend's connection ended");
+    /// A new connection, or a place in one that somebody else has just opened.
+    pub(super) async fn connect(&self, backend: &Backend, want: Want) -> Result<Line, ConnectError> {
+        if want != Want::Any || !backend.may_share() {
+            return Ok(match self.dialler.dial(backend, want == Want::Tunnel).await? {
+                Dialled::Own(own) => Line::Own(own),
+                Dialled::Link(link) => Line::Seat(link.seat_anyway()),
+            });
+        }
+        let opening = self.opening(backend);
+        let turn = async {
+            match &opening {
+                Some(opening) => Some(opening.lock().await),
+                None => None,
             }
-        });
-        Ok(Line { sender, backend: backend.clone(), _task: Task(task.abort_handle()) })
+        };
+        let turn = tokio::time::timeout(self.connect, turn).await.map_err(|_| ConnectError::Slow)?;
+        if turn.is_some()
+            && let Some(line) = self.seat(backend)
+        {
+            return Ok(line);
+        }
+        let dialled = self.dialler.dial(backend, false).await?;
+        let here = runtime::Handle::current().id();
+        let mut cores = self.cores();
+        let core = cores.entry(here).or_default();
+        let sharing = core.shared.entry(backend.clone()).or_default();
+        sharing.never = matches!(dialled, Dialled::Own(_));
+        match dialled {
+            Dialled::Own(own) => Ok(Line::Own(own)),
+            Dialled::Link(link) => {
+                sharing.links.push(Arc::clone(&link));
+                self.sweep_soon(core, here);
+                Ok(Line::Seat(link.seat_anyway()))
+            }
+        }
+    }
+
+    /// Whose turn it is to open a shared connection; `None` where each opens its own.
+    fn opening(&self, backend: &Backend) -> Option<Arc<tokio::sync::Mutex<()>>> {
+        let mut cores = self.cores();
+        let core = cores.entry(runtime::Handle::current().id()).or_default();
+        let sharing = core.shared.entry(backend.clone()).or_default();
+        (!sharing.never).then(|| Arc::clone(&sharing.opening))
+    }
+
+    fn seat(&self, backend: &Backend) -> Option<Line> {
+        self.cores().get(&runtime::Handle::current().id())?.seat(backend, Duration::MAX)
     }
 
     /// Takes a connection back whose answer was read to the end. It is kept once the request,
     /// too, was sent to its end; where that does not happen soon, it is closed.
-    pub(super) fn give_back(&self, mut line: Line) {
-        if line.sender.is_ready() {
-            self.keep(line);
-        } else if !line.sender.is_closed()
+    pub(super) fn give_back(&self, line: Line) {
+        let Line::Own(mut own) = line else { return };
+        if own.sender.is_ready() {
+            self.keep(own);
+        } else if !own.sender.is_closed()
             && let Some(this) = self.this.upgrade()
         {
             tokio::spawn(async move {
-                if matches!(tokio::time::timeout(SETTLE, line.sender.ready()).await, Ok(Ok(()))) {
-                    this.keep(line);
+                if matches!(tokio::time::timeout(SETTLE, own.sender.ready()).await, Ok(Ok(()))) {
+                    this.keep(own);
                 }
             });
         }
     }
 
-    fn keep(&self, line: Line) {
+    fn keep(&self, own: Own) {
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();
         let core = cores.entry(here).or_default();
-        let free = core.free.entry(line.backend.clone()).or_default();
+        let free = core.free.entry(own.backend.clone()).or_default();
         if free.len() >= self.keep_max {
             free.remove(0);
         }
-        free.push((line, Instant::now()));
+        free.push((own, Instant::now()));
+        self.sweep_soon(core, here);
+    }
+
+    fn sweep_soon(&self, core: &mut Core, here: runtime::Id) {
         if !core.sweeping {
             core.sweeping = true;
             tokio::spawn(sweep(self.this.clone(), here, self.keep));
+        }
+    }
+
+    /// Reads the files of `[[backend_tls]]` again where they changed; then nothing new goes over the
+    /// connections that were opened by the old ones.
+    pub(super) fn refresh(&self) {
+        if self.dialler.refresh() {
+            let mut cores = self.cores();
+            for core in cores.values_mut() {
+                core.free.clear();
+                core.shared.values_mut().for_each(|sharing| sharing.links.clear());
+            }
         }
     }
 
@@ -182,10 +219,14 @@ impl Upstream {
         let mut cores = self.cores();
         let Some(core) = cores.get_mut(&here) else { return false };
         core.free.retain(|_, free| {
-            free.retain(|(line, since)| since.elapsed() <= self.keep && !line.sender.is_closed());
+            free.retain(|(own, since)| since.elapsed() <= self.keep && !own.sender.is_closed());
             !free.is_empty()
         });
-        core.sweeping = !core.free.is_empty();
+        core.shared.retain(|_, sharing| {
+            sharing.links.retain(|link| link.idle() <= self.keep && !link.is_closed());
+            !sharing.links.is_empty() || Arc::strong_count(&sharing.opening) > 1
+        });
+        core.sweeping = !core.free.is_empty() || !core.shared.is_empty();
         if !core.sweeping {
             cores.remove(&here);
             return false;
@@ -200,6 +241,18 @@ impl Upstream {
     #[cfg(test)]
     pub(super) fn free(&self) -> usize {
         self.cores().values().flat_map(|core| core.free.values()).map(Vec::len).sum()
+    }
+
+    #[cfg(test)]
+    pub(super) fn shared(&self) -> usize {
+        self.cores().values().flat_map(|core| core.shared.values()).map(|sharing| sharing.links.len()).sum()
+    }
+}
+
+impl Core {
+    fn seat(&self, backend: &Backend, idle_max: Duration) -> Option<Line> {
+        let links = &self.shared.get(backend)?.links;
+        links.iter().filter(|link| link.idle() <= idle_max).find_map(Link::seat).map(Line::Seat)
     }
 }
 
@@ -216,3 +269,7 @@ async fn sweep(upstream: Weak<Upstream>, here: runtime::Id, keep: Duration) {
 
 /// How long the rest of a request may take once its answer is complete.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// Servers of HTTP/2 say goodbye before they close, so a request that cannot be repeated may go over a
+/// connection that has been idle for longer than one of HTTP/1.1.
+const SHARED_AGE_MAX: Duration = Duration::from_secs(10);

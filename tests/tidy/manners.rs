@@ -11,7 +11,7 @@ const CONFINED: [(&[&str], &[&str], &str); 8] = [
     (&["store::redb", "store::sled"], &["src/app.rs", "src/store/"], "which engine it is, app alone knows"),
     (
         &["rustls"],
-        &["src/front/tls.rs", "src/proxy/upstream.rs", "src/notify/webpush/line.rs", "src/crypto.rs"],
+        &["src/front/tls.rs", "src/proxy/upstream/tls.rs", "src/notify/webpush/line.rs", "src/crypto.rs"],
         "TLS is configured at the front, towards backends and push services alone",
     ),
     (&["aws_lc_rs", "ring"], &["src/crypto.rs"], "which cryptography is chosen, crypto alone knows"),

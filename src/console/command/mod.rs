@@ -44,6 +44,7 @@ use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
 use crate::notify::post::Post;
 use crate::notify::webpush;
+use crate::proxy::Reach;
 use crate::store::table::{self, Key, Record, Stored};
 use crate::store::view::View;
 use crate::store::{Revision, StoreError, Write};
@@ -134,6 +135,8 @@ pub struct Site {
     pub start: Option<String>,
     /// Whether mail can leave.
     pub mail: bool,
+    /// What routes may reach.
+    pub reach: Reach,
 }
 
 impl Acts {

@@ -8,6 +8,7 @@ use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
 use crate::domain::route::Route;
+use crate::proxy::{Backend, Reach};
 use crate::store::table;
 
 /// What to do with routes.
@@ -96,7 +97,7 @@ impl Acts {
             service_worker: set.service_worker,
             first_byte_ms_max: set.first_byte_seconds * 1000,
             confirm: set.confirm,
-            ..Route::to(&tenant.id, &set.name, &set.path, backend(&set.backend)?)
+            ..Route::to(&tenant.id, &set.name, &set.path, backend(&set.backend, &self.site.reach)?)
         };
         let entry = Entry::new(actor, Event::RouteSet)
             .tenant(&tenant.id)
@@ -152,29 +153,17 @@ fn shown(route: &Route) -> serde_json::Value {
     })
 }
 
-/// `http://HOST[:PORT]`, nothing behind it.
-pub(super) fn backend(text: &str) -> Result<String, CommandError> {
-    let wrong = |what: &str| {
+/// A backend that can be read and, by this gate's configuration, reached.
+pub(super) fn backend(text: &str, reach: &Reach) -> Result<String, CommandError> {
+    let text = text.trim_end_matches('/');
+    let checked = Backend::parse(text).and_then(|backend| reach.check(&backend));
+    checked.map(|()| text.to_owned()).map_err(|error| {
         CommandError::new(
             Kind::Usage,
-            format!("{text:?} {what}"),
-            "write scheme, host and port: --backend http://127.0.0.1:9000",
+            format!("{text:?} cannot be a backend: {error}"),
+            "docs/backends.md shows each kind; the simplest is --backend http://127.0.0.1:9000",
         )
-    };
-    let uri: http::Uri = text.trim_end_matches('/').parse().map_err(|_| wrong("is no URL"))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => return Err(wrong("is https, which backends here do not speak yet")),
-        _ => return Err(wrong("lacks http://")),
-    }
-    let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
-    if authority.as_str().contains('@') {
-        return Err(wrong("holds a user's name"));
-    }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(wrong("has a path: the request's own is used"));
-    }
-    Ok(format!("http://{authority}"))
+    })
 }
 
 #[cfg(test)]
@@ -183,10 +172,15 @@ mod tests {
 
     #[test]
     fn a_backend_is_scheme_host_and_port() {
+        let backend = |text| backend(text, &Reach::default());
         assert_eq!(backend("http://127.0.0.1:9000/").unwrap(), "http://127.0.0.1:9000");
         assert_eq!(backend("http://app.internal").unwrap(), "http://app.internal");
+        assert_eq!(backend("h2c://app.internal:50051").unwrap(), "h2c://app.internal:50051");
         for bad in ["127.0.0.1:9000", "ftp://x", "http://a@b", "http://x/path", "http://x?q", "", "http://"] {
             assert!(backend(bad).is_err(), "{bad}");
         }
+        // Whom the gate believes, and which sockets a route may name, the configuration says.
+        assert!(backend("https://app.internal").unwrap_err().what.contains("[[backend_tls]]"));
+        assert!(backend("unix:/run/app/web.sock").unwrap_err().what.contains("socket_folders"));
     }
 }

@@ -130,7 +130,7 @@ impl Acts {
                 &tenant.id,
                 "portal",
                 "/",
-                super::route::backend(backend)?,
+                super::route::backend(backend, &self.site.reach)?,
             )));
         }
         let entry = Entry::new(actor, Event::TenantCreated)

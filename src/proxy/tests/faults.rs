@@ -17,9 +17,15 @@ async fn a_backend_that_is_down_or_unreadable_is_said_so() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert_eq!(Gate::before(free).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
     let mut gate = Gate::before(free);
-    for odd in
-        ["", "https://127.0.0.1:1", "http://u@127.0.0.1:1", "http://127.0.0.1:1/x", "127.0.0.1:1", "http:///"]
-    {
+    for odd in [
+        "",
+        "https://127.0.0.1:1",
+        "unix:/run/any.sock",
+        "http://u@127.0.0.1:1",
+        "http://127.0.0.1:1/x",
+        "127.0.0.1:1",
+        "http:///",
+    ] {
         gate.route.backend = odd.to_owned();
         assert_eq!(gate.forward(get("/")).await.unwrap_err(), Reason::BackendDown, "{odd}");
     }

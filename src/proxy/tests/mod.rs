@@ -2,7 +2,10 @@
 //! what the backend received, byte for byte.
 
 mod faults;
+mod grpc;
 mod identity;
+mod peer;
+mod peers;
 mod spoofing;
 mod streaming;
 mod tunnel;
@@ -21,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Origin, Proxy, Settings};
+use super::{Origin, Proxy, Reach, Settings};
 use crate::auth::evidence::{CertificateEvidence, Evidence, ProvedCertificate, ProvedSession};
 use crate::crypto::{self, Signer};
 use crate::domain::certificate::{Certificate, CertificateState};
@@ -51,6 +54,10 @@ impl Gate {
     }
 
     pub(crate) fn with(backend: SocketAddr, settings: Settings) -> Self {
+        Self::reaching(&format!("http://{backend}"), settings, Reach::default())
+    }
+
+    pub(super) fn reaching(backend: &str, settings: Settings, reach: Reach) -> Self {
         let clock = Arc::new(HeldClock::at(NOW));
         let world = World { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
         let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
@@ -58,13 +65,14 @@ impl Gate {
             tenant: bank(),
             name: "portal".to_owned(),
             path_prefix: "/".to_owned(),
-            backend: format!("http://{backend}"),
+            backend: backend.to_owned(),
             client_cert: true,
             service_worker: false,
             first_byte_ms_max: 0,
             confirm: false,
         };
-        Self { proxy: Proxy::new(world, signer, settings), route, clock, cancel: CancellationToken::new() }
+        let proxy = Proxy::reaching(world, signer, settings, reach).unwrap();
+        Self { proxy, route, clock, cancel: CancellationToken::new() }
     }
 
     pub(super) fn permit(&self) -> Permit {

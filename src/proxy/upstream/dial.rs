@@ -1,0 +1,125 @@
+//! Opens a connection to a backend: socket, TLS where the route says so, then HTTP. Keeps none.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use super::backend::{Backend, BadBackend, Place, Reach, Speaks};
+use super::line::{Link, Own};
+use super::tls::{Tls, TrustError};
+use crate::domain::Reason;
+
+/// Why a backend could not be reached.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::proxy) enum ConnectError {
+    #[error("no connection to the backend: {0}; see that it runs and listens there")]
+    Down(#[from] io::Error),
+    #[error("the backend did not accept a connection in time; see that it runs and listens there")]
+    Slow,
+    #[error(
+        "no TLS with the backend: {0}; compare its certificate with `ca` and `server_name` of its [[backend_tls]]"
+    )]
+    Tls(io::Error),
+    #[error("the backend's connection broke at once: {0}; look at the backend's log")]
+    Broken(#[from] hyper::Error),
+    #[error("the route's backend is not to be reached from here: {0}")]
+    Refused(#[from] BadBackend),
+}
+
+impl ConnectError {
+    pub(in crate::proxy) const fn reason(&self) -> Reason {
+        match self {
+            Self::Down(_) | Self::Refused(_) => Reason::BackendDown,
+            Self::Slow => Reason::BackendSlow,
+            Self::Broken(_) | Self::Tls(_) => Reason::BackendBroken,
+        }
+    }
+}
+
+/// Opens connections, within what the configuration allows.
+pub(super) struct Dialler {
+    reach: Reach,
+    tls: Vec<Tls>,
+    within: Duration,
+}
+
+/// What came of it.
+pub(super) enum Dialled {
+    Own(Own),
+    Link(Arc<Link>),
+}
+
+impl Dialler {
+    /// Reads the files that the configuration names.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub(super) fn new(reach: Reach, within: Duration) -> Result<Self, TrustError> {
+        let tls = reach.tls.iter().cloned().map(Tls::open).collect::<Result<_, _>>()?;
+        Ok(Self { reach, tls, within })
+    }
+
+    /// To places in clear alone.
+    pub(super) fn plain(within: Duration) -> Self {
+        Self { reach: Reach::default(), tls: Vec::new(), within }
+    }
+
+    /// A new connection, by HTTP/1.1 where a tunnel is to be made of it.
+    pub(super) async fn dial(&self, backend: &Backend, http1_only: bool) -> Result<Dialled, ConnectError> {
+        self.reach.check(backend)?;
+        tokio::time::timeout(self.within, self.open(backend, http1_only))
+            .await
+            .map_err(|_| ConnectError::Slow)?
+    }
+
+    async fn open(&self, backend: &Backend, http1_only: bool) -> Result<Dialled, ConnectError> {
+        let http2 = backend.speaks == Speaks::Http2 && !http1_only;
+        let (name, port) = match &backend.place {
+            Place::Host { name, port } => (name.as_str(), *port),
+            Place::Socket(path) => {
+                return greet(UnixStream::connect(path).await?, backend, http2, false).await;
+            }
+        };
+        let stream = TcpStream::connect((name, port)).await?;
+        stream.set_nodelay(true)?;
+        let Some(tls) = self.reach.trusted(&backend.place).and_then(|place| self.tls.get(place)) else {
+            return greet(stream, backend, http2, false).await;
+        };
+        if backend.speaks != Speaks::Tls {
+            return greet(stream, backend, http2, false).await;
+        }
+        let (stream, http2) = tls.connect(stream, name, http1_only).await.map_err(ConnectError::Tls)?;
+        greet(stream, backend, http2, true).await
+    }
+
+    /// Looks at the files; whether any changed.
+    pub(super) fn refresh(&self) -> bool {
+        let mut changed = false;
+        for (tls, trust) in self.tls.iter().zip(&self.reach.tls) {
+            let hosts = trust.hosts.join(", ");
+            match tls.refresh() {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::info!(hosts, "took up new files of [[backend_tls]]");
+                    changed = true;
+                }
+                Err(error) => tracing::error!(hosts, %error, "kept the old files of [[backend_tls]]"),
+            }
+        }
+        changed
+    }
+}
+
+async fn greet<I>(io: I, backend: &Backend, http2: bool, tls: bool) -> Result<Dialled, ConnectError>
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    Ok(if http2 {
+        Dialled::Link(Link::over(io, tls).await?)
+    } else {
+        Dialled::Own(Own::over(io, backend).await?)
+    })
+}

@@ -1,0 +1,258 @@
+//! One request's connection to a backend: one of its own where HTTP/1.1 is spoken, a seat in one that many
+//! share where it is HTTP/2. Knows neither where connections come from nor where they go.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::Either;
+use http::header::{HOST, HeaderValue, TE, TRANSFER_ENCODING};
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri, Version};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::backend::Backend;
+use crate::proxy::body::Upload;
+
+/// What one request goes over.
+pub(in crate::proxy) enum Line {
+    Own(Own),
+    Seat(Seat),
+}
+
+/// A connection of HTTP/1.1, in use. Dropped, it is closed at once, whatever it carried.
+pub(in crate::proxy) struct Own {
+    pub(super) sender: http1::SendRequest<Upload>,
+    pub(super) backend: Backend,
+    _task: Task,
+}
+
+/// The task that drives a connection; it ends with its handle.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A place in a shared connection, for one request; dropped, its stream is reset where it is not at its end.
+pub(in crate::proxy) struct Seat {
+    link: Arc<Link>,
+}
+
+/// A connection of HTTP/2. It ends when nobody knows it any more and its last stream is over.
+pub(super) struct Link {
+    sender: http2::SendRequest<Upload>,
+    scheme: Scheme,
+    streams: AtomicUsize,
+    started: Instant,
+    left_ms: AtomicU64,
+    told: Arc<Told>,
+}
+
+/// What its driver knows.
+struct Told {
+    /// As many streams as the backend takes, and we give.
+    most: AtomicUsize,
+    answered: AtomicBool,
+    look: Notify,
+}
+
+impl Line {
+    /// Sends a request; the answer's head comes first, its body after.
+    pub(in crate::proxy) fn send(
+        &mut self,
+        request: Request<Upload>,
+    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>> + use<> {
+        match self {
+            Self::Own(own) => Either::Left(own.sender.try_send_request(request)),
+            Self::Seat(seat) => {
+                let request = as_http2(request, &seat.link.scheme);
+                let answer = seat.link.sender.clone().try_send_request(request);
+                let told = Arc::clone(&seat.link.told);
+                Either::Right(async move {
+                    let answer = answer.await;
+                    // Whoever answers has said before how many streams it takes.
+                    if !told.answered.swap(true, Ordering::Relaxed) {
+                        told.look.notify_one();
+                    }
+                    answer
+                })
+            }
+        }
+    }
+}
+
+impl Own {
+    /// Over a socket, once it is open.
+    ///
+    /// # Errors
+    /// hyper's.
+    pub(super) async fn over<I>(io: I, backend: &Backend) -> Result<Self, hyper::Error>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = http1::handshake(TokioIo::new(io)).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.with_upgrades().await {
+                tracing::debug!(%error, "a backend's connection ended");
+            }
+        });
+        Ok(Self { sender, backend: backend.clone(), _task: Task(task.abort_handle()) })
+    }
+}
+
+impl Link {
+    /// Over a socket, once it is open.
+    ///
+    /// # Errors
+    /// hyper's.
+    pub(super) async fn over<I>(io: I, tls: bool) -> Result<Arc<Self>, hyper::Error>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, connection) = builder().handshake(TokioIo::new(io)).await?;
+        let told = Arc::new(Told {
+            most: AtomicUsize::new(STREAMS_MAX),
+            answered: AtomicBool::new(false),
+            look: Notify::new(),
+        });
+        let driver = Arc::clone(&told);
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            loop {
+                let step = poll_fn(|cx| {
+                    let polled = connection.as_mut().poll(cx);
+                    let most = connection.current_max_send_streams().min(STREAMS_MAX);
+                    driver.most.store(most, Ordering::Relaxed);
+                    polled
+                });
+                tokio::select! {
+                    biased;
+                    () = driver.look.notified() => {}
+                    ended = step => {
+                        if let Err(error) = ended {
+                            tracing::debug!(%error, "a backend's connection ended");
+                        }
+                        return;
+                    }
+                }
+            }
+        });
+        let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let (streams, left_ms) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Arc::new(Self { sender, scheme, streams, started: Instant::now(), left_ms, told }))
+    }
+
+    /// A seat, where one is free and the connection is open as far as can be known.
+    pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
+        let free = self.streams.load(Ordering::Relaxed) < self.told.most.load(Ordering::Relaxed);
+        (free && !self.sender.is_closed()).then(|| self.seat_anyway())
+    }
+
+    /// A seat for whoever opened the connection.
+    pub(super) fn seat_anyway(self: &Arc<Self>) -> Seat {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        Seat { link: Arc::clone(self) }
+    }
+
+    /// For how long nobody has been using it.
+    pub(super) fn idle(&self) -> Duration {
+        if self.streams.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        self.started.elapsed().saturating_sub(Duration::from_millis(self.left_ms.load(Ordering::Relaxed)))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let ms = u64::try_from(self.link.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.link.left_ms.store(ms, Ordering::Relaxed);
+        self.link.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The request in the manner of HTTP/2 (RFC 9113 8.3): what stood in the first line and in `Host` stands in
+/// the target, its body needs no coding, and what follows the body may follow.
+fn as_http2(mut request: Request<Upload>, scheme: &Scheme) -> Request<Upload> {
+    let headers = request.headers_mut();
+    headers.remove(TRANSFER_ENCODING);
+    // It is this gate that takes trailers, whatever its client does with them.
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    let authority = headers.get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    if let Some(authority) = authority {
+        let mut target = http::uri::Parts::default();
+        target.scheme = Some(scheme.clone());
+        target.authority = Some(authority);
+        target.path_and_query = request.uri().path_and_query().cloned();
+        if let Ok(target) = Uri::from_parts(target) {
+            *request.uri_mut() = target;
+            request.headers_mut().remove(HOST);
+        }
+    }
+    *request.version_mut() = Version::HTTP_2;
+    request.body_mut().with_trailers();
+    request
+}
+
+fn builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .adaptive_window(false)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_ANSWERED_WITHIN);
+    builder
+}
+
+/// Whether a backend said that it did nothing about a request: it refused the stream, or was closing the
+/// connection (RFC 9113 8.7).
+pub(in crate::proxy) fn refused(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return error.is_remote()
+                && (error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM));
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// What RFC 9113 6.5.2 recommends as the least; beyond it a second connection is opened.
+const STREAMS_MAX: usize = 100;
+
+/// What one client that reads slowly can make us hold, and a download's speed at 1 ms of way: 256 MB/s.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// All streams' windows together: clients that read slowly take nothing from the others.
+const CONNECTION_WINDOW_BYTES: u32 = 100 * STREAM_WINDOW_BYTES;
+
+/// What may lie ready of one upload.
+const SEND_BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// As much as over HTTP/1.1 at least.
+const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+
+/// A backend that went away without a word is found while requests wait for it.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
