@@ -26,6 +26,7 @@ mod settings;
 mod sites;
 #[path = "../support/skipped.rs"]
 mod skipped;
+mod update;
 mod walk;
 mod what_ends;
 
