@@ -5,12 +5,14 @@ use portcullis::audit::Event;
 use portcullis::console::command::{Command, person};
 use portcullis::domain::PhoneId;
 use portcullis::domain::person::{Frozen, Person, Role, Standing};
+use portcullis::domain::renewal::{Renewal, RenewalWay};
 use portcullis::domain::session::Session;
 use portcullis::notify::{About, Notice};
 use serde_json::Value;
 
 use crate::support::PASSWORD;
 use crate::support::desk::*;
+use crate::support::ended::ended;
 use crate::support::gate::Gate;
 
 /// Support has spoken with Anna, on the machine.
@@ -91,6 +93,43 @@ async fn who_says_not_me_is_kept_out_until_support_has_spoken_with_them() {
     assert_eq!(me["frozen"], Value::Null);
     client.forget_cookies();
     later_visit(&client, &phone, "/").await.must_say("the bank's own page");
+    gate.must_verify().await;
+}
+
+/// A renewal that began in the very moment, or before a lock, does not go on once the desk has let them in again.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_renewal_outlives_being_kept_out() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    gate.settle(&laptop).await;
+    let (_, certificate) = ended(&gate, &laptop, 3600).await;
+    let now = gate.world.now();
+    let renewal = Renewal {
+        token: [9; 32],
+        tenant: certificate.tenant.clone(),
+        person: certificate.person.clone(),
+        device: certificate.device.clone(),
+        serial: certificate.serial.clone(),
+        fingerprint: certificate.fingerprint,
+        way: RenewalWay::Shown,
+        released_by: None,
+        password: Some(now),
+        phone: None,
+        started: now,
+        expires: now.plus(Renewal::LIVES),
+    };
+    gate.put(&renewal).await;
+    gate.run(unlock("bank/anna", None)).await;
+    assert_eq!(gate.all::<Renewal>().await.len(), 1, "who was not kept out goes on");
+    let lock = person::Command::Lock {
+        person: "bank/anna".parse().unwrap(),
+        why: "asked for it".to_owned(),
+        hours: None,
+        yes: true,
+    };
+    gate.run(Command::Person(lock)).await;
+    gate.run(unlock("bank/anna", Some("spoke with her"))).await;
+    assert!(gate.all::<Renewal>().await.is_empty());
     gate.must_verify().await;
 }
 

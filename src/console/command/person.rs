@@ -11,7 +11,8 @@ use super::{Acts, CommandError, Kind, confirmed};
 use crate::audit::{Entry, Event};
 use crate::domain::device::Device;
 use crate::domain::person::{Person, Role, Standing};
-use crate::domain::session::Session;
+use crate::domain::renewal::Renewal;
+use crate::domain::session::{Session, TokenHash};
 use crate::domain::{DeviceId, PersonId, PhoneId, TenantId, Time};
 use crate::notify::{self, About};
 use crate::store::table::{self, Stored};
@@ -253,6 +254,9 @@ impl Acts {
             let paired = !self.view.phones(&which.tenant, &which.person).is_empty();
             person.standing = if paired { Standing::Active } else { Standing::Invited };
             writes.push(table::replace(&read, &person));
+            // A lock leaves renewals under way, and one may begin in the very moment of "not me".
+            let renewals = self.renewals_of(which).await?;
+            writes.extend(renewals.iter().map(|token| table::delete(table::renewal(token))));
         }
         let devices: Vec<Stored<Device>> =
             self.read_all(&table::devices(&which.tenant, &which.person)).await?;
@@ -285,6 +289,12 @@ impl Acts {
             .into_iter()
             .filter(|read| read.record.tenant == which.tenant && read.record.person == which.person)
             .collect())
+    }
+
+    async fn renewals_of(&self, which: &WhichPerson) -> Result<Vec<TokenHash>, CommandError> {
+        let all: Vec<Stored<Renewal>> = self.read_all(&table::all::<Renewal>()).await?;
+        let of_person = |it: &Renewal| it.tenant == which.tenant && it.person == which.person;
+        Ok(all.into_iter().map(|it| it.record).filter(of_person).map(|it| it.token).collect())
     }
 
     /// Refuses to shut out the last owner who can come in.
