@@ -30,7 +30,7 @@ impl Portal {
                 pages::TwoWords { page, csrf, words, phone, action }.response(StatusCode::OK)
             }
             pairing::Standing::Refused | pairing::Standing::Contested => {
-                let (why, again_action) = (pages::EndedWhy::OtherWords, format!("{PAIR}square"));
+                let (why, again_action) = (pages::EndedWhy::OtherWordsFurther, format!("{PAIR}square"));
                 pages::Ended { page, csrf, why, again_action, stop_action: String::new() }
                     .response(StatusCode::OK)
             }
@@ -71,6 +71,7 @@ impl Portal {
             total_secs: pairing::STEP_LASTS.as_secs(),
             renew_action: format!("{PAIR}square"),
             events: EVENTS.to_owned(),
+            back: PHONES.to_owned(),
         }
         .response(StatusCode::OK)
     }

@@ -140,6 +140,7 @@ impl SignIn {
                     total_secs: pairing::STEP_LASTS.as_secs(),
                     renew_action: action("square"),
                     events: action("events"),
+                    back: String::new(),
                 }
                 .response(StatusCode::OK)
             }

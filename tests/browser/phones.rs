@@ -23,7 +23,7 @@ async fn a_second_phone_takes_over_and_the_first_is_told() {
     first.sees("Are you pairing another phone").await;
     judge(&first, "phone-question-pair").await;
     approve_on(&first, &client_).await;
-    client_.sees("Point your phone’s camera at this square").await;
+    client_.sees("Point your new phone’s camera at this square").await;
     let second = walk::pair(&demo, &client_, false).await;
     client_.sees("Your phones").await;
     judge(&client_, "settings-phones").await;

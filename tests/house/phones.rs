@@ -37,7 +37,9 @@ async fn another(client: &Browser, phone: &Phone, replaces: &str) -> Page {
     let waiting = client.submit(&page, "/phones/new", &[("replaces", replaces)]).await;
     let (question, page) = agrees(client, phone, &waiting).await;
     assert_eq!(question["purpose"], "pair-phone", "{question}");
-    page.must_say("Point your phone’s camera at this square");
+    page.must_say("Point your new phone’s camera at this square");
+    assert!(!page.says("your call counts"), "{}", page.words());
+    page.must_say("Nothing has changed: your phones are as they were");
     page
 }
 

@@ -101,6 +101,8 @@ pub enum EndedWhy {
     WrongTries,
     /// The two screens showed different words: the pairing was taken back.
     OtherWords,
+    /// The same of one more phone, in the settings of somebody who is in.
+    OtherWordsFurther,
 }
 
 /// "Point your phone's camera at this square."
@@ -127,6 +129,8 @@ pub struct Pair {
     pub renew_action: String,
     /// Address of the event stream.
     pub events: String,
+    /// Where somebody goes back to who is in and pairs one more; empty on a first visit.
+    pub back: String,
 }
 
 /// "Do both screens show river and lantern?"
@@ -270,6 +274,14 @@ impl Pair {
     fn left(&self) -> String {
         time_left(self.left_secs)
     }
+
+    const fn further(&self) -> bool {
+        !self.back.is_empty()
+    }
+
+    const fn whose(&self) -> &'static str {
+        if self.further() { "your new phone’s" } else { "your phone’s" }
+    }
 }
 
 impl Ended {
@@ -279,7 +291,7 @@ impl Ended {
             EndedWhy::WrongWord => "We have stopped this visit, to keep you safe",
             EndedWhy::Replaced => "This visit goes on in another browser",
             EndedWhy::WrongTries => "This number was told wrongly too often",
-            EndedWhy::OtherWords => "We have taken the pairing back",
+            EndedWhy::OtherWords | EndedWhy::OtherWordsFurther => "We have taken the pairing back",
         }
     }
 
@@ -303,7 +315,23 @@ impl Ended {
                 "The two screens did not show the same words, so no phone was paired. \
                  If a phone showed other words, somebody else may have read the square: call us."
             }
+            EndedWhy::OtherWordsFurther => {
+                "The two screens did not show the same words, so the new phone was not paired. Your phones are as they \
+                 were, and you are still signed in. If the new phone showed other words, somebody else may have read the \
+                 square: call us."
+            }
         }
+    }
+
+    const fn again(&self) -> &'static str {
+        match self.why {
+            EndedWhy::OtherWords | EndedWhy::OtherWordsFurther => "Show a new square",
+            _ => "Begin again",
+        }
+    }
+
+    const fn further(&self) -> bool {
+        matches!(self.why, EndedWhy::OtherWordsFurther)
     }
 }
 

@@ -43,6 +43,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
         ("replaced", EndedWhy::Replaced),
         ("wrong-tries", EndedWhy::WrongTries),
         ("other-words", EndedWhy::OtherWords),
+        ("other-words-further", EndedWhy::OtherWordsFurther),
     ] {
         let again_action = text("/.portcullis/sign-in/begin");
         let ended = Ended {
@@ -55,7 +56,8 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
         show(&format!("ended-{name}"), html(ended));
     }
     let link = "https://phone.localhost:8443/pair#mfrggzdfmztwq2lknnwg23tpoa.mfrggzdfmztwq2lknnwg23tpoa";
-    for (name, left_secs) in [("pair", 271), ("pair-ended", 0)] {
+    let phones = "/.portcullis/settings/phones/";
+    for (name, left_secs, back) in [("pair", 271, ""), ("pair-ended", 0, ""), ("pair-further", 271, phones)] {
         let pair = Pair {
             page: head().at(Step::Phone),
             csrf: text("token"),
@@ -66,6 +68,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             total_secs: 300,
             renew_action: text("/.portcullis/sign-in/pair/renew"),
             events: text("/.portcullis/sign-in/events"),
+            back: text(back),
         };
         show(name, html(pair));
     }
