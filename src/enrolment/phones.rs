@@ -10,7 +10,7 @@ use crate::domain::tenant::Tenant;
 use crate::domain::{PersonId, PhoneId, TenantId, Time};
 use crate::notify::{self, About};
 use crate::store::table::{self, Stored};
-use crate::store::{StoreError, Write};
+use crate::store::{Action, Condition, StoreError, Write};
 use crate::world::World;
 
 /// Changes phones.
@@ -84,10 +84,15 @@ impl Phones {
         let owner = owner.ok_or(NotChanged::Gone)?;
         let all = self.of(&tenant.id, person).await?;
         let phone = all.iter().find(|it| it.record.id == *id).ok_or(NotChanged::Gone)?;
-        if all.len() < 2 {
-            return Err(NotChanged::Last);
-        }
         let mut writes = ending(phone, by, self.world.now());
+        if all.len() < 2 {
+            // Before the first password there is nothing to recover by: support lets the first visit begin anew.
+            let password = table::password(&tenant.id, person);
+            if by != RemovedBy::Support || store.get(&password).await?.is_some() {
+                return Err(NotChanged::Last);
+            }
+            writes.push(Write { key: password, condition: Condition::Absent, action: Action::Keep });
+        }
         writes.push(table::replace(&owner, &owner.record));
         let about =
             About::PhoneRemoved { phone: phone.record.name.clone(), by_support: by == RemovedBy::Support };

@@ -299,7 +299,8 @@ impl Questions {
 
 const fn about(purpose: Purpose) -> pages::Matter {
     match purpose {
-        Purpose::SignIn | Purpose::ResumeFirstVisit => pages::Matter::SignIn,
+        Purpose::SignIn => pages::Matter::SignIn,
+        Purpose::ResumeFirstVisit => pages::Matter::Resume,
         Purpose::NewDevice => pages::Matter::NewDevice,
         Purpose::RenewCertificate | Purpose::RenewExpired => pages::Matter::Renewal,
         Purpose::StepUp | Purpose::PairPhone | Purpose::RemovePhone | Purpose::RecoveryCodes => {

@@ -128,6 +128,58 @@ async fn a_phone_that_takes_anothers_place_ends_its_key_with_the_yes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_words_of_a_further_phone_change_nothing() {
+    let gate = Gate::open().await;
+    let (client, first, _) = anna_inside(&gate).await;
+    let square = another(&client, &first, "").await;
+    gate.phone().scan(&square.pairing_link()).await;
+    let page = client.open(PAIR).await;
+    let page = client.submit(&page, "/words", &[("same", "no")]).await;
+    page.must_say("the new phone was not paired")
+        .must_say("you are still signed in")
+        .must_say("Show a new square");
+    assert!(page.html.contains("href=\"/.portcullis/settings/phones/\""), "{}", page.html);
+    assert_eq!(paired(&gate).await.len(), 1);
+    let square = client.submit(&page, "/square", &[]).await;
+    pairs_here(&client, &gate.phone(), &square).await;
+}
+
+/// Nothing is there yet to recover by: support takes the phone off, and the first visit begins anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_phone_before_the_first_password_is_led_to_support() {
+    let gate = Gate::open().await;
+    let agent = sam(&gate).await;
+    let laptop = anna(&gate).await;
+    let client = gate.browser("bank", &laptop);
+    let page = client.open("/").await;
+    let page = calls_support(&agent, &client, &page).await;
+    pairs(&client, &gate.phone(), &page).await.must_say("Choose a password only you know");
+    client.forget_cookies();
+    let waiting = client.open("/").await;
+    waiting.must_say("Type this number on your phone");
+    gate.wait(121);
+    let late = client.open("/.portcullis/sign-in/").await;
+    late.must_say("Your phone did not answer in time");
+    for page in [&waiting, &late] {
+        page.must_say("I do not have my phone")
+            .must_say("we switch it off at once, and help you to pair another one");
+        page.must_say("+41 44 555 01 77");
+        assert!(!page.html.contains("/lost-phone/"), "it would lead back here: {}", page.html);
+        assert_eq!(page.html.matches("I do not have my phone").count(), 1);
+    }
+    let lost = paired(&gate).await.remove(0);
+    let page = agent.open(&format!("/people/bank/anna/phones/{}/remove", lost.id)).await;
+    agent.submit(&page, "/remove", &[("name", "Anna Muster"), ("reason", "lost")]).await;
+    assert!(paired(&gate).await.is_empty());
+    let page = client.open("/.portcullis/sign-in/").await;
+    page.must_say("Call us and read out this number");
+    let page = calls_support(&agent, &client, &page).await;
+    let page = pairs(&client, &gate.phone(), &page).await;
+    chooses_password(&client, &page, crate::support::PASSWORD).await.must_say("the bank's own page");
+    gate.must_verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn support_removes_a_phone_but_never_the_last() {
     let gate = Gate::open().await;
     let agent = sam(&gate).await;

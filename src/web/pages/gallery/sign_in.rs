@@ -135,6 +135,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
     }
     for (name, about) in [
         ("wait", Matter::SignIn),
+        ("wait-resume", Matter::Resume),
         ("wait-new-device", Matter::NewDevice),
         ("wait-renewal", Matter::Renewal),
         ("wait-other", Matter::Other),
@@ -150,7 +151,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             rows: match about {
                 Matter::Other => vec![(text("Phone"), text("Anna’s old phone"))],
                 Matter::Confirm => super::confirm::rows(),
-                Matter::SignIn | Matter::NewDevice | Matter::Renewal => vec![],
+                Matter::SignIn | Matter::Resume | Matter::NewDevice | Matter::Renewal => vec![],
             },
             device: text("tablet"),
             phone_host: text("phone.localhost:8443"),

@@ -69,6 +69,8 @@ pub struct Unanswered {
 pub enum Matter {
     /// Somebody signs in.
     SignIn,
+    /// A first visit that broke off goes on: there is no password yet, and so no other way in than by a call.
+    Resume,
     /// Somebody signs in on a device that has never been in.
     NewDevice,
     /// Another certificate is to be made.
@@ -88,7 +90,7 @@ impl Matter {
     /// What has not happened where the phone did not approve.
     const fn nothing(self) -> &'static str {
         match self {
-            Self::SignIn | Self::NewDevice => "Nobody is signed in.",
+            Self::SignIn | Self::Resume | Self::NewDevice => "Nobody is signed in.",
             Self::Renewal => "No certificate was made.",
             Self::Confirm => "Nothing was sent.",
             Self::Other => "Nothing was changed.",
