@@ -36,6 +36,11 @@ async fn a_payment_is_confirmed_on_the_phone_and_a_changed_one_is_refused() {
     phone.sees("Müller & Söhne <AG>").await;
     phone.sees("CH93 0076 2011 6238 5295 7").await;
     judge(&phone, "phone-question-confirm").await;
+    // The digits come right after amount and payee, and then the rest of what is signed, unfolded.
+    let order = "const at = ['dl.rows', '#digits', 'dl:not(.rows)'].map((css) => \
+                 document.querySelector(css).getBoundingClientRect()); \
+                 return at.every((box, i) => box.height > 0 && (i === 0 || at[i - 1].bottom <= box.top));";
+    assert_eq!(phone.script(order).await, Value::Bool(true));
     let shown = rows(&payer, "dl.confirm").await;
     assert_eq!(rows(&phone, "dl.rows").await, shown, "both screens show the same");
     assert_eq!(shown.as_array().unwrap().len(), 5);

@@ -32,15 +32,16 @@ export function ask(phone, question, then, newer) {
   });
   const approving = action(t("approve"), () => approve(phone, question, field, said, then), { busy: t("busy-lock"), id: "approve" });
   field.addEventListener("keydown", (event) => event.key === "Enter" && approving.click());
+  const [rows, around] = facts(question);
+  const typed = [el("label", { for: "digits" }, t("digits")), field, said];
+  // Of a payment the digits come right after amount and payee, and then the rest of what is signed, unfolded.
+  const shown = question.purpose === "confirm" ? [rows, ...typed, around] : [rows, around, ...typed];
   show(
     "question",
     title(question),
     newer && el("p.loud", {}, t("newer")),
     has(`loud-${question.purpose}`) && el("p.loud", {}, t(`loud-${question.purpose}`)),
-    ...facts(question),
-    el("label", { for: "digits" }, t("digits")),
-    field,
-    said,
+    ...shown,
     approving,
     action(t("not-me"), () => deny(phone, question, then), { look: "danger", busy: t("busy-stopping"), id: "not-me" }),
     countdown(Date.parse(question.asked), until, now, timeLeft, () => {
