@@ -143,7 +143,7 @@ pub(crate) async fn pair_on(
     another_root: Option<&Path>,
     look: bool,
 ) -> Device {
-    client.sees("Point your phone’s camera at this square").await;
+    client.sees("camera at this square").await;
     if look {
         judge(client, "square").await;
     }
