@@ -18,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Entry, Event, Ledger};
@@ -292,7 +293,12 @@ pub async fn start(
     let doors = doors::doors(config, &core, &authority)?;
     let followed = doors.clone();
     let doors = Doors::new(doors)?;
-    let front = Front::new(doors, Arc::clone(&live), limits(&config.limits), stop);
+    let front = Front::new(
+        doors,
+        Arc::clone(&live),
+        limits(&config.limits, &config.listen.proxy_protocol_from),
+        stop,
+    );
 
     let background = CancellationToken::new();
     follow::follow_store(&core.view, stop, &background);
@@ -358,7 +364,7 @@ impl Started {
     }
 }
 
-fn limits(limits: &Limits) -> Settings {
+fn limits(limits: &Limits, relayed_from: &[IpNet]) -> Settings {
     let ms = |seconds: u32| u64::from(seconds) * 1000;
     let (wanted, possible) = (limits.connections as usize, Settings::default().connections_max);
     if possible < wanted {
@@ -377,6 +383,7 @@ fn limits(limits: &Limits) -> Settings {
         body_idle_ms_max: ms(limits.body_stall_seconds),
         write_stall_ms_max: ms(limits.body_stall_seconds),
         drain_ms_max: ms(limits.drain_seconds),
+        relayed_from: relayed_from.to_vec(),
         ..Settings::default()
     }
 }

@@ -292,3 +292,16 @@ ca = \"system\"
         assert!(mistakes.iter().any(|(line, what)| line.is_some() && what.contains(said)), "{mistakes:?}");
     }
 }
+
+#[test]
+fn balancers_are_networks() {
+    let listen = "[listen]\ntls = \"0.0.0.0:443\"\n";
+    let config =
+        parse(&format!("{SMALL}{listen}proxy_protocol_from = [\"10.0.0.5/32\", \"2001:db8::/64\"]\n"));
+    assert_eq!(config.unwrap().listen.proxy_protocol_from.len(), 2);
+    assert!(parse(SMALL).unwrap().listen.proxy_protocol_from.is_empty());
+    for wrong in ["[\"10.0.0.5\"]", "[\"everybody\"]", "\"10.0.0.0/8\"", "[7]", "true"] {
+        let mistakes = parse(&format!("{SMALL}{listen}proxy_protocol_from = {wrong}\n")).unwrap_err();
+        assert!(mistakes[0].0.is_some(), "{wrong}: {mistakes:?}");
+    }
+}

@@ -78,6 +78,11 @@ pub fn text(answers: &Answers) -> String {
     line("# The ports as browsers see them, where something in front changes them.");
     line("# public_port = 443");
     line("# public_plain_port = 80");
+    line(
+        "# Balancers in front that say who their client is by the PROXY protocol, version 2, on the TLS port. Whoever",
+    );
+    line("# connects from there must say it; from elsewhere nobody may.");
+    line("# proxy_protocol_from = [\"10.0.0.5/32\"]");
     line("");
     line("[store]");
     line(

@@ -12,6 +12,8 @@ mod written;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
+
 use crate::domain::TenantId;
 use crate::proxy::Reach;
 
@@ -58,7 +60,7 @@ pub struct Config {
 }
 
 /// Where the gate listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// TLS, all doors.
     pub tls: SocketAddr,
@@ -70,6 +72,8 @@ pub struct Listen {
     pub public_port: u16,
     /// The plain port as clients see it, for the revocation list's address in certificates.
     pub public_plain_port: u16,
+    /// Balancers that say who their client is by the PROXY protocol; connections from here must.
+    pub proxy_protocol_from: Vec<IpNet>,
 }
 
 /// What keeps the store. The other engines of other builds are unknown to this one.

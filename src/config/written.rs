@@ -69,6 +69,7 @@ impl Reader {
                 ops: None,
                 public_port: 443,
                 public_plain_port: 80,
+                proxy_protocol_from: Vec::new(),
             };
         };
         let tls = self.address(&mut section, "tls").map_or(everywhere(443), |at| at.value);
@@ -85,8 +86,18 @@ impl Reader {
         let public_port = self.port(&mut section, "public_port", tls.port());
         let public_plain_port =
             self.port(&mut section, "public_plain_port", plain.map_or(80, |plain| plain.port()));
+        let mut proxy_protocol_from = Vec::new();
+        for at in section.texts("proxy_protocol_from", &mut self.notes) {
+            match at.value.parse() {
+                Ok(network) => proxy_protocol_from.push(network),
+                Err(_) => self
+                    .notes
+                    .at(&at.span, format!("{:?} is no network: write one such as \"10.0.0.5/32\"", at.value)),
+            }
+        }
         section.done(&mut self.notes);
-        Listen { tls, plain, ops: ops.map(|at| at.value), public_port, public_plain_port }
+        let ops = ops.map(|at| at.value);
+        Listen { tls, plain, ops, public_port, public_plain_port, proxy_protocol_from }
     }
 
     fn store(&mut self, sheet: &mut Sheet<'_>, data: &Path) -> (Engine, PathBuf) {

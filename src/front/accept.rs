@@ -16,6 +16,7 @@ use http::{Request, Response};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Shared};
@@ -23,6 +24,7 @@ use super::door::Doors;
 use super::limits::{Caps, Place, Settings};
 use super::live::Live;
 use super::peer::Peer;
+use super::relayed::{self, Relayed};
 use super::tls::{self, HandshakeError};
 use super::turns::Turns;
 
@@ -156,7 +158,9 @@ impl Front {
 
     fn take_in<H: Handler>(&self, stream: TcpStream, address: SocketAddr, turns: &Turns, handler: &H) {
         let meters = &self.shared.meters;
-        let place = match self.caps.admit(address.ip()) {
+        let relayed = self.shared.settings.is_balancer(address.ip());
+        let admitted = if relayed { self.caps.admit_somebody() } else { self.caps.admit(address.ip()) };
+        let place = match admitted {
             Ok(place) => place,
             Err(full) => {
                 meters.refused_full.up();
@@ -166,7 +170,48 @@ impl Front {
         };
         meters.accepted.up();
         let (front, turns, handler) = (self.clone(), turns.clone(), handler.clone());
-        tokio::spawn(async move { front.attend(stream, address, place, turns, handler).await });
+        let until = Instant::now() + self.shared.settings.handshake();
+        if relayed {
+            tokio::spawn(async move {
+                let known = Box::pin(front.hear_of_client(stream, address, place, until)).await;
+                if let Some((stream, address, place)) = known {
+                    front.attend(stream, address, place, until, turns, handler).await;
+                }
+            });
+        } else {
+            tokio::spawn(async move { front.attend(stream, address, place, until, turns, handler).await });
+        }
+    }
+
+    /// Lets a balancer say who its client is, before the client says anything.
+    async fn hear_of_client(
+        &self,
+        mut stream: TcpStream,
+        balancer: SocketAddr,
+        mut place: Place,
+        until: Instant,
+    ) -> Option<(TcpStream, SocketAddr, Place)> {
+        let meters = &self.shared.meters;
+        let read = tokio::time::timeout_at(until, relayed::read(&mut stream));
+        let address = match self.shared.draining.run_until_cancelled(read).await? {
+            Ok(Ok(Relayed::Client(address))) => address,
+            Ok(Ok(Relayed::Balancer)) => balancer,
+            Ok(Err(error)) => {
+                meters.handshakes_failed.up();
+                tracing::debug!(%balancer, %error, "no connection: its PROXY header is bad");
+                return None;
+            }
+            Err(_) => {
+                meters.cut_slow.up();
+                return None;
+            }
+        };
+        if let Err(full) = place.belongs_to(address.ip()) {
+            meters.refused_full.up();
+            tracing::debug!(%address, ?full, "closed a connection at once");
+            return None;
+        }
+        Some((stream, address, place))
     }
 
     async fn attend<H: Handler>(
@@ -174,6 +219,7 @@ impl Front {
         stream: TcpStream,
         address: SocketAddr,
         place: Place,
+        until: Instant,
         turns: Turns,
         handler: H,
     ) {
@@ -183,7 +229,7 @@ impl Front {
         let doors = self.doors.load_full();
         // What only the handshake needs lies in a box, and is given back before the connection lies idle.
         let shaken = Box::pin(turns.taken_by(tls::shake(stream, &doors)));
-        let shaken = tokio::time::timeout(self.shared.settings.handshake(), shaken);
+        let shaken = tokio::time::timeout_at(until, shaken);
         let shaken = match self.shared.draining.run_until_cancelled(shaken).await {
             Some(Ok(Ok(shaken))) => shaken,
             Some(Ok(Err(error))) => {
@@ -306,7 +352,7 @@ mod tests {
             tokio::task::yield_now().await;
             Response::new(Body::from(room.to_vec()))
         };
-        let attending = front.attend(stream, address, place, Turns::new(), handler);
+        let attending = front.attend(stream, address, place, Instant::now(), Turns::new(), handler);
         let size = size_of_val(&attending);
         assert!(size <= IDLE_BYTES_MAX, "{size} bytes for each connection, however idle");
     }

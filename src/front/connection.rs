@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict};
+use super::extended;
 use super::limits::Settings;
 use super::meters::Meters;
 use super::stream::{Arriving, Leaving, Watched};
@@ -55,8 +56,10 @@ pub(super) async fn serve<I, F, R>(
     let io = TokioIo::new(Watched::new(io, &activity, settings, held));
     let service = {
         let (activity, shared) = (Arc::clone(&activity), shared.clone());
-        service_fn(move |request: Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
             let under_way = activity.begin();
+            let websocket = http2 && extended::as_get(&mut request);
+            let tunnel = websocket.then(|| Arc::clone(&activity));
             shared.meters.requests.up();
             let answer = if request.headers().len() > HEADERS_MAX {
                 None
@@ -72,6 +75,10 @@ pub(super) async fn serve<I, F, R>(
                         bare(StatusCode::INTERNAL_SERVER_ERROR)
                     }),
                     None => bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+                };
+                let answer = match &tunnel {
+                    Some(activity) => extended::answered(answer, activity),
+                    None => answer,
                 };
                 Ok::<_, Infallible>(answer.map(|body| Leaving::new(body, under_way)))
             }
@@ -184,6 +191,7 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
+        .enable_connect_protocol()
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_ANSWERED_WITHIN);
     builder

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// Limits of the listeners.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -34,6 +36,8 @@ pub struct Settings {
     pub write_stall_ms_max: u64,
     /// After a signal to close, requests under way may take so long.
     pub drain_ms_max: u64,
+    /// Balancers that say, by the PROXY protocol's version 2, who their client is: connections from here must.
+    pub relayed_from: Vec<IpNet>,
 }
 
 impl Default for Settings {
@@ -49,6 +53,7 @@ impl Default for Settings {
             body_bytes_per_second_min: 240,
             write_stall_ms_max: 30_000,
             drain_ms_max: 30_000,
+            relayed_from: Vec::new(),
         }
     }
 }
@@ -69,6 +74,10 @@ impl Settings {
     pub(super) const fn write_stall(&self) -> Duration {
         Duration::from_millis(self.write_stall_ms_max)
     }
+    pub(super) fn is_balancer(&self, address: IpAddr) -> bool {
+        !self.relayed_from.is_empty()
+            && self.relayed_from.iter().any(|network| network.contains(&address.to_canonical()))
+    }
     pub(super) const fn drain(&self) -> Duration {
         Duration::from_millis(self.drain_ms_max)
     }
@@ -87,7 +96,7 @@ pub struct Caps {
 #[derive(Debug)]
 pub struct Place {
     caps: Arc<Caps>,
-    network: IpAddr,
+    network: Option<IpAddr>,
 }
 
 /// Why there is no place.
@@ -111,21 +120,21 @@ impl Caps {
     /// # Errors
     /// [`Full`].
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+        let mut place = self.admit_somebody()?;
+        place.belongs_to(address)?;
+        Ok(place)
+    }
+
+    /// Takes a place for a connection whose client is not known yet.
+    ///
+    /// # Errors
+    /// [`Full::House`].
+    pub fn admit_somebody(self: &Arc<Self>) -> Result<Place, Full> {
         if self.all.fetch_add(1, Ordering::AcqRel) >= self.all_max {
             self.all.fetch_sub(1, Ordering::AcqRel);
             return Err(Full::House);
         }
-        let network = network(address);
-        let mut by_network = self.by_network.lock().unwrap_or_else(PoisonError::into_inner);
-        let here = by_network.entry(network).or_default();
-        if *here >= self.per_network_max {
-            drop(by_network);
-            self.all.fetch_sub(1, Ordering::AcqRel);
-            return Err(Full::Address);
-        }
-        *here += 1;
-        drop(by_network);
-        Ok(Place { caps: Arc::clone(self), network })
+        Ok(Place { caps: Arc::clone(self), network: None })
     }
 
     /// How many connections are open.
@@ -135,16 +144,36 @@ impl Caps {
     }
 }
 
+impl Place {
+    /// Says whose it is, once.
+    ///
+    /// # Errors
+    /// [`Full::Address`].
+    pub fn belongs_to(&mut self, address: IpAddr) -> Result<(), Full> {
+        let network = network(address);
+        let mut by_network = self.caps.by_network.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = by_network.entry(network).or_default();
+        if *here >= self.caps.per_network_max {
+            return Err(Full::Address);
+        }
+        *here += 1;
+        drop(by_network);
+        self.network = Some(network);
+        Ok(())
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_network = self.caps.by_network.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(here) = by_network.get_mut(&self.network) {
-            *here -= 1;
-            if *here == 0 {
-                by_network.remove(&self.network);
+        if let Some(network) = self.network {
+            let mut by_network = self.caps.by_network.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(here) = by_network.get_mut(&network) {
+                *here -= 1;
+                if *here == 0 {
+                    by_network.remove(&network);
+                }
             }
         }
-        drop(by_network);
         self.caps.all.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -48,7 +48,7 @@ impl Proxy {
         request: Request<Body>,
     ) -> Result<Tried, Reason> {
         headers::check_request(&request, route)?;
-        if upgrade::asked(&request, origin.host)? {
+        if upgrade::asked(&request, origin.host, &self.world)?.is_some() {
             return self.pass(permit, route, origin, request, None).await.map(Tried::Answered);
         }
         let idle = Duration::from_millis(self.settings.body_idle_ms_max);

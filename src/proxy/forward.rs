@@ -26,6 +26,7 @@ use crate::world::World;
 
 /// Sends permitted requests to backends.
 pub struct Proxy {
+    pub(super) world: World,
     pub(super) identity: Identity,
     pub(super) upstream: Arc<Upstream>,
     pub(super) settings: Settings,
@@ -76,7 +77,8 @@ impl Proxy {
     /// A proxy that signs who is calling with `signer`.
     #[must_use]
     pub fn new(world: World, signer: Signer, settings: Settings) -> Self {
-        Self { identity: Identity::new(world, signer), upstream: Upstream::new(&settings), settings }
+        let upstream = Upstream::new(&settings);
+        Self { identity: Identity::new(world.clone(), signer), upstream, settings, world }
     }
 
     /// One that also reaches the backends that the configuration lets it: by TLS, by sockets.
@@ -90,7 +92,7 @@ impl Proxy {
         reach: Reach,
     ) -> Result<Self, TrustError> {
         let upstream = Upstream::reaching(&settings, reach)?;
-        Ok(Self { identity: Identity::new(world, signer), upstream, settings })
+        Ok(Self { identity: Identity::new(world.clone(), signer), upstream, settings, world })
     }
 
     /// Reads the files by which backends are believed again, where they changed.
@@ -135,12 +137,11 @@ impl Proxy {
             tracing::error!(route = route.name, backend = route.backend, %error, "correct the route");
             Reason::BackendDown
         })?;
-        let tunnel = match upgrade::asked(&request, origin.host)? {
-            true => Some(hyper::upgrade::on(&mut request)),
-            false => None,
-        };
+        let tunnel = upgrade::asked(&request, origin.host, &self.world)?
+            .map(|asked| (asked, hyper::upgrade::on(&mut request)));
         let (parts, body) = request.into_parts();
-        let mut head = self.head(&permit, route, origin, parts, &body, tunnel.is_some())?;
+        let asked = tunnel.as_ref().map(|(asked, _)| asked);
+        let mut head = self.head(&permit, route, origin, parts, &body, asked)?;
         if let Some(receipt) = receipt {
             put(&mut head.headers, CONFIRMATION, receipt.to_owned())?;
         }
@@ -158,11 +159,14 @@ impl Proxy {
         let (line, answer) = self.send(&sending, &backend, head, body, tunnel.is_some()).await?;
         headers::check_answer(&answer, tunnel.is_some())
             .map_err(|why| sending.failed(Reason::BackendBroken, &why))?;
-        if let Some(client) = tunnel
+        if let Some((asked, client)) = tunnel
             && answer.status() == StatusCode::SWITCHING_PROTOCOLS
         {
+            if !upgrade::taken(&asked, &answer) {
+                return Err(sending.failed(Reason::BackendBroken, &"the WebSocket was not accepted rightly"));
+            }
             let idle = Duration::from_millis(self.settings.tunnel_idle_ms_max);
-            return Ok(upgrade::join(client, answer, line, permit.clone(), idle));
+            return Ok(upgrade::join(&asked, client, answer, line, permit.clone(), idle));
         }
         Ok(self.answer(permit, answer, line))
     }
@@ -175,13 +179,13 @@ impl Proxy {
         origin: Origin<'_>,
         mut parts: Parts,
         body: &Body,
-        tunnel: bool,
+        tunnel: Option<&upgrade::Asked>,
     ) -> Result<Parts, Reason> {
         headers::clean_request(&mut parts.headers);
         headers::set_forwarded(&mut parts.headers, origin)?;
         self.identity.set(&mut parts.headers, permit, route, origin.host)?;
-        if tunnel {
-            headers::set_upgrade(&mut parts.headers);
+        if let Some(asked) = tunnel {
+            upgrade::set(&mut parts.headers, asked)?;
         }
         if !body.is_end_stream() && body.size_hint().exact().is_none() {
             // hyper leaves the body of a GET or HEAD out where nothing says that there is one.

@@ -36,5 +36,6 @@ pub use forward::{Origin, Proxy, Settings};
 pub use headers::one_end;
 pub use keep::Kept;
 pub use receipt::evidence_sha256;
+pub use upgrade::Joined;
 pub use upstream::{Backend, BadBackend, Ca, Reach, Trust, TrustError};
 pub use wanted::{Asked, asks};

@@ -1,35 +1,64 @@
-//! WebSocket (RFC 6455) over HTTP/1.1: a checked handshake, then bytes both ways until the
-//! permit ends. Knows nothing of frames: they are the backend's and the browser's affair.
+//! WebSocket (RFC 6455), of a client over HTTP/1.1 or HTTP/2 (RFC 8441), with a backend over HTTP/1.1: a
+//! checked handshake, then bytes both ways until the permit ends. Knows nothing of frames: they are the
+//! backend's and the browser's affair.
 
+use std::any::Any;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
-use http::{Method, Request, Response, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, ORIGIN, UPGRADE};
+use http::{Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
+use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
+use super::forward::put;
 use super::headers;
 use super::upstream::Line;
+use crate::crypto;
 use crate::domain::Reason;
 use crate::policy::Permit;
+use crate::world::World;
+
+/// Marks an answer that joined a WebSocket of HTTP/2, and keeps what is to last as long as that does.
+#[derive(Clone, Default)]
+pub struct Joined(Arc<OnceLock<Box<dyn Any + Send + Sync>>>);
+
+impl Joined {
+    /// Keeps something until the tunnel ends.
+    pub fn hold(&self, what: impl Send + Sync + 'static) {
+        let _ = self.0.set(Box::new(what));
+    }
+}
+
+/// How a WebSocket was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// The client's own handshake goes on.
+    Http1,
+    /// The gate makes one, with this key.
+    Http2(String),
+}
 
 /// Whether the request asks for a WebSocket, and rightly so. Other upgrades are not asked
 /// for: their headers are dropped and the request goes on as it is.
 ///
 /// # Errors
 /// A handshake that is broken, or that a page of another origin sent.
-pub(super) fn asked(request: &Request<Body>, host: &str) -> Result<bool, Reason> {
+pub(super) fn asked(request: &Request<Body>, host: &str, world: &World) -> Result<Option<Asked>, Reason> {
     let headers = request.headers();
-    if !names(headers, &UPGRADE, "websocket") || !names(headers, &CONNECTION, "upgrade") {
-        return Ok(false);
+    // Only the front's own HTTP/2 says what protocol a CONNECT was for, and makes a GET of it.
+    let extended = request.version() == Version::HTTP_2 && request.extensions().get::<Protocol>().is_some();
+    if !extended && (!names(headers, &UPGRADE, "websocket") || !names(headers, &CONNECTION, "upgrade")) {
+        return Ok(None);
     }
-    if request.version() != Version::HTTP_11
+    if (!extended && request.version() != Version::HTTP_11)
         || request.method() != Method::GET
         || !request.body().is_end_stream()
     {
@@ -38,20 +67,45 @@ pub(super) fn asked(request: &Request<Body>, host: &str) -> Result<bool, Reason>
     if only(headers, VERSION) != Some(b"13") {
         return Err(Reason::BadRequest("only version 13 of the WebSocket protocol is spoken here"));
     }
+    from_own_page(headers, host)?;
+    if extended {
+        return Ok(Some(Asked::Http2(data_encoding::BASE64.encode(&world.bytes::<16>()))));
+    }
     let key = only(headers, KEY).and_then(|key| data_encoding::BASE64.decode(key).ok());
     if key.is_none_or(|key| key.len() != 16) {
         return Err(Reason::BadRequest("the WebSocket's key is not 16 bytes in base64"));
     }
-    // A browser always says which page asks, and lets any page ask.
+    Ok(Some(Asked::Http1))
+}
+
+/// A browser always says which page asks, and lets any page ask.
+fn from_own_page(headers: &HeaderMap, host: &str) -> Result<(), Reason> {
     let own = format!("https://{host}");
     match only(headers, ORIGIN) {
-        Some(origin) if origin.eq_ignore_ascii_case(own.as_bytes()) => Ok(true),
+        Some(origin) if origin.eq_ignore_ascii_case(own.as_bytes()) => Ok(()),
         _ => Err(Reason::CrossSite),
     }
 }
 
-/// Answers the client with the backend's 101 and joins the two, once the client has it.
+/// Asks the backend for a WebSocket.
+pub(super) fn set(headers: &mut HeaderMap, asked: &Asked) -> Result<(), Reason> {
+    headers::set_upgrade(headers);
+    match asked {
+        Asked::Http1 => Ok(()),
+        Asked::Http2(key) => put(headers, KEY, key.clone()),
+    }
+}
+
+/// Whether the backend took the handshake: the client looks itself, or the gate does for it (RFC 6455 4.1).
+pub(super) fn taken(asked: &Asked, answer: &Response<Incoming>) -> bool {
+    let Asked::Http2(key) = asked else { return true };
+    let accept = crypto::sha1_as_a_name(format!("{key}{GUID}").as_bytes());
+    only(answer.headers(), ACCEPT) == Some(data_encoding::BASE64.encode(&accept).as_bytes())
+}
+
+/// Answers the client with the backend's 101 (200 over HTTP/2) and joins the two, once the client has it.
 pub(super) fn join(
+    asked: &Asked,
     client: OnUpgrade,
     mut answer: Response<Incoming>,
     line: Line,
@@ -59,7 +113,10 @@ pub(super) fn join(
     idle: Duration,
 ) -> Response<Body> {
     let backend = hyper::upgrade::on(&mut answer);
+    let joined = Joined::default();
+    let lasts = joined.clone();
     tokio::spawn(async move {
+        let _lasts = lasts;
         let joined = async {
             let (client, backend) = tokio::try_join!(client, backend)?;
             // Its task is over: the connection is the tunnel's now.
@@ -77,9 +134,16 @@ pub(super) fn join(
     });
     let (mut parts, _) = answer.into_parts();
     headers::clean_answer(&mut parts.headers);
-    parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    parts.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    parts.headers.remove(CONTENT_LENGTH);
     parts.extensions.clear();
+    match asked {
+        Asked::Http1 => headers::set_upgrade(&mut parts.headers),
+        Asked::Http2(_) => {
+            parts.status = StatusCode::OK;
+            parts.headers.remove(ACCEPT);
+            parts.extensions.insert(joined);
+        }
+    }
     Response::from_parts(parts, Body::empty())
 }
 
@@ -159,6 +223,10 @@ fn only(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&[
 
 const VERSION: &str = "sec-websocket-version";
 const KEY: &str = "sec-websocket-key";
+const ACCEPT: &str = "sec-websocket-accept";
+
+/// RFC 6455 1.3.
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 /// Two of these a tunnel; frames of chats and tickers are far smaller.
 const TUNNEL_BUFFER_BYTES: usize = 8 * 1024;

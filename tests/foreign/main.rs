@@ -13,8 +13,10 @@
 mod support;
 
 mod backend;
+mod backends;
 mod chains;
 mod est;
+mod grpc;
 mod mobileconfig;
 mod openssl;
 mod outside;

@@ -9,4 +9,5 @@ mod gate;
 mod handshakes;
 mod limits;
 mod plain;
+mod relayed;
 mod resumption;

@@ -42,3 +42,4 @@ mod settings;
 mod streaming;
 mod throttles;
 mod visits;
+mod websocket;

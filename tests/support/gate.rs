@@ -23,6 +23,7 @@ use portcullis::enrolment::first_visit::FirstVisits;
 use portcullis::enrolment::issuance::Issuance;
 use portcullis::notify::webpush::Keys;
 use portcullis::policy::shipped::{self, Shipped};
+use portcullis::proxy::Reach;
 use portcullis::store::{Record, Store, StoreError, Write, table};
 use portcullis::world::{Clock, Entropy, SystemEntropy, World};
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) engine: Engine,
     /// How phones are woken.
     pub(crate) push: Push,
+    /// What routes may reach.
+    pub(crate) reach: Reach,
 }
 
 impl Default for Plan {
@@ -73,6 +76,7 @@ impl Default for Plan {
             hashing: password::Settings { memory_kib: 64, passes: 1, workers: 2, waiting_max: 100 },
             engine: Engine::default(),
             push: Push::default(),
+            reach: Reach::default(),
         }
     }
 }
@@ -122,6 +126,7 @@ impl Gate {
         let issuers = lay_out(folder.path());
         let mut config = configuration(folder.path(), port, plan.drain_seconds);
         config.push.clone_from(&plan.push);
+        config.reach.clone_from(&plan.reach);
         if plan.engine != config.engine {
             config.engine = plan.engine;
             config.store.set_extension(plan.engine.name());

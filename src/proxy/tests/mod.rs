@@ -4,8 +4,10 @@
 mod faults;
 mod grpc;
 mod identity;
+mod interim;
 mod peer;
 mod peers;
+mod pressure;
 mod spoofing;
 mod streaming;
 mod tunnel;
