@@ -26,7 +26,7 @@ use super::activity::{Activity, Verdict};
 use super::extended;
 use super::limits::Settings;
 use super::meters::Meters;
-use super::stream::{Arriving, Leaving, Watched};
+use super::stream::{Answered, Arriving, Leaving, Watched};
 
 /// What every connection of a listener shares.
 #[derive(Clone)]
@@ -60,12 +60,14 @@ pub(super) async fn serve<I, F, R>(
             let under_way = activity.begin();
             let websocket = http2 && extended::as_get(&mut request);
             let tunnel = websocket.then(|| Arc::clone(&activity));
+            let answered = Answered::watch(request.body(), http2);
             shared.meters.requests.up();
             let answer = if request.headers().len() > HEADERS_MAX {
                 None
             } else {
                 // In a box: for what is not, hyper keeps room as long as the connection lives.
-                Some(Box::pin(handle(request.map(|body| Arriving::body(body, http2, &shared.settings)))))
+                let arriving = |body| Arriving::body(body, http2, &answered, &shared.settings);
+                Some(Box::pin(handle(request.map(arriving))))
             };
             let meters = Arc::clone(&shared.meters);
             async move {
@@ -76,6 +78,7 @@ pub(super) async fn serve<I, F, R>(
                     }),
                     None => bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
                 };
+                answered.begins();
                 let answer = match &tunnel {
                     Some(activity) => extended::answered(answer, activity),
                     None => answer,

@@ -5,6 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -108,11 +109,34 @@ pub(super) struct Arriving {
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     waited: Duration,
     bytes: u64,
+    answered: Answered,
+}
+
+/// Whether a request's answer has begun while its body was still coming, as gRPC's streams do: from then on
+/// whoever answers says how long either may be silent.
+#[derive(Clone, Default)]
+pub(super) struct Answered(Option<Arc<AtomicBool>>);
+
+impl Answered {
+    /// Of a body that comes over HTTP/2; with others it costs nothing.
+    pub(super) fn watch(incoming: &Incoming, http2: bool) -> Self {
+        Self((http2 && !incoming.is_end_stream()).then(Arc::default))
+    }
+
+    pub(super) fn begins(&self) {
+        if let Some(answered) = &self.0 {
+            answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.as_ref().is_some_and(|answered| answered.load(Ordering::Relaxed))
+    }
 }
 
 impl Arriving {
     /// The body as rooms and the proxy take it; one without bytes costs nothing.
-    pub(super) fn body(incoming: Incoming, http2: bool, settings: &Settings) -> Body {
+    pub(super) fn body(incoming: Incoming, http2: bool, answered: &Answered, settings: &Settings) -> Body {
         if incoming.is_end_stream() {
             return Body::empty();
         }
@@ -124,6 +148,7 @@ impl Arriving {
             waiting: None,
             waited: Duration::ZERO,
             bytes: 0,
+            answered: answered.clone(),
         })
     }
 
@@ -159,6 +184,10 @@ impl hyper::body::Body for Arriving {
         let (_, sleep) =
             self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(tokio::time::sleep(patience))));
         ready!(sleep.as_mut().poll(cx));
+        if self.answered.has_begun() {
+            self.waiting = None;
+            return Poll::Pending;
+        }
         Poll::Ready(Some(Err("the body of the request did not arrive in time".into())))
     }
 

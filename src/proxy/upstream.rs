@@ -133,11 +133,15 @@ impl Upstream {
             }
         };
         let turn = tokio::time::timeout(self.connect, turn).await.map_err(|_| ConnectError::Slow)?;
-        if turn.is_some()
-            && let Some(line) = self.seat(backend)
-        {
-            return Ok(line);
-        }
+        // Held until the connection is there for others.
+        let _turn = match turn {
+            None => None,
+            Some(turn) => match self.seat(backend) {
+                Some(line) => return Ok(line),
+                // Whoever came first found HTTP/1.1: nobody waits for anybody.
+                None => Some(turn).filter(|_| self.opening(backend).is_some()),
+            },
+        };
         let dialled = self.dialler.dial(backend, false).await?;
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();

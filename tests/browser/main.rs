@@ -28,6 +28,7 @@ mod sites;
 mod skipped;
 mod update;
 mod walk;
+mod websocket;
 mod what_ends;
 
 use std::time::Duration;

@@ -189,6 +189,7 @@ async fn answer(seen: Arc<Mutex<Vec<Seen>>>, peer: Arc<Peer>, request: Request<B
             Ok(bytes) => Response::new(Body::from(bytes)),
             Err(_) => status(408),
         },
+        "/both" => Response::new(request.into_body()),
         "/endless" => {
             let pieces = futures_util::stream::repeat_with(|| {
                 Ok::<_, std::convert::Infallible>(bytes::Bytes::from_static(&[b'x'; 16 * 1024]))

@@ -234,3 +234,20 @@ async fn a_failure_of_ours_costs_one_request() {
     assert_eq!(h2_get(&mut sender, "https://bank.localhost/").await.unwrap().status(), 200);
     assert!(gate.front.metrics().contains("panics_total 2\n"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_may_be_silent_once_its_answer_has_begun() {
+    let gate = Gate::with(|settings| settings.body_idle_ms_max = 300);
+    let mut sender = gate.client().alpn(&["h2"]).http2(BANK).await;
+    let (say, said) = tokio::sync::mpsc::channel::<Result<bytes::Bytes, std::io::Error>>(1);
+    let said = futures_util::stream::unfold(said, |mut said| async move { Some((said.recv().await?, said)) });
+    let request = Request::post("https://bank.localhost/both").body(Body::from_stream(said)).unwrap();
+    let mut echo = Body::new(sender.send_request(request).await.unwrap().into_body()).into_data_stream();
+    for word in ["one", "two"] {
+        say.send(Ok(word.into())).await.unwrap();
+        assert_eq!(echo.next().await.unwrap().unwrap(), word);
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    say.send(Ok("three".into())).await.unwrap();
+    assert_eq!(echo.next().await.unwrap().unwrap(), "three");
+}

@@ -35,6 +35,7 @@ mod policy;
 mod proxy;
 mod push;
 mod recovery;
+mod relayed;
 mod revocation;
 mod routes;
 mod sessions;

@@ -61,6 +61,8 @@ pub(crate) struct Plan {
     pub(crate) push: Push,
     /// What routes may reach.
     pub(crate) reach: Reach,
+    /// Networks of balancers that say who their client is.
+    pub(crate) balancers: Vec<&'static str>,
 }
 
 impl Default for Plan {
@@ -77,6 +79,7 @@ impl Default for Plan {
             engine: Engine::default(),
             push: Push::default(),
             reach: Reach::default(),
+            balancers: Vec::new(),
         }
     }
 }
@@ -127,6 +130,7 @@ impl Gate {
         let mut config = configuration(folder.path(), port, plan.drain_seconds);
         config.push.clone_from(&plan.push);
         config.reach.clone_from(&plan.reach);
+        config.listen.proxy_protocol_from = plan.balancers.iter().map(|net| net.parse().unwrap()).collect();
         if plan.engine != config.engine {
             config.engine = plan.engine;
             config.store.set_extension(plan.engine.name());

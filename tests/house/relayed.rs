@@ -1,0 +1,54 @@
+//! Behind a balancer of the PROXY protocol the client's own address is the one that counts, everywhere.
+
+use axum::body::Body;
+use http::Request;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use portcullis::audit::Event;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpSocket;
+use tokio_rustls::TlsConnector;
+
+use crate::support::browser::{Browser, navigation};
+use crate::support::desk::*;
+use crate::support::gate::Gate;
+use crate::support::wire::{Answer, whole};
+
+/// One request through the balancer, whose client has this address.
+async fn relayed(client: &Browser, address: [u8; 4], mut request: Request<Body>) -> Answer {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut stream = socket.connect(client.wire.address).await.unwrap();
+    let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
+    header.extend(address);
+    header.extend([127, 0, 0, 1, 0xd4, 0x31, 0x01, 0xbb]);
+    stream.write_all(&header).await.unwrap();
+    let config = std::sync::Arc::new(client.wire.config(&["http/1.1"]));
+    let stream =
+        TlsConnector::from(config).connect("bank.localhost".try_into().unwrap(), stream).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    client.dress(&mut request);
+    whole(sender.send_request(request).await.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_backend_and_the_trail_are_told_the_clients_address() {
+    let gate = Gate::with(|plan| plan.balancers = vec!["127.0.0.2/32"]).await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let mut request = navigation("/accounts");
+    request.headers_mut().insert("x-forwarded-for", "6.6.6.6".parse().unwrap());
+    gate.backend.forget();
+    assert_eq!(relayed(&client, [203, 0, 113, 9], request).await.status, 200);
+    assert_eq!(gate.backend.header("x-forwarded-for").as_deref(), Some("203.0.113.9"));
+    assert!(gate.backend.header("forwarded").unwrap().contains("for=203.0.113.9;"));
+    assert!(!gate.backend.text().contains("6.6.6.6"));
+
+    // What the route does not allow is refused, and written down.
+    let mut worker = navigation("/sw.js");
+    worker.headers_mut().insert("service-worker", "script".parse().unwrap());
+    assert_eq!(relayed(&client, [203, 0, 113, 10], worker).await.status, 403);
+    let trail = gate.trail().await;
+    let refused = trail.iter().rev().find(|line| line.what == Event::RequestRefused).expect("a line");
+    assert_eq!(refused.whence.as_deref(), Some("203.0.113.10"));
+}
