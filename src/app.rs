@@ -303,6 +303,7 @@ pub async fn start(
     let background = CancellationToken::new();
     follow::follow_store(&core.view, stop, &background);
     follow::follow_rules(&core.view, &policy, &background);
+    follow::follow_routes(&core.view, &house.proxy, &background);
     lists.follow(&background);
     follow_cas::follow_hints(&core.view, followed, &background);
     follow_cas::follow_server_ca(config, &authority, &core, &background);

@@ -6,7 +6,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
 use super::AppError;
-use crate::domain::route::Rules;
+use crate::domain::route::{Route, Rules};
 use crate::front::tls::FILES_LOOKED_AT_EVERY;
 use crate::policy::Policy;
 use crate::proxy::Proxy;
@@ -57,6 +57,18 @@ pub(super) fn follow_backend_files(proxy: &Arc<Proxy>, stop: &CancellationToken)
             }
         }
     }));
+}
+
+/// Routes are made ready, and their backends asked how they are, as soon as they change.
+pub(super) fn follow_routes(view: &Arc<View>, proxy: &Arc<Proxy>, stop: &CancellationToken) {
+    let (seen, proxy) = (Arc::clone(view), Arc::clone(proxy));
+    let take_up = move || {
+        let all: Vec<_> =
+            seen.tenants().iter().map(|tenant| (tenant.id.clone(), seen.routes(&tenant.id))).collect();
+        proxy.take_up(&all);
+    };
+    take_up();
+    on_change::<Route>(view, stop, take_up);
 }
 
 /// Does it whenever a record of this kind changed, and where changes were missed, until `stop`.

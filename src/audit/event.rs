@@ -131,6 +131,7 @@ events! {
     SessionElsewhere = "session.elsewhere", "A session's cookie came with another certificate.";
     PolicyApplied = "policy.applied", "Rules were applied.";
     RouteSet = "route.set", "A route was set.";
+    RouteRemoved = "route.removed", "A route was taken away.";
     CaCreated = "ca.created", "A certificate authority was created.";
     CrlSigned = "crl.signed", "A revocation list was signed.";
     BreakglassUsed = "breakglass.used", "A device was released on the machine, past the desk.";

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{ca, certificate, demo, device, init, policy};
-use crate::console::command::{audit, code, person, push, route, tenant};
+use super::{ca, certificate, demo, device, init, policy, route};
+use crate::console::command::{audit, code, person, push, tenant};
 
 /// A gate with three locks in front of a private web application
 #[derive(clap::Parser)]
@@ -34,10 +34,10 @@ pub(super) enum Act {
         #[command(subcommand)]
         command: tenant::Command,
     },
-    /// Where permitted requests go: set, list
+    /// Where permitted requests go: set, list, show, apply, export, close, open, remove
     Route {
         #[command(subcommand)]
-        command: route::Command,
+        command: route::Route,
     },
     /// People: add, list, lock, unlock
     Person {

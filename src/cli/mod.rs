@@ -15,6 +15,7 @@ mod policy;
 mod print;
 mod reach;
 mod revoke;
+mod route;
 mod serve;
 mod shield;
 
@@ -88,7 +89,7 @@ async fn act(arguments: Arguments, environment: &Environment, printer: Printer) 
         Act::Ca { command } => return ca::run(command, reach, environment, printer).await,
         Act::Policy { command } => return policy::run(command, reach, printer).await,
         Act::Tenant { command } => Command::Tenant(command),
-        Act::Route { command } => Command::Route(command),
+        Act::Route { command } => Command::Route(command.read()?),
         Act::Person { command } => Command::Person(command),
         Act::Code { command } => Command::Code(command),
         Act::Push { command } => Command::Push(command),

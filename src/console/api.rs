@@ -2,6 +2,8 @@
 //! the pages. Who shows a session's cookie must be no other site's page: JSON alone is taken, which a form of
 //! another site cannot send, and whoever says where they come from comes from here. Keeps nothing.
 
+mod routing;
+
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -109,7 +111,10 @@ impl Console {
         let parts: Vec<&str> = path.strip_prefix(AT).unwrap_or_default().split('/').collect();
         if method == "GET" {
             let query = request.uri().query().unwrap_or_default();
-            let command = Command::Certificate(listing(query)?);
+            let command = match parts.as_slice() {
+                ["routes"] => Command::Route(routing::listing(query)?),
+                _ => Command::Certificate(listing(query)?),
+            };
             return Ok((StatusCode::OK, self.acts.run(&who, command).await?));
         }
         let (parts_of_request, body) = request.into_parts();
@@ -159,6 +164,7 @@ impl Console {
                 };
                 (StatusCode::CREATED, Command::Device(command))
             }
+            ["routes", ..] => (StatusCode::OK, Command::Route(routing::command(&parts[1..], &body)?)),
             _ => return Err(Reason::NotFound.into()),
         };
         Ok((status, self.acts.run(&who, command).await?))
@@ -303,13 +309,15 @@ fn encoding_of(text: Option<String>) -> Result<Encoding, Wrong> {
         .ok_or_else(|| usage(format!("{text:?} is no encoding"), "write `modern` or `compatible`"))
 }
 
+fn tenant_of(text: &str) -> Result<TenantId, Wrong> {
+    TenantId::parse(text).map_err(|_| usage(format!("{text:?} is no tenant"), "write its id, such as `bank`"))
+}
+
 fn listing(query: &str) -> Result<certificate::Command, Wrong> {
     let tenant = form::query(query, "tenant");
     let tenant = match tenant.as_str() {
         "" => None,
-        text => Some(TenantId::parse(text).map_err(|_| {
-            usage(format!("{text:?} in `tenant` is no tenant"), "write its id, such as `tenant=bank`")
-        })?),
+        text => Some(tenant_of(text)?),
     };
     let state = match form::query(query, "state").as_str() {
         "" => None,

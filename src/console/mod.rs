@@ -90,6 +90,11 @@ pub const ROUTES: Routes = &[
     ("POST", "/api/v1/certificates/revoke"),
     ("POST", "/api/v1/devices"),
     ("POST", "/api/v1/devices/*/*/*/renew"),
+    ("GET", "/api/v1/routes"),
+    ("POST", "/api/v1/routes"),
+    ("POST", "/api/v1/routes/*/*/close"),
+    ("POST", "/api/v1/routes/*/*/open"),
+    ("POST", "/api/v1/routes/*/*/remove"),
 ];
 
 /// One request at the desk.

@@ -82,6 +82,15 @@ pub enum Reason {
     BackendSlow,
     /// The backend's answer was broken.
     BackendBroken,
+    /// The backends that are there have as much to do as they may.
+    BackendBusy,
+    /// The route is closed on purpose.
+    Maintenance {
+        /// What people are told; empty: the usual words.
+        text: String,
+        /// When it is likely over.
+        until: Option<Time>,
+    },
     /// This node has not heard from its store for too long.
     StoreStale,
     /// The gate is busy: too many connections, or the password pool is full.

@@ -15,7 +15,6 @@ use crate::audit::{Entry, Event, Outcome};
 use crate::auth::certificate::Presented;
 use crate::auth::evidence::Evidence;
 use crate::domain::Reason;
-use crate::domain::route::Route;
 use crate::policy::permit::Area;
 use crate::policy::{Decision, Permit};
 use crate::proxy::{self, Origin};
@@ -131,7 +130,8 @@ impl House {
     ) -> Result<Response<Body>, Reason> {
         Ok(match target {
             Target::Backend => {
-                let route = self.route(&visit, request.uri().path())?;
+                let (tenant, path) = (&visit.tenant.id, request.uri().path());
+                let route = self.proxy.destination(tenant, &self.view.routes(tenant), &visit.host, path)?;
                 let origin =
                     Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
                 if route.confirm {
@@ -149,13 +149,6 @@ impl House {
             Target::Own(Room::Est) => self.est.serve(permit, visit, request).await,
             Target::Own(Room::Public) => self.public.serve(permit, visit, request).await,
         })
-    }
-
-    /// The tenant's route with the longest prefix of the path.
-    fn route(&self, visit: &Visit, path: &str) -> Result<Arc<Route>, Reason> {
-        let routes = self.view.routes(&visit.tenant.id);
-        let fitting = routes.iter().filter(|route| path.starts_with(route.path_prefix.as_str()));
-        fitting.max_by_key(|route| route.path_prefix.len()).cloned().ok_or(Reason::BackendDown)
     }
 
     /// A request that names another host than the handshake did has no door, and so no page of a tenant.

@@ -28,10 +28,9 @@ use crate::crypto::{Pepper, sha256};
 use crate::domain::approval::{Approval, Matter, Purpose};
 use crate::domain::certificate::Fingerprint;
 use crate::domain::confirmation::Confirmation;
-use crate::domain::route::Route;
 use crate::domain::{ConfirmationId, PersonId, Reason, TenantId};
 use crate::policy::{Permit, Policy};
-use crate::proxy::{Origin, Proxy, Tried};
+use crate::proxy::{Destination, Origin, Proxy, Tried};
 use crate::sign_in::questions::{Questions, Waiting, Way};
 use crate::store::Write;
 use crate::store::table::{self, Stored};
@@ -136,7 +135,7 @@ impl Confirmations {
     pub async fn forward(
         &self,
         permit: Permit,
-        route: &Route,
+        route: &Destination,
         visit: &Visit,
         request: Request<Body>,
     ) -> Answer {

@@ -1,12 +1,11 @@
 //! Requests that a backend wants confirmed: tried once, kept, and sent with a receipt once somebody has confirmed
 //! them. Decides nothing: when that is, the caller knows.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use http::header::{HeaderValue, SET_COOKIE};
 use http::{Request, Response};
 
+use super::destination::Destination;
 use super::forward::{Origin, Proxy};
 use super::keep::Kept;
 use super::wanted::Asked;
@@ -14,7 +13,6 @@ use super::{headers, upgrade, wanted};
 use crate::domain::Reason;
 use crate::domain::approval::Approval;
 use crate::domain::confirmation::Confirmation;
-use crate::domain::route::Route;
 use crate::policy::Permit;
 
 /// What became of a request on a route that keeps them.
@@ -43,16 +41,16 @@ impl Proxy {
     pub async fn forward_kept(
         &self,
         permit: Permit,
-        route: &Route,
+        route: &Destination,
         origin: Origin<'_>,
         request: Request<Body>,
     ) -> Result<Tried, Reason> {
+        route.open()?;
         headers::check_request(&request, route)?;
         if upgrade::asked(&request, origin.host, &self.world)?.is_some() {
             return self.pass(permit, route, origin, request, None).await.map(Tried::Answered);
         }
-        let idle = Duration::from_millis(self.settings.body_idle_ms_max);
-        let (kept, request) = Kept::read(request, &permit, idle).await?;
+        let (kept, request) = Kept::read(request, &permit, route.waits.body_idle).await?;
         let answer = self.pass(permit, route, origin, request, None).await?;
         if !wanted::asks(&answer) {
             return Ok(Tried::Answered(answer));
@@ -85,7 +83,7 @@ impl Proxy {
     pub async fn send_confirmed(
         &self,
         permit: Permit,
-        route: &Route,
+        route: &Destination,
         origin: Origin<'_>,
         kept: &Kept,
         receipt: &str,

@@ -2,7 +2,13 @@
 //! both streaming. Knows nothing of doors, sessions, rules or pages: what went wrong is a
 //! [`crate::domain::Reason`] that the caller shows.
 //!
+//! - `destination`: a route as it is used: which of its backends gets a request, how long each step may take
+//! - `balance`: the choice itself, pure
+//! - `member`, `fleet`: what is known of each backend, and of all
+//! - `health`: asks them whether they are well
+//! - `total`: answers that must end in time
 //! - `forward`: one request, told from top to bottom
+//! - `sending`: to which backend, and whether once more
 //! - `headers`: what may not pass, in either direction
 //! - `names`: of headers that would say who is calling
 //! - `identity`: who the caller is, as the backend can verify it
@@ -15,14 +21,21 @@
 //! - `body`: bodies under way, cut when the permit ends
 //! - `upgrade`: WebSocket
 
+mod balance;
 mod body;
 mod confirmed;
+mod destination;
+mod fleet;
 mod forward;
 mod headers;
+mod health;
 mod identity;
 mod keep;
+mod member;
 mod names;
 mod receipt;
+mod sending;
+mod total;
 mod trailers;
 mod upgrade;
 mod upstream;
@@ -32,6 +45,8 @@ mod wanted;
 pub(crate) mod tests;
 
 pub use confirmed::Tried;
+pub use destination::Destination;
+pub use fleet::Seen;
 pub use forward::{Origin, Proxy, Settings};
 pub use headers::one_end;
 pub use keep::Kept;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::forward::put;
 use super::headers;
+use super::member::Held;
 use super::upstream::Line;
 use crate::crypto;
 use crate::domain::Reason;
@@ -108,7 +109,7 @@ pub(super) fn join(
     asked: &Asked,
     client: OnUpgrade,
     mut answer: Response<Incoming>,
-    line: Line,
+    (line, held): (Line, Held),
     permit: Permit,
     idle: Duration,
 ) -> Response<Body> {
@@ -121,6 +122,7 @@ pub(super) fn join(
             let (client, backend) = tokio::try_join!(client, backend)?;
             // Its task is over: the connection is the tunnel's now.
             drop(line);
+            let _held = held;
             copy(TokioIo::new(client), TokioIo::new(backend), idle).await?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         };

@@ -12,7 +12,7 @@ use crate::domain::certificate::{Certificate, Issuer, Serial};
 use crate::domain::device::Device;
 use crate::domain::person::Person;
 use crate::domain::phone::Phone;
-use crate::domain::route::{Route, Rules};
+use crate::domain::route::{Route, RouteSet, Rules};
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::tenant::Tenant;
 use crate::domain::{DeviceId, PersonId, TenantId};
@@ -29,7 +29,7 @@ pub(super) struct Records {
     of_device: HashMap<(TenantId, DeviceId), Arc<HashSet<Serial>>>,
     sessions: HashMap<TokenHash, Arc<Session>>,
     issuers: ArcSwap<Vec<Arc<Issuer>>>,
-    routes: HashMap<TenantId, Arc<Vec<Arc<Route>>>>,
+    routes: HashMap<TenantId, Arc<RouteSet>>,
     rules: HashMap<TenantId, Arc<Rules>>,
     phones: HashMap<(TenantId, PersonId), Arc<Vec<Arc<Phone>>>>,
 }
@@ -90,7 +90,7 @@ impl Records {
         self.issuers.load_full()
     }
 
-    pub(super) fn routes(&self, tenant: &TenantId) -> Arc<Vec<Arc<Route>>> {
+    pub(super) fn routes(&self, tenant: &TenantId) -> Arc<RouteSet> {
         self.routes.pin().get(tenant).cloned().unwrap_or_default()
     }
 
@@ -182,7 +182,11 @@ impl Records {
         let mut routes = self.routes(&tenant).to_vec();
         replace(&mut routes, change, &new);
         routes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        put_list(&self.routes, tenant, routes);
+        if routes.is_empty() {
+            self.routes.pin().remove(&tenant);
+        } else {
+            self.routes.pin().insert(tenant, Arc::new(RouteSet::of(routes)));
+        }
         new.map(drop)
     }
 

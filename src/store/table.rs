@@ -230,6 +230,12 @@ pub fn rules(tenant: &TenantId) -> Key {
     Key::of(Rules::TABLE, &[tenant.as_str().as_bytes()])
 }
 
+/// A route.
+#[must_use]
+pub fn route(tenant: &TenantId, name: &str) -> Key {
+    Key::of(Route::TABLE, &[tenant.as_str().as_bytes(), name.as_bytes()])
+}
+
 /// Where a tenant's routes live.
 #[must_use]
 pub fn routes(tenant: &TenantId) -> Key {

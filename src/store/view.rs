@@ -15,7 +15,7 @@ use crate::domain::certificate::{Certificate, Issuer};
 use crate::domain::device::Device;
 use crate::domain::person::Person;
 use crate::domain::phone::Phone;
-use crate::domain::route::{Route, Rules};
+use crate::domain::route::{RouteSet, Rules};
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::tenant::Tenant;
 use crate::domain::{DeviceId, PersonId, TenantId, Time};
@@ -160,7 +160,7 @@ impl View {
 
     /// A tenant's routes, by name.
     #[must_use]
-    pub fn routes(&self, tenant: &TenantId) -> Arc<Vec<Arc<Route>>> {
+    pub fn routes(&self, tenant: &TenantId) -> Arc<RouteSet> {
         self.shared.records.routes(tenant)
     }
 

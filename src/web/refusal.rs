@@ -96,6 +96,12 @@ pub const fn manner(reason: &Reason) -> Manner {
         Reason::BackendDown => (StatusCode::BAD_GATEWAY, "backend-down", Level::ERROR, None, AgainAfter(20)),
         Reason::BackendSlow => (StatusCode::GATEWAY_TIMEOUT, "backend-slow", Level::ERROR, None, Again),
         Reason::BackendBroken => (StatusCode::BAD_GATEWAY, "backend-broken", Level::ERROR, None, Again),
+        Reason::BackendBusy => {
+            (StatusCode::SERVICE_UNAVAILABLE, "backend-busy", Level::WARN, None, AgainAfter(10))
+        }
+        Reason::Maintenance { .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, "maintenance", Level::INFO, None, AgainAfter(60))
+        }
         Reason::StoreStale => {
             (StatusCode::SERVICE_UNAVAILABLE, "store-stale", Level::ERROR, None, AgainAfter(10))
         }
@@ -204,10 +210,21 @@ impl Told {
                 gaps.push(("hours", whole(secs.div_ceil(3600))));
             }
             Reason::BadRequest(what) => gaps.push(("what", (*what).into())),
+            Reason::Maintenance { until: Some(until), .. } if now < *until => {
+                gaps.push(("when", when_words(*until, now).into()));
+            }
             _ => {}
         }
         let say = |part: &str| words.get(&format!("{}-{part}", manner.key), &gaps);
-        let (title, text, next) = (say("title"), say("text"), say("next"));
+        let (title, mut text, mut next) = (say("title"), say("text"), say("next"));
+        if let Reason::Maintenance { text: told, until } = reason {
+            if !told.is_empty() {
+                text.clone_from(told);
+            }
+            if until.is_some_and(|until| now < until) {
+                next = say("next-until");
+            }
+        }
         let next = match reason {
             Reason::CertificateExpired { renews: true, .. } => words.get("certificate-expired-renew", &gaps),
             _ => next,
@@ -325,6 +342,16 @@ const RENEWAL: &str = "/.portcullis/renew/";
 fn day_words(day: Time, now: Time) -> String {
     let this_year = day.format("%Y") == now.format("%Y");
     if this_year { day.format("%-d %B") } else { day.day() }
+}
+
+/// "14:30", with the day where it is another one. UTC, and said so: whose clock is whose is not known here.
+fn when_words(when: Time, now: Time) -> String {
+    let clock = when.format("%H:%M UTC");
+    if when.format("%F") == now.format("%F") {
+        clock
+    } else {
+        format!("{} on {}", clock, day_words(when, now))
+    }
 }
 
 fn whole(number: u64) -> FluentValue<'static> {

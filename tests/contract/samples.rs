@@ -19,7 +19,7 @@ use portcullis::domain::push::Subscription;
 use portcullis::domain::recovery::{CodeState, RecoveryCode, RecoveryCodes};
 use portcullis::domain::reminder::Reminder;
 use portcullis::domain::renewal::{PhoneSaidYes, Renewal, RenewalWay};
-use portcullis::domain::route::{Route, Rules};
+use portcullis::domain::route::{Backend, Health, HealthKind, Maintenance, Route, Rules};
 use portcullis::domain::session::Session;
 use portcullis::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
 use portcullis::domain::throttle::{Guarded, Throttle};
@@ -340,15 +340,40 @@ fn kept_lately() -> KeptLately {
 }
 
 pub(crate) fn route() -> Route {
+    let second = Backend { url: "http://127.0.0.1:9001".into(), weight: 3 };
     Route {
-        tenant: bank(),
-        name: "portal".into(),
-        path_prefix: "/".into(),
-        backend: "http://127.0.0.1:9000".into(),
+        hosts: vec!["bank.example".into()],
+        rewrite: Some("/app".into()),
+        backends: vec![Backend::at("http://127.0.0.1:9000"), second],
         client_cert: true,
-        service_worker: false,
+        confirm: true,
+        sticky: true,
+        health: Some(Health {
+            kind: HealthKind::Http,
+            path: "/healthz".into(),
+            interval_ms: 5_000,
+            timeout_ms: 2_000,
+            healthy_after: 2,
+            unhealthy_after: 3,
+        }),
+        slow_start_seconds: 30,
+        connect_ms_max: 1_000,
+        first_byte_ms_max: 30_000,
+        idle_ms_max: 60_000,
+        total_ms_max: 600_000,
+        requests_max: 100,
+        maintenance: Some(Maintenance { text: "Back soon".into(), until: Some(NOW) }),
+        ..Route::to(&bank(), "portal", "/", "")
+    }
+}
+
+/// As it was written before there could be several backends.
+pub(crate) fn route_before() -> Route {
+    Route {
+        client_cert: true,
         first_byte_ms_max: 30_000,
         confirm: true,
+        ..Route::to(&bank(), "portal", "/", "http://127.0.0.1:9000")
     }
 }
 

@@ -181,10 +181,10 @@ async fn a_route_chooses_neither_whom_the_gate_believes_nor_its_sockets() {
     let socket = format!("unix:{}", text(&nginx.file("web.sock")));
     for (backend, said) in [(&tls, "[[backend_tls]]"), (&socket, "socket_folders")] {
         let set = serde_json::json!({
-            "tenant": "bank", "backend": backend, "name": "portal", "path": "/", "first_byte_seconds": 60,
+            "tenant": "bank", "backends": [backend], "name": "portal", "path": "/", "first_byte_seconds": 60,
         });
         let set: route::Set = serde_json::from_value(set).unwrap();
-        let refused = gate.acts().run("local:1000", Act::Route(route::Command::Set(set))).await;
+        let refused = gate.acts().run("local:1000", Act::Route(route::Command::Set(Box::new(set)))).await;
         let refused = refused.err().unwrap();
         assert_eq!(refused.kind, command::Kind::Usage);
         assert!(refused.what.contains(said), "{}", refused.what);

@@ -14,6 +14,7 @@ mod support;
 
 mod api;
 mod attacks;
+mod backends;
 mod bulk;
 mod ca_life;
 mod confirm;

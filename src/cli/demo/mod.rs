@@ -76,7 +76,7 @@ pub(super) async fn run(demo: Demo, environment: &Environment, printer: Printer)
         ..portal.clone()
     };
     for set in [portal, payments] {
-        let set = Command::Route(route::Command::Set(set));
+        let set = Command::Route(route::Command::Set(Box::new(set)));
         control::call(&config.control_socket(), &set).await?;
     }
 
@@ -149,7 +149,10 @@ impl route::Set {
     fn to(tenant: crate::domain::TenantId, backend: String) -> Self {
         Self {
             tenant,
-            backend,
+            backends: vec![backend],
+            hosts: vec![],
+            rewrite: None,
+            sticky: false,
             name: "portal".to_owned(),
             path: "/".to_owned(),
             client_cert: true,

@@ -1,5 +1,9 @@
 //! Routes: where a tenant's permitted requests go. Judges nobody.
 
+mod apply;
+mod shown;
+mod written;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -7,21 +11,74 @@ use super::output::{Output, columns};
 use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
-use crate::domain::route::Route;
+use crate::domain::route::{self, Maintenance, Route};
+use crate::domain::tenant::Tenant;
 use crate::proxy::{Backend, Reach};
-use crate::store::table;
+use crate::store::table::{self, Record as _, Stored};
+
+pub use written::{Seconds, Written, WrittenMaintenance};
 
 /// What to do with routes.
 #[derive(Clone, Serialize, Deserialize, clap::Subcommand)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Say where a tenant's requests go; a route of the same name is replaced
-    Set(Set),
+    /// Say where a tenant's requests go; a route of the same name keeps what no option here names
+    Set(Box<Set>),
     /// Show where requests go
     List {
         /// Only this tenant's
         tenant: Option<TenantId>,
     },
+    /// Show all of one route, as `apply` takes it
+    Show(Which),
+    /// Show all routes, as `apply` takes them
+    Export {
+        /// Only this tenant's
+        tenant: Option<TenantId>,
+    },
+    /// Take a route away
+    Remove(Which),
+    /// Close a route for maintenance: people are told so, nothing reaches the backend
+    Close(Close),
+    /// Open a route that was closed
+    Open(Which),
+    /// Put these routes in force, all or none.
+    #[command(skip)]
+    Apply {
+        /// Name of the file, for messages.
+        file: String,
+        /// TOML.
+        text: String,
+    },
+    /// The same, from a program.
+    #[command(skip)]
+    Put(Vec<Written>),
+}
+
+/// One route.
+#[derive(Clone, Serialize, Deserialize, clap::Args)]
+pub struct Which {
+    /// Whose
+    pub tenant: TenantId,
+    /// Its name
+    #[arg(default_value = "portal")]
+    pub name: String,
+}
+
+/// A route, to be closed.
+#[derive(Clone, Serialize, Deserialize, clap::Args)]
+pub struct Close {
+    /// Which.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub which: Which,
+    /// What people are told, in place of the usual words
+    #[arg(long, default_value = "")]
+    #[serde(default)]
+    pub text: String,
+    /// When it is likely over: 2026-11-29T02:30:00Z. It stays closed until `route open`
+    #[arg(long)]
+    pub until: Option<String>,
 }
 
 /// A route, new or changed.
@@ -29,15 +86,27 @@ pub enum Command {
 pub struct Set {
     /// Whose
     pub tenant: TenantId,
-    /// Where they go: http://127.0.0.1:9000
-    #[arg(long)]
-    pub backend: String,
+    /// Where they go: http://127.0.0.1:9000; may be repeated
+    #[arg(long = "backend", value_name = "BACKEND", required = true)]
+    pub backends: Vec<String>,
     /// Name, for logs
     #[arg(long, default_value = "portal")]
     pub name: String,
-    /// Paths below this go there; of several the longest wins
+    /// Only for this host of the tenant; may be repeated
+    #[arg(long = "host", value_name = "HOST")]
+    #[serde(default)]
+    pub hosts: Vec<String>,
+    /// Paths below this go there, by whole segments; of several the longest wins
     #[arg(long, default_value = "/")]
     pub path: String,
+    /// What the backend sees in place of --path
+    #[arg(long, value_name = "PATH")]
+    #[serde(default)]
+    pub rewrite: Option<String>,
+    /// All requests of a session go to the same backend
+    #[arg(long)]
+    #[serde(default)]
+    pub sticky: bool,
     /// Hand the certificate on in the Client-Cert header (RFC 9440)
     #[arg(long)]
     #[serde(default)]
@@ -55,102 +124,180 @@ pub struct Set {
     pub first_byte_seconds: u64,
 }
 
-impl Route {
-    /// A route with what is usual.
-    #[must_use]
-    pub fn to(tenant: &TenantId, name: &str, path_prefix: &str, backend: String) -> Self {
-        Self {
-            tenant: tenant.clone(),
-            name: name.to_owned(),
-            path_prefix: path_prefix.to_owned(),
-            backend,
-            client_cert: false,
-            service_worker: false,
-            first_byte_ms_max: 60_000,
-            confirm: false,
-        }
-    }
-}
-
 impl Acts {
     pub(super) async fn route(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
         match command {
-            Command::Set(set) => self.set_route(actor, set).await,
+            Command::Set(set) => self.set_route(actor, *set).await,
             Command::List { tenant } => self.list_routes(tenant).await,
+            Command::Show(which) => {
+                let route = self.find_route(&which).await?.record;
+                let written = Written::from(&route);
+                let lines = written.toml().lines().map(str::to_owned).collect();
+                Ok(Output::new(json!(written), lines))
+            }
+            Command::Export { tenant } => self.export_routes(tenant).await,
+            Command::Remove(which) => self.remove_route(actor, &which).await,
+            Command::Close(close) => self.close_route(actor, close).await,
+            Command::Open(which) => {
+                let found = self.find_route(&which).await?;
+                let route = Route { maintenance: None, ..found.record.clone() };
+                self.record(told(actor, &route), vec![table::replace(&found, &route)]).await?;
+                let line = format!("`{}` of `{}` is open again.", route.name, route.tenant);
+                Ok(Output::line(json!(Written::from(&route)), line))
+            }
+            Command::Apply { file, text } => self.apply_routes(actor, &file, &text).await,
+            Command::Put(written) => {
+                let each = written.into_iter().map(|one| (String::new(), one)).collect();
+                self.put_routes(actor, each).await
+            }
         }
     }
 
     async fn set_route(&self, actor: &str, set: Set) -> Result<Output, CommandError> {
         let tenant = self.find_tenant(&set.tenant).await?.record;
-        if !set.path.starts_with('/')
-            || set.path.contains(['?', '#', ' '])
-            || set.path.starts_with("/.portcullis")
-        {
-            return Err(CommandError::new(
-                Kind::Usage,
-                format!("{:?} is no path of a backend", set.path),
-                "write one such as --path /api/",
-            ));
-        }
-        let route = Route {
+        let before = self.read::<Route>(&table::route(&tenant.id, &set.name)).await?;
+        let usual = || Written::from(&Route::to(&tenant.id, &set.name, &set.path, ""));
+        let before = before.map(|read| read.record);
+        let written = Written {
+            hosts: set.hosts,
+            path: set.path.clone(),
+            rewrite: set.rewrite,
+            backend: None,
+            backends: set
+                .backends
+                .iter()
+                .map(|url| written::WrittenBackend { url: url.clone(), weight: 1 })
+                .collect(),
+            sticky: set.sticky,
             client_cert: set.client_cert,
             service_worker: set.service_worker,
-            first_byte_ms_max: set.first_byte_seconds * 1000,
             confirm: set.confirm,
-            ..Route::to(&tenant.id, &set.name, &set.path, backend(&set.backend, &self.site.reach)?)
+            first_byte_seconds: Seconds(set.first_byte_seconds * 1000),
+            ..before.as_ref().map_or_else(usual, Written::from)
         };
-        let entry = Entry::new(actor, Event::RouteSet)
-            .tenant(&tenant.id)
-            .whom(&route.name)
-            .detail("path", &route.path_prefix)
-            .detail("backend", &route.backend)
-            .detail("confirm", if route.confirm { "yes" } else { "no" });
-        self.record(entry, vec![table::put(&route)]).await?;
+        let mut route = self.read_route(&tenant, written).map_err(usage)?;
+        for backend in &mut route.backends {
+            let known =
+                before.iter().flat_map(|before| &before.backends).find(|known| known.url == backend.url);
+            backend.weight = known.map_or(1, |known| known.weight);
+        }
+        self.record(told(actor, &route), vec![table::put(&route)]).await?;
         let line = format!(
             "{}{} of `{}` goes to {} from now on.",
-            tenant.hosts.join(" "),
+            if route.hosts.is_empty() { tenant.hosts.join(" ") } else { route.hosts.join(" ") },
             route.path_prefix,
             tenant.id,
-            route.backend
+            urls(&route)
         );
-        Ok(Output::line(shown(&route), line))
+        Ok(Output::line(json!(Written::from(&route)), line))
     }
 
     async fn list_routes(&self, tenant: Option<TenantId>) -> Result<Output, CommandError> {
-        let prefix = match &tenant {
-            Some(id) => table::routes(&self.find_tenant(id).await?.record.id),
-            None => table::all::<Route>(),
-        };
-        let routes: Vec<Route> = self.read_all(&prefix).await?.into_iter().map(|read| read.record).collect();
-        let rows: Vec<[String; 5]> = routes
+        let routes = self.all_routes(tenant).await?;
+        let rows: Vec<[String; 6]> = routes
             .iter()
             .map(|route| {
                 [
                     route.tenant.to_string(),
                     route.name.clone(),
-                    route.path_prefix.clone(),
-                    route.backend.clone(),
+                    format!("{}{}", route.hosts.join(" "), route.path_prefix),
+                    urls(route),
                     if route.confirm { "yes" } else { "" }.to_owned(),
+                    if route.maintenance.is_some() { "closed" } else { "" }.to_owned(),
                 ]
             })
             .collect();
         let none = "There is no route yet: `portcullis route set TENANT --backend URL` makes one.";
-        let lines = columns(["tenant", "route", "path", "backend", "confirm"], &rows, none);
-        Ok(Output::new(json!({ "routes": routes.iter().map(shown).collect::<Vec<_>>() }), lines))
+        let lines = columns(["tenant", "route", "path", "backend", "confirm", "state"], &rows, none);
+        Ok(Output::new(json!({ "routes": routes.iter().map(Written::from).collect::<Vec<_>>() }), lines))
+    }
+
+    async fn export_routes(&self, tenant: Option<TenantId>) -> Result<Output, CommandError> {
+        let routes: Vec<Written> = self.all_routes(tenant).await?.iter().map(Written::from).collect();
+        let text = routes.iter().map(Written::toml).collect::<Vec<_>>().join("\n");
+        Ok(Output::new(json!({ "routes": routes }), text.lines().map(str::to_owned).collect()))
+    }
+
+    async fn remove_route(&self, actor: &str, which: &Which) -> Result<Output, CommandError> {
+        let found = self.find_route(which).await?;
+        let entry = Entry::new(actor, Event::RouteRemoved)
+            .tenant(&found.record.tenant)
+            .whom(&found.record.name)
+            .detail("path", &found.record.path_prefix);
+        self.record(entry, vec![table::delete(found.record.key())]).await?;
+        let line = format!("`{}` of `{}` is gone.", which.name, which.tenant);
+        Ok(Output::line(json!({ "removed": which }), line))
+    }
+
+    async fn close_route(&self, actor: &str, close: Close) -> Result<Output, CommandError> {
+        let found = self.find_route(&close.which).await?;
+        let closed = WrittenMaintenance { text: close.text, until: close.until };
+        let closed: Maintenance = closed.record().map_err(usage)?;
+        let route = Route { maintenance: Some(closed), ..found.record.clone() };
+        self.record(told(actor, &route), vec![table::replace(&found, &route)]).await?;
+        let line = format!(
+            "`{}` of `{}` is closed until `portcullis route open {} {}`.",
+            route.name, route.tenant, route.tenant, route.name
+        );
+        Ok(Output::line(json!(Written::from(&route)), line))
+    }
+
+    fn read_route(&self, tenant: &Tenant, written: Written) -> Result<Route, String> {
+        let url = |url: &str| {
+            backend(url, &self.site.reach).map_err(|error| format!("{}: {}", error.what, error.next))
+        };
+        written.record(tenant, url)
+    }
+
+    async fn all_routes(&self, tenant: Option<TenantId>) -> Result<Vec<Route>, CommandError> {
+        let prefix = match &tenant {
+            Some(id) => table::routes(&self.find_tenant(id).await?.record.id),
+            None => table::all::<Route>(),
+        };
+        Ok(self.read_all(&prefix).await?.into_iter().map(|read| read.record).collect())
+    }
+
+    async fn find_route(&self, which: &Which) -> Result<Stored<Route>, CommandError> {
+        self.find_tenant(&which.tenant).await?;
+        self.read(&table::route(&which.tenant, &which.name)).await?.ok_or_else(|| {
+            CommandError::new(
+                Kind::NotFound,
+                format!("`{}` has no route {:?}", which.tenant, which.name),
+                "see `portcullis route list`",
+            )
+        })
     }
 }
 
-fn shown(route: &Route) -> serde_json::Value {
-    json!({
-        "tenant": route.tenant.as_str(),
-        "name": route.name,
-        "path": route.path_prefix,
-        "backend": route.backend,
-        "client_cert": route.client_cert,
-        "service_worker": route.service_worker,
-        "first_byte_seconds": route.first_byte_ms_max / 1000,
-        "confirm": route.confirm,
-    })
+fn told(actor: &str, route: &Route) -> Entry {
+    let yes = |is: bool| if is { "yes" } else { "no" };
+    let mut entry = Entry::new(actor, Event::RouteSet)
+        .tenant(&route.tenant)
+        .whom(&route.name)
+        .detail("path", &route.path_prefix)
+        .detail("backend", urls(route))
+        .detail("confirm", yes(route.confirm));
+    if !route.hosts.is_empty() {
+        entry = entry.detail("hosts", route.hosts.join(" "));
+    }
+    if let Some(rewrite) = &route.rewrite {
+        entry = entry.detail("rewrite", rewrite);
+    }
+    if route.maintenance.is_some() {
+        entry = entry.detail("maintenance", "yes");
+    }
+    entry
+}
+
+fn urls(route: &Route) -> String {
+    let each = |one: &route::Backend| {
+        if one.weight == 1 { one.url.clone() } else { format!("{} (weight {})", one.url, one.weight) }
+    };
+    route.backends.iter().map(each).collect::<Vec<_>>().join(", ")
+}
+
+fn usage(why: String) -> CommandError {
+    CommandError::new(Kind::Usage, why, "correct it and repeat the command")
 }
 
 /// A backend that can be read and, by this gate's configuration, reached.

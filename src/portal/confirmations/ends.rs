@@ -33,7 +33,13 @@ impl Fate {
         match answer {
             Ok(answer) => Self::Answered(answer.status().as_u16()),
             // No connection, or nothing that may be sent at all.
-            Err(Reason::BackendDown | Reason::BadRequest(_) | Reason::MethodNotAllowed) => Self::Unsent,
+            Err(
+                Reason::BackendDown
+                | Reason::BackendBusy
+                | Reason::Maintenance { .. }
+                | Reason::BadRequest(_)
+                | Reason::MethodNotAllowed,
+            ) => Self::Unsent,
             Err(_) => Self::Unknown,
         }
     }

@@ -14,11 +14,10 @@ use crate::crypto::sha256;
 use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::confirmation::{Confirmation, ConfirmationState, Manner, NotSent};
 use crate::domain::person::Person;
-use crate::domain::route::Route;
 use crate::domain::{ConfirmationId, Reason};
 use crate::policy::permit::Area;
 use crate::policy::{Ask, Decision, Permit};
-use crate::proxy::{self, Kept, Origin};
+use crate::proxy::{self, Destination, Kept, Origin};
 use crate::store::Write;
 use crate::store::table;
 use crate::web::page::see_other;
@@ -27,7 +26,7 @@ use crate::web::page::see_other;
 struct Ready {
     sending: Confirmation,
     permit: Permit,
-    route: Arc<Route>,
+    route: Arc<Destination>,
     kept: Kept,
     receipt: String,
     manner: Manner,
@@ -118,11 +117,10 @@ impl Confirmations {
     }
 
     /// The route that the request's path has now, if it is still the one it came by.
-    fn route(&self, its: &Confirmation) -> Option<Arc<Route>> {
+    fn route(&self, its: &Confirmation) -> Option<Arc<Destination>> {
         let routes = self.parts.view.routes(&its.tenant);
-        let fitting = routes.iter().filter(|route| its.path.starts_with(route.path_prefix.as_str()));
-        let route = fitting.max_by_key(|route| route.path_prefix.len())?;
-        (route.name == its.route && route.confirm).then(|| Arc::clone(route))
+        let found = self.parts.proxy.destination(&its.tenant, &routes, &its.host, &its.path).ok()?;
+        (found.name == its.route && found.confirm).then_some(found)
     }
 
     /// What the rules say of the request itself, by what this connection and session have proved now.

@@ -26,7 +26,7 @@ async fn a_backend_that_is_down_or_unreadable_is_said_so() {
         "127.0.0.1:1",
         "http:///",
     ] {
-        gate.route.backend = odd.to_owned();
+        gate.route.backends = vec![crate::domain::route::Backend::at(odd)];
         assert_eq!(gate.forward(get("/")).await.unwrap_err(), Reason::BackendDown, "{odd}");
     }
 }
@@ -83,7 +83,7 @@ async fn a_slow_backend_is_a_504_and_a_storm_of_1xx_no_excuse() {
     let backend =
         Backend::answering(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", Then::Listen)
             .await;
-    gate.route.backend = format!("http://{}", backend.address);
+    gate.route.backends = vec![crate::domain::route::Backend::at(format!("http://{}", backend.address))];
     assert_eq!(gate.forward(get("/")).await.unwrap_err(), Reason::BackendSlow);
     let request = Request::post("/").body(Body::from("x")).unwrap();
     assert_eq!(gate.forward(request).await.unwrap_err(), Reason::BackendSlow);

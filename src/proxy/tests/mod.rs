@@ -5,9 +5,11 @@ mod faults;
 mod grpc;
 mod identity;
 mod interim;
+mod node;
 mod peer;
 mod peers;
 mod pressure;
+mod several;
 mod spoofing;
 mod streaming;
 mod tunnel;
@@ -26,7 +28,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Origin, Proxy, Reach, Settings};
+use super::{Destination, Origin, Proxy, Reach, Settings};
 use crate::auth::evidence::{CertificateEvidence, Evidence, ProvedCertificate, ProvedSession};
 use crate::crypto::{self, Signer};
 use crate::domain::certificate::{Certificate, CertificateState};
@@ -63,16 +65,9 @@ impl Gate {
         let clock = Arc::new(HeldClock::at(NOW));
         let world = World { clock: clock.clone(), entropy: Arc::new(SystemEntropy) };
         let signer = Signer::from_pkcs8(&Signer::generate().unwrap()).unwrap();
-        let route = Route {
-            tenant: bank(),
-            name: "portal".to_owned(),
-            path_prefix: "/".to_owned(),
-            backend: backend.to_owned(),
-            client_cert: true,
-            service_worker: false,
-            first_byte_ms_max: 0,
-            confirm: false,
-        };
+        let mut route = Route::to(&bank(), "portal", "/", backend);
+        route.client_cert = true;
+        route.first_byte_ms_max = 0;
         let proxy = Proxy::reaching(world, signer, settings, reach).unwrap();
         Self { proxy, route, clock, cancel: CancellationToken::new() }
     }
@@ -90,8 +85,18 @@ impl Gate {
         permit: Permit,
         request: Request<Body>,
     ) -> Result<Response<Body>, Reason> {
+        let route = self.proxy.prepare(&Arc::new(self.route.clone()));
+        self.forward_to(&route, permit, request).await
+    }
+
+    pub(super) async fn forward_to(
+        &self,
+        route: &Destination,
+        permit: Permit,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Reason> {
         let origin = Origin { host: HOST, address: Ipv4Addr::new(192, 0, 2, 7).into(), request_id: "4711" };
-        self.proxy.forward(permit, &self.route, origin, request).await
+        self.proxy.forward(permit, route, origin, request).await
     }
 
     /// Listens as the front does, without TLS.
@@ -134,6 +139,7 @@ impl Gate {
                     Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
                     Reason::BackendSlow => StatusCode::GATEWAY_TIMEOUT,
                     Reason::BackendDown | Reason::BackendBroken => StatusCode::BAD_GATEWAY,
+                    Reason::BackendBusy | Reason::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 Response::builder().status(status).body(Body::from(format!("{reason:?}"))).unwrap()

@@ -222,7 +222,7 @@ impl Record for Throttle {
 impl Record for Route {
     const TABLE: u8 = b'r';
     fn key(&self) -> Key {
-        Key::of(Self::TABLE, &[self.tenant.as_str().as_bytes(), self.name.as_bytes()])
+        route(&self.tenant, &self.name)
     }
 }
 

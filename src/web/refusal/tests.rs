@@ -38,6 +38,8 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::BackendDown,
         Reason::BackendSlow,
         Reason::BackendBroken,
+        Reason::BackendBusy,
+        Reason::Maintenance { text: String::new(), until: Some(now.plus(Duration::from_secs(5400))) },
         Reason::StoreStale,
         Reason::Busy,
         Reason::Internal,

@@ -137,6 +137,15 @@ backend-broken-title = { $tenant }’s pages gave an answer we could not read
 backend-broken-text = You are still signed in. If you had just sent something, look whether it arrived before you send it again.
 backend-broken-next = Try again. If it happens again, call us.
 
+backend-busy-title = { $tenant }’s pages have a great deal to do
+backend-busy-text = You are still signed in. If you had just sent something, it did not arrive there.
+backend-busy-next = This page tries again by itself. If it takes longer than ten minutes, call us.
+
+maintenance-title = { $tenant }’s pages are closed for maintenance
+maintenance-text = We are working on them. You are still signed in, and nothing of yours is lost; if you had just sent something, it did not arrive there.
+maintenance-next = This page opens by itself once they are open again.
+maintenance-next-until = We expect to be done at { $when }. This page opens by itself once they are open again.
+
 store-stale-title = We have to check something first
 store-stale-text = This machine has lost touch with the others, so it cannot tell whether your access is still in force. It opens nothing until it can.
 store-stale-next = This page tries again by itself. It usually takes less than a minute.

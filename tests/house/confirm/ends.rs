@@ -159,7 +159,8 @@ async fn a_cashier_that_is_gone_was_sent_nothing() {
     approves(&phone, &waiting).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut route = crate::support::cashier::route_to(&cashier);
-    (route.backend, route.confirm) = (format!("http://{closed}"), true);
+    (route.backends, route.confirm) =
+        (vec![portcullis::domain::route::Backend::at(format!("http://{closed}"))], true);
     gate.put(&route).await;
     let confirmed = client.open(&waiting.path).await;
     sends(&client, &confirmed).await;

@@ -1,0 +1,53 @@
+//! Routes, for programs: what is listed can be sent back as it is.
+
+use serde::Deserialize;
+
+use super::{Wrong, read, tenant_of};
+use crate::console::command::route::{Close, Command, Which, Written};
+use crate::domain::Reason;
+use crate::web::form;
+
+/// Routes, new or changed; those that are not named stay.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutBody {
+    routes: Vec<Written>,
+}
+
+/// Why a route is closed.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct CloseBody {
+    text: String,
+    until: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+pub(super) fn listing(query: &str) -> Result<Command, Wrong> {
+    let tenant = form::query(query, "tenant");
+    let tenant = if tenant.is_empty() { None } else { Some(tenant_of(&tenant)?) };
+    Ok(Command::List { tenant })
+}
+
+pub(super) fn command(parts: &[&str], body: &[u8]) -> Result<Command, Wrong> {
+    Ok(match parts {
+        [] => Command::Put(read::<PutBody>(body)?.routes),
+        [tenant, name, "close"] => {
+            let CloseBody { text, until } = read(body)?;
+            Command::Close(Close { which: which(tenant, name)?, text, until })
+        }
+        [tenant, name, doing @ ("open" | "remove")] => {
+            let Nothing {} = read(body)?;
+            let which = which(tenant, name)?;
+            if *doing == "open" { Command::Open(which) } else { Command::Remove(which) }
+        }
+        _ => return Err(Reason::NotFound.into()),
+    })
+}
+
+fn which(tenant: &str, name: &str) -> Result<Which, Wrong> {
+    Ok(Which { tenant: tenant_of(tenant)?, name: name.to_owned() })
+}

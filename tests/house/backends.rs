@@ -1,0 +1,336 @@
+//! Routes with several backends through the whole gate: by host, by path, rewritten, closed, full, edited while
+//! requests come. The oracle is what each backend received.
+
+use portcullis::audit::Event;
+use portcullis::console::command::{Command, Kind, route};
+use portcullis::domain::person::Role;
+use portcullis::domain::route::{Backend as At, Maintenance, Route};
+use portcullis::domain::tenant::Tenant;
+use portcullis::store::table;
+use serde_json::{Value, json};
+
+use crate::support::backend::Backend;
+use crate::support::browser::{Browser, program};
+use crate::support::desk::*;
+use crate::support::gate::{Gate, id};
+
+fn route(name: &str, prefix: &str, to: &Backend) -> Route {
+    Route::to(&id("bank"), name, prefix, format!("http://{}", to.address))
+}
+
+async fn apply(gate: &Gate, text: &str) -> Result<Value, portcullis::console::command::CommandError> {
+    let command = route::Command::Apply { file: "routes.toml".to_owned(), text: text.to_owned() };
+    gate.acts().run("local:1000", Command::Route(command)).await.map(|output| output.json)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_goes_by_host_and_by_whole_segments() {
+    let gate = Gate::open().await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let (app, old, named, unnamed) =
+        (Backend::start().await, Backend::start().await, Backend::start().await, Backend::start().await);
+    gate.put(&route("app", "/app", &app)).await;
+    gate.put(&route("old", "/app/old/", &old)).await;
+    gate.put(&Route { hosts: vec!["bank.localhost".into()], ..route("named", "/named", &named) }).await;
+    gate.put(&Route {
+        hosts: vec!["elsewhere.localhost".into()],
+        ..route("unnamed", "/named/deep", &unnamed)
+    })
+    .await;
+    for (path, to) in [
+        ("/app", &app),
+        ("/app/", &app),
+        ("/app/x", &app),
+        ("/app/old", &app),
+        ("/app/old/", &old),
+        ("/app/old/x", &old),
+        ("/apple", &gate.backend),
+        ("/app-store/x", &gate.backend),
+        ("/", &gate.backend),
+        ("/named/deep/x", &named),
+    ] {
+        let all = [&app, &old, &named, &unnamed, &gate.backend];
+        all.iter().for_each(|backend| backend.forget());
+        assert_eq!(client.open(path).await.status, 200, "{path}");
+        for backend in all {
+            let here = backend.text().contains(&format!("GET {path} HTTP/1.1"));
+            assert_eq!(here, backend.address == to.address, "{path}");
+        }
+    }
+}
+
+/// Rules are asked about the path that the browser sent; the backend alone sees the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_see_the_path_as_it_came_and_the_backend_the_other() {
+    const RULES: &str = r#"
+[[rule]]
+name  = "Portal"
+paths = ["/", "/app/open/**"]
+who   = ["group:clients"]
+need  = ["certificate", "password", "phone"]
+"#;
+    let gate = Gate::with(|plan| plan.portal = RULES.to_owned()).await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let app = Backend::start().await;
+    gate.put(&Route { rewrite: Some("/new/".into()), ..route("app", "/app", &app) }).await;
+    assert_eq!(client.open("/app/secret/x").await.status, 403);
+    assert_eq!(client.open("/app/secret/%2e%2e/open/x").await.status, 400);
+    assert_eq!(app.bytes(), 0);
+    // What the backend's own path would be judged by is not what came.
+    assert_eq!(client.open("/app/open/x?y=/app").await.status, 200);
+    assert!(app.text().starts_with("GET /new/open/x?y=/app HTTP/1.1\r\n"), "{}", app.text());
+    assert_eq!(app.header("x-forwarded-prefix").as_deref(), Some("/app"));
+    gate.backend.forget();
+    assert_eq!(client.open("/new/open/x").await.status, 403);
+    assert_eq!((gate.backend.bytes(), app.text().matches("HTTP/1.1").count()), (0, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_route_is_a_page_and_the_gates_own_pages_stay_open() {
+    let gate = Gate::open().await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let close = route::Close {
+        which: route::Which { tenant: id("bank"), name: "portal".to_owned() },
+        text: "We are moving to a new house.".to_owned(),
+        until: Some(gate.world.clock.now().plus(std::time::Duration::from_secs(90_000)).to_string()),
+    };
+    gate.run(Command::Route(route::Command::Close(close.clone()))).await;
+    gate.backend.forget();
+    let page = client.open("/accounts").await;
+    assert_eq!(page.status, 503);
+    page.must_say("closed for maintenance")
+        .must_say("We are moving to a new house.")
+        .must_say("We expect to be done at")
+        .must_say("+41 44 555 01 77");
+    let told = client.send(program("/accounts")).await;
+    assert_eq!(told.problem()["type"], "urn:portcullis:refusal:maintenance");
+    assert_eq!(told.header("retry-after"), "60");
+    assert_eq!(gate.backend.bytes(), 0);
+    assert_eq!(client.open("/.portcullis/settings/").await.status, 200);
+    // It never opens by itself.
+    let mut bank: Route = gate.all().await.into_iter().find(|one: &Route| one.tenant == id("bank")).unwrap();
+    bank.maintenance = Some(Maintenance { text: String::new(), until: Some(portcullis::domain::Time(1)) });
+    gate.put(&bank).await;
+    let page = client.open("/accounts").await;
+    assert!(page.says("nothing of yours is lost") && !page.says("expect to be done"), "{}", page.words());
+    gate.run(Command::Route(route::Command::Open(close.which))).await;
+    assert_eq!(client.open("/accounts").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_backend_is_a_page_that_tries_again() {
+    let gate = Gate::open().await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let mut bank: Route = gate.all().await.into_iter().find(|one: &Route| one.tenant == id("bank")).unwrap();
+    bank.requests_max = 1;
+    gate.put(&bank).await;
+    let (wire, mut never) = (client.wire.clone(), crate::support::browser::navigation("/never"));
+    client.dress(&mut never);
+    let mut sender = wire.h1("bank.localhost").await;
+    let waiting = tokio::spawn(async move { sender.send_request(never).await });
+    let proxy = &gate.started().house.proxy;
+    let busy = async {
+        while !proxy.backends().iter().any(|seen| seen.tenant == id("bank") && seen.requests == 1) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, busy).await.unwrap();
+    let page = client.open("/accounts").await;
+    assert_eq!(page.status, 503, "{}", page.words());
+    page.must_say("have a great deal to do").must_say("+41 44 555 01 77");
+    let told = client.send(program("/accounts")).await;
+    assert_eq!((told.status.as_u16(), told.header("retry-after")), (503, "10"));
+    waiting.abort();
+    let free = async {
+        while client.open("/accounts").await.status != 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(crate::support::PATIENCE, free).await.unwrap();
+}
+
+/// O-06: the backend of one route is gone, and the other route hears nothing of it; of two the one that is there
+/// answers all that may be sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_backend_that_is_gone_harms_nobody_elses() {
+    let gate = Gate::open().await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let there = Backend::start().await;
+    let mut two = route("two", "/two", &there);
+    two.backends.push(At::at(format!("http://{closed}")));
+    gate.put(&two).await;
+    gate.put(&Route { backends: vec![At::at(format!("http://{closed}"))], ..route("gone", "/gone", &there) })
+        .await;
+    for _ in 0..30 {
+        assert_eq!(client.open("/two/x").await.status, 200);
+    }
+    assert_eq!(client.open("/gone").await.status, 502);
+    assert_eq!(client.open("/accounts").await.status, 200);
+    let proxy = &gate.started().house.proxy;
+    let seen = proxy.backends();
+    let one =
+        seen.iter().find(|seen| seen.route == "two" && seen.backend.ends_with(&closed.port().to_string()));
+    assert!(one.unwrap().ejected, "{seen:?}");
+}
+
+/// Routes are edited a hundred times while requests come: each is answered by the old or the new.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_route_fails_no_request() {
+    let gate = Gate::open().await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let other = Backend::start().await;
+    let asked = async {
+        for _ in 0..300 {
+            assert_eq!(client.open("/accounts").await.status, 200);
+        }
+    };
+    let edited = async {
+        for n in 0..100 {
+            let to = if n % 2 == 0 { &other } else { &gate.backend };
+            gate.put(&route("portal", "/", to)).await;
+        }
+    };
+    tokio::join!(asked, edited);
+    assert!(other.bytes() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_routes_is_applied_whole_or_not_at_all() {
+    let gate = Gate::open().await;
+    let text = r#"
+[[route]]
+tenant = "bank"
+name = "app"
+hosts = ["bank.localhost"]
+path = "/app"
+rewrite = "/"
+backends = [
+    { url = "http://127.0.0.1:9001", weight = 3 },
+    { url = "http://127.0.0.1:9002" },
+]
+sticky = true
+slow_start_seconds = 30
+connect_seconds = 0.5
+total_seconds = 120
+requests_max = 50
+eject = { failures_in_a_row = 3, for_seconds = 20 }
+health = { kind = "http", path = "/healthz", interval_seconds = 2 }
+
+[[route]]
+tenant = "bank"
+path = "/"
+backend = "http://127.0.0.1:9000"
+maintenance = { text = "Back \"soon\"", until = "2026-11-29T02:30:00Z" }
+"#;
+    apply(&gate, text).await.unwrap();
+    let app =
+        table::get::<Route>(gate.store(), &table::route(&id("bank"), "app")).await.unwrap().unwrap().record;
+    assert_eq!(app.backends[0], At { url: "http://127.0.0.1:9001".to_owned(), weight: 3 });
+    assert_eq!((app.connect_ms_max, app.first_byte_ms_max, app.total_ms_max), (500, 60_000, 120_000));
+    assert_eq!(app.health.as_ref().unwrap().unhealthy_after, 3);
+    // What is exported is applied as it was, and changes nothing.
+    let export = Command::Route(route::Command::Export { tenant: Some(id("bank")) });
+    let exported = gate.run(export).await.lines.join("\n");
+    let told = gate.told(Event::RouteSet).await;
+    apply(&gate, &exported).await.unwrap_or_else(|error| panic!("{error}\n{exported}"));
+    assert_eq!(gate.told(Event::RouteSet).await, told);
+    // What no option of `route set` names stays as it was.
+    let set = route::Set {
+        tenant: id("bank"),
+        backends: vec!["http://127.0.0.1:9001".to_owned()],
+        name: "app".to_owned(),
+        hosts: vec![],
+        path: "/app".to_owned(),
+        rewrite: None,
+        sticky: false,
+        client_cert: false,
+        service_worker: false,
+        confirm: false,
+        first_byte_seconds: 5,
+    };
+    gate.run(Command::Route(route::Command::Set(Box::new(set)))).await;
+    let after =
+        table::get::<Route>(gate.store(), &table::route(&id("bank"), "app")).await.unwrap().unwrap().record;
+    assert_eq!((after.health, after.requests_max, after.backends[0].weight), (app.health, 50, 3));
+    assert_eq!((after.rewrite, after.first_byte_ms_max), (None, 5_000));
+
+    let one = |rest: &str| format!("\n[[route]]\ntenant = \"bank\"\nname = \"x\"\n{rest}\n");
+    let good = "backend = \"http://127.0.0.1:1\"\n";
+    for (rest, said) in [
+        ("backend = \"http://127.0.0.1:1\"\nstiky = true", "routes.toml:6: unknown field `stiky`"),
+        (
+            "backend = \"http://127.0.0.1:1\"\nhealth = { kind = \"http\", pth = \"/\" }",
+            "routes.toml:6: unknown field `pth`",
+        ),
+        ("path = \"/\"", "routes.toml:2: route \"x\": backends: write one at least"),
+        ("backend = \"ftp://x\"", "routes.toml:2: route \"x\": backend: \"ftp://x\""),
+        (&format!("{good}path = \"/a//b\""), "path: \"/a//b\" is no plain path"),
+        (&format!("{good}path = \"/.portcullis/x\""), "path: the gate's own pages"),
+        (&format!("{good}rewrite = \"/a/../b\""), "rewrite: \"/a/../b\" is no plain path"),
+        (&format!("{good}rewrite = \"//b\""), "rewrite: \"//b\" is no plain path"),
+        (&format!("{good}hosts = [\"other.localhost\"]"), "hosts: \"other.localhost\" is no host of `bank`"),
+        (&format!("{good}connect_seconds = 100"), "connect_seconds: write 0.05 to 60"),
+        (&format!("{good}total_seconds = -1"), "routes.toml:6: write seconds between"),
+        (&format!("{good}health = {{ kind = \"http\" }}"), "health.path: write what is to be fetched"),
+        (
+            &format!("{good}maintenance = {{ until = \"tomorrow\" }}"),
+            "maintenance.until: \"tomorrow\" is no moment",
+        ),
+        ("backends = [{ url = \"http://127.0.0.1:1\", weight = 0 }]", "one at least needs a weight above 0"),
+        (
+            "backends = [{ url = \"http://127.0.0.1:1\" }, { url = \"http://127.0.0.1:1\" }]",
+            "stands there twice",
+        ),
+    ] {
+        let error = apply(&gate, &format!("{}{}", one(rest), exported)).await.unwrap_err();
+        assert!(error.kind == Kind::Usage && error.what.contains(said), "{rest}\n{error}");
+        assert!(gate.all::<Route>().await.iter().all(|route| route.name != "x"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_keeps_routes() {
+    let gate = Gate::open().await;
+    let otto = staff(&gate, "otto", "Otto Operator", &[Role::Operator]).await;
+    let bank: Tenant = gate.all().await.into_iter().find(|one: &Tenant| one.id == id("bank")).unwrap();
+    let wanted = json!({ "routes": [{
+        "tenant": "bank", "name": "app", "path": "/app", "hosts": bank.hosts,
+        "backends": [{ "url": "http://127.0.0.1:9001", "weight": 2 }, { "url": "http://127.0.0.1:9002" }],
+        "health": { "kind": "tcp" },
+    }] });
+    let put = call(&otto, "routes", &wanted).await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    let listed = call_get(&otto, "routes?tenant=bank").await;
+    let listed: Value = serde_json::from_slice(&listed.body).unwrap();
+    let app = listed["routes"].as_array().unwrap().iter().find(|one| one["name"] == "app").unwrap();
+    assert_eq!((&app["backends"][0]["weight"], &app["first_byte_seconds"]), (&json!(2), &json!(60)));
+    // What was listed can be sent back as it is.
+    assert_eq!(call(&otto, "routes", &json!({ "routes": [app] })).await.status, 200);
+    let odd =
+        call(&otto, "routes", &json!({ "routes": [{ "tenant": "bank", "backend": "http://a:1", "x": 1 }] }))
+            .await;
+    assert!(odd.status == 400 && odd.text().contains("unknown field `x`"), "{}", odd.text());
+    let close = json!({ "text": "Back soon" });
+    assert_eq!(call(&otto, "routes/bank/app/close", &close).await.status, 200);
+    let closed = table::get::<Route>(gate.store(), &table::route(&id("bank"), "app")).await.unwrap().unwrap();
+    assert_eq!(closed.record.maintenance.unwrap().text, "Back soon");
+    assert_eq!(call(&otto, "routes/bank/app/open", &json!({})).await.status, 200);
+    assert_eq!(call(&otto, "routes/bank/app/remove", &json!({})).await.status, 200);
+    assert_eq!(call(&otto, "routes/bank/app/remove", &json!({})).await.status, 404);
+    let lines = gate.trail().await;
+    let by: Vec<_> =
+        lines.iter().filter(|line| line.who == "person:staff/otto").map(|line| line.what).collect();
+    assert!(by.contains(&Event::RouteSet) && by.contains(&Event::RouteRemoved), "{by:?}");
+}
+
+async fn call(browser: &Browser, path: &str, body: &Value) -> crate::support::wire::Answer {
+    let request = http::Request::post(format!("/api/v1/{path}"))
+        .header("content-type", "application/json")
+        .header("accept", "application/json");
+    browser.send(request.body(axum::body::Body::from(body.to_string())).unwrap()).await
+}
+
+async fn call_get(browser: &Browser, path: &str) -> crate::support::wire::Answer {
+    browser.send(program(&format!("/api/v1/{path}"))).await
+}
