@@ -14,6 +14,7 @@ use crate::web::form::Form;
 use crate::web::page::{see_other, telephone_link};
 use crate::web::pages::desk::{CodeResult, Home, Mark, Tone, Waiting};
 use crate::web::pages::{Moment, Page as _};
+use crate::web::sse;
 
 impl Console {
     pub(super) async fn home(&self, here: &Here<'_>, refused: &str) -> Answer {
@@ -29,7 +30,7 @@ impl Console {
             refused: refused.to_owned(),
             code_action: "/codes/check".to_owned(),
             search_action: "/people/".to_owned(),
-            events: "/codes/events".to_owned(),
+            events: sse::waits_at(EVENTS, here.seen),
         }
         .response(status))
     }
@@ -151,7 +152,7 @@ impl Console {
             },
             release_action: format!("{at}/release"),
             reject_action: format!("{at}/reject"),
-            events: "/codes/events".to_owned(),
+            events: sse::waits_at(EVENTS, here.seen),
         }
         .response(status))
     }
@@ -179,7 +180,7 @@ impl Console {
                 if let Ok(found) = &found
                     && matches!(found.enrolment.state, EnrolmentState::AwaitingSecond { .. })
                 {
-                    return self.second(here, found, "");
+                    return Ok(see_other(&href(&found.enrolment)));
                 }
                 let kind = found.map(|found| found.enrolment.kind).unwrap_or_default();
                 Ok(self.released(here, &name, kind))
@@ -300,6 +301,9 @@ pub(super) fn words(refusal: &DeskRefusal) -> Result<String, Reason> {
     }
     .to_owned())
 }
+
+/// Where the desk's pages hear that something changed.
+pub(super) const EVENTS: &str = "/codes/events";
 
 /// What an agent must know of a renewal: the code proves less than on a first visit.
 const RENEWAL: &str = "This is the renewal of an expired certificate: no device is shown. The caller has shown us \

@@ -21,7 +21,6 @@ mod second;
 use std::sync::Arc;
 
 use axum::body::Body;
-use futures_util::StreamExt as _;
 use http::{Request, Response, StatusCode};
 
 use crate::audit::{Entry, Event, Outcome};
@@ -31,7 +30,7 @@ use crate::domain::person::{Person, Role};
 use crate::domain::{Reason, TenantId};
 use crate::enrolment::first_visit::{Agent, actor};
 use crate::policy::{Permit, Policy, shipped};
-use crate::store::table;
+use crate::store::{Revision, table};
 use crate::web::page::{self, Head};
 use crate::web::pages::Page as _;
 use crate::web::pages::desk::{self, Desk, Place};
@@ -103,6 +102,8 @@ struct Here<'a> {
     permit: &'a Permit,
     person: &'a Person,
     csrf: String,
+    /// The view's revision before anything was read for the page.
+    seen: Revision,
 }
 
 type Answer = Result<Response<Body>, Reason>;
@@ -151,7 +152,8 @@ impl Console {
     async fn answer(&self, permit: &Permit, visit: &Visit, request: Request<Body>) -> Answer {
         let person = permit.certificate().ok_or(Reason::NoCertificate)?.person();
         let session = permit.session().ok_or(Reason::SignInFirst)?;
-        let here = Here { visit, permit, person, csrf: self.sessions.csrf(session.token()) };
+        let (csrf, seen) = (self.sessions.csrf(session.token()), self.acts.view.revision());
+        let here = Here { visit, permit, person, csrf, seen };
         let path = request.uri().path().to_owned();
         let method = routes::listed(ROUTES, request.method().as_str(), &path)?;
         let query = request.uri().query().unwrap_or_default().to_owned();
@@ -162,7 +164,7 @@ impl Console {
             }
             return match parts.as_slice() {
                 [""] => self.home(&here, "").await,
-                ["codes", "events"] => Ok(self.events(&here)),
+                ["codes", "events"] => Ok(self.events(&here, sse::seen(request.uri()))),
                 ["codes", tenant, person, number] => self.code(&here, (tenant, person, number), "").await,
                 ["people"] => self.people(&here, &query),
                 ["people", tenant, person] => self.person(&here, tenant, person, "").await,
@@ -294,13 +296,9 @@ impl Console {
     }
 
     /// Tells the desk's pages that a first visit moved on, or how somebody stands.
-    fn events(&self, here: &Here<'_>) -> Response<Body> {
-        let (enrolments, people) = (table::all::<Enrolment>(), table::all::<Person>());
-        let changed = sse::touched(self.acts.view.subscribe()).filter_map(move |key| {
-            let hit = key.is_none_or(|key| key.is_under(&enrolments) || key.is_under(&people));
-            std::future::ready(hit.then_some(Happening::Changed))
-        });
-        sse::stream(changed, here.permit.cancel().clone())
+    fn events(&self, here: &Here<'_>, seen: Option<Revision>) -> Response<Body> {
+        let watched = vec![table::all::<Enrolment>(), table::all::<Person>()];
+        sse::watch(&self.acts.view, watched, seen, Happening::Changed, here.permit.cancel().clone())
     }
 }
 

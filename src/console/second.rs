@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use super::codes::{href, ids, words};
+use super::codes::{EVENTS, href, ids, words};
 use super::doings::may;
 use super::{Answer, Console, Here};
 use crate::domain::Reason;
@@ -12,6 +12,7 @@ use crate::web::form::Form;
 use crate::web::page::telephone_link;
 use crate::web::pages::desk::{Second, Tone};
 use crate::web::pages::{Moment, Page as _};
+use crate::web::sse;
 
 impl Console {
     /// What a first agent released, for the second and, to look at, for the first.
@@ -63,7 +64,7 @@ impl Console {
             refused: refused.to_owned(),
             confirm_action: format!("{at}/second"),
             reject_action: format!("{at}/reject"),
-            events: "/codes/events".to_owned(),
+            events: sse::waits_at(EVENTS, here.seen),
         }
         .response(status))
     }

@@ -51,6 +51,8 @@ pub enum Screen {
         number: String,
         /// The same certificate came from another browser before.
         other_browser: bool,
+        /// Made just now: a page that waits for what becomes of it is loaded anew first.
+        fresh: bool,
     },
     /// The code was right: which word did the agent say?
     Word {
@@ -176,6 +178,7 @@ impl FirstVisits {
             expires: enrolment.code_expires,
             number: enrolment.number.clone(),
             other_browser: enrolment.alarm,
+            fresh: false,
         })
     }
 
@@ -242,7 +245,7 @@ impl FirstVisits {
         let expires = enrolment.code_expires;
         self.shown.put(session, now, expires, (expires, digits.clone()));
         let Enrolment { code_expires: expires, number, alarm: other_browser, .. } = enrolment;
-        Ok(Screen::Code { digits, expires, number, other_browser })
+        Ok(Screen::Code { digits, expires, number, other_browser, fresh: true })
     }
 
     /// The count of wrong tries survives a new code; past it no code is shown, the old one neither.

@@ -32,12 +32,12 @@ use crate::domain::{ConfirmationId, PersonId, Reason, TenantId};
 use crate::policy::{Permit, Policy};
 use crate::proxy::{Destination, Origin, Proxy, Tried};
 use crate::sign_in::questions::{Questions, Waiting, Way};
-use crate::store::Write;
 use crate::store::table::{self, Stored};
 use crate::store::view::View;
+use crate::store::{Revision, Write};
 use crate::web::page::only_navigations;
 use crate::web::routes::{self, Routes};
-use crate::web::{Visit, form, refusal};
+use crate::web::{Visit, form, refusal, sse};
 use crate::world::World;
 
 /// What the room is made of.
@@ -112,6 +112,8 @@ struct Here<'a> {
     cancel: &'a CancellationToken,
     id: ConfirmationId,
     csrf: String,
+    /// The view's revision before anything was read for the page.
+    seen: Revision,
     /// Where its forms go and its events come from.
     way: [String; 3],
     /// Whether a window asks, and not a script.
@@ -183,6 +185,7 @@ impl Confirmations {
             way: ["again", "cancel", "events"].map(|doing| format!("{BASE}{id}/{doing}")),
             window: show::is_window(request.headers(), visit),
             cancel: permit.cancel(),
+            seen: self.parts.view.revision(),
             visit,
             permit,
             certificate,
@@ -199,7 +202,7 @@ impl Confirmations {
             };
         }
         match doing {
-            "events" => Ok(self.events(&here)),
+            "events" => Ok(self.events(&here, sse::seen(request.uri()))),
             "outcome" => {
                 show::own_script(request.headers())?;
                 self.outcome(&here).await

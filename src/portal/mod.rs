@@ -29,12 +29,13 @@ use crate::enrolment::phones::Phones;
 use crate::enrolment::revocation::Revocation;
 use crate::policy::Permit;
 use crate::sign_in::questions::Questions;
+use crate::store::Revision;
 use crate::store::view::View;
 use crate::web::page::{Head, only_navigations};
 use crate::web::pages::settings::Home;
 use crate::web::pages::{Page as _, sign_in::SignedOut};
 use crate::web::routes::{self, Routes};
-use crate::web::{Visit, form, refusal};
+use crate::web::{Visit, form, refusal, sse};
 use crate::world::World;
 
 /// What the room is made of.
@@ -118,6 +119,8 @@ struct Here<'a> {
     session: &'a ProvedSession,
     cancel: &'a CancellationToken,
     csrf: String,
+    /// The view's revision before anything was read for the page.
+    seen: Revision,
 }
 
 type Answer = Result<Response<Body>, Reason>;
@@ -169,7 +172,8 @@ impl Portal {
         let session = permit.session().filter(|session| !session.session().is_pre_session());
         let session = session.ok_or(Reason::SignInFirst)?;
         let csrf = self.parts.sessions.csrf(session.token());
-        let here = Here { visit, certificate, session, cancel: permit.cancel(), csrf };
+        let (cancel, seen) = (permit.cancel(), self.parts.view.revision());
+        let here = Here { visit, certificate, session, cancel, csrf, seen };
         let path: Vec<&str> = rest.split('/').collect();
         if method == "POST" {
             let form = form::read(request, visit, &here.csrf).await?;
@@ -186,13 +190,13 @@ impl Portal {
             };
         }
         if path == ["certificates", "new", "events"] {
-            return Ok(self.renewal_events(&here));
+            return Ok(self.renewal_events(&here, sse::seen(request.uri())));
         }
         if path == ["phones", "change", "events"] {
-            return Ok(self.change_events(&here));
+            return Ok(self.change_events(&here, sse::seen(request.uri())));
         }
         if path == ["recovery", "events"] {
-            return Ok(self.recovery_events(&here));
+            return Ok(self.recovery_events(&here, sse::seen(request.uri())));
         }
         only_navigations(request.headers())?;
         match path.as_slice() {

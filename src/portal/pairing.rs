@@ -6,12 +6,13 @@ use http::{Response, StatusCode};
 
 use super::phones::{Agreed, Change, EVENTS, PAIR, PHONES};
 use super::{Answer, Here, Portal};
-use crate::domain::{PairingId, Reason, Secret, Time};
+use crate::domain::{Reason, Secret, Time};
 use crate::enrolment::pairing::{self, Ground, Opening, Verdict, agreed_by};
 use crate::notify::{self, About};
 use crate::web::form::Form;
 use crate::web::page::{Head, see_other};
 use crate::web::pages::{Page as _, sign_in as pages};
+use crate::web::sse;
 
 impl Portal {
     /// The page that comes next.
@@ -43,7 +44,7 @@ impl Portal {
                 let (link, until) = match (shown, standing, found) {
                     (Some((_, link)), pairing::Standing::Open { until }, _) => (link, until),
                     (Some((_, link)), pairing::Standing::Begun, Some(found)) => (link, found.expires),
-                    _ => self.open_square(here, &agreed).await?,
+                    _ => return self.open_square(here, &agreed).await.map(|()| see_other(PAIR)),
                 };
                 self.square(here, &link, until)
             }
@@ -54,7 +55,7 @@ impl Portal {
     pub(super) async fn pairing_taken(&self, here: &Here<'_>, doing: &str, form: &Form) -> Answer {
         let Some(agreed) = self.agreed_to(here) else { return Ok(see_other(PHONES)) };
         match doing {
-            "square" => self.open_square(here, &agreed).await.map(|_| see_other(PAIR)),
+            "square" => self.open_square(here, &agreed).await.map(|()| see_other(PAIR)),
             "words" => self.words(here, &agreed, form.text("same") == "yes").await,
             _ => Err(Reason::NotFound),
         }
@@ -70,13 +71,13 @@ impl Portal {
             left_secs: until.since(here.visit.now).as_secs(),
             total_secs: pairing::STEP_LASTS.as_secs(),
             renew_action: format!("{PAIR}square"),
-            events: EVENTS.to_owned(),
+            events: sse::waits_at(EVENTS, here.seen),
             back: PHONES.to_owned(),
         }
         .response(StatusCode::OK)
     }
 
-    async fn open_square(&self, here: &Here<'_>, agreed: &Agreed) -> Result<(Secret, Time), Reason> {
+    async fn open_square(&self, here: &Here<'_>, agreed: &Agreed) -> Result<(), Reason> {
         let one = here.certificate;
         let opening = Opening {
             tenant: one.tenant().clone(),
@@ -88,9 +89,8 @@ impl Portal {
         };
         let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(Reason::from)?;
         let link = self.parts.pairings.link(&pairing, &secret);
-        let shown: (PairingId, Secret) = (pairing.id.clone(), link.clone());
-        self.squares.put(here.session.token(), here.visit.now, pairing.expires, shown);
-        Ok((link, pairing.expires))
+        self.squares.put(here.session.token(), here.visit.now, pairing.expires, (pairing.id, link));
+        Ok(())
     }
 
     async fn words(&self, here: &Here<'_>, agreed: &Agreed, same: bool) -> Answer {

@@ -16,8 +16,7 @@ use crate::domain::{ApprovalId, PhoneId, Reason, Time};
 use crate::enrolment::phones::NotChanged;
 use crate::sign_in::questions::{Question, Turn, Waiting, Way};
 use crate::sign_in::with_cookie;
-use crate::store::Write;
-use crate::store::table;
+use crate::store::{Revision, Write, table};
 use crate::web::form::Form;
 use crate::web::page::{Head, see_other};
 use crate::web::pages::settings::{PhoneNew, PhoneRemove, PhoneRename, PhoneRow, Phones};
@@ -204,14 +203,13 @@ impl Portal {
     }
 
     /// Tells the waiting page when the phone has answered, or the pairing moved on.
-    pub(super) fn change_events(&self, here: &Here<'_>) -> Response<Body> {
+    pub(super) fn change_events(&self, here: &Here<'_>, seen: Option<Revision>) -> Response<Body> {
         let (tenant, person) = (here.certificate.tenant(), here.certificate.person_id());
-        let watched = vec![
-            table::approvals(tenant, person),
-            table::session(here.session.token()),
-            table::all::<crate::domain::phone::Pairing>(),
-        ];
-        self.parts.questions.events(watched, here.cancel)
+        let token = here.session.token();
+        let mut watched = vec![table::approvals(tenant, person), table::session(token)];
+        // The square on the screen, and nobody else's: also where it is gone meanwhile.
+        watched.extend(self.squares.get(token, here.visit.now).map(|(pairing, _)| table::pairing(&pairing)));
+        self.parts.questions.events(watched, seen, here.cancel)
     }
 
     /// The phone agreed. The session gets another token in the same commit, so that the approval, which was this

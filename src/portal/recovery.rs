@@ -13,7 +13,7 @@ use crate::notify::{self, About};
 use crate::sign_in::codes::{Look, Shown};
 use crate::sign_in::questions::{Question, Turn, Waiting, Way};
 use crate::sign_in::with_cookie;
-use crate::store::table;
+use crate::store::{Revision, table};
 use crate::web::form::Form;
 use crate::web::page::{Head, see_other};
 use crate::web::pages::recovery::Left;
@@ -59,10 +59,10 @@ impl Portal {
     }
 
     /// Tells the waiting page when the phone has answered.
-    pub(super) fn recovery_events(&self, here: &Here<'_>) -> Response<Body> {
+    pub(super) fn recovery_events(&self, here: &Here<'_>, seen: Option<Revision>) -> Response<Body> {
         let approvals = table::approvals(here.certificate.tenant(), here.certificate.person_id());
         let watched = vec![approvals, table::session(here.session.token())];
-        self.parts.questions.events(watched, here.cancel)
+        self.parts.questions.events(watched, seen, here.cancel)
     }
 
     fn codes_page(&self, here: &Here<'_>, untold: bool) -> Option<Response<Body>> {

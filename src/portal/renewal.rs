@@ -19,6 +19,7 @@ use crate::domain::{GrantId, Reason, Secret, Time};
 use crate::enrolment::issuance::{NotIssued, Order};
 use crate::sign_in::questions::{Question, Turn, Waiting, Way};
 use crate::sign_in::with_cookie;
+use crate::store::Revision;
 use crate::store::table::{self, Stored};
 use crate::web::form;
 use crate::web::page::{Head, secure, see_other};
@@ -104,10 +105,10 @@ impl Portal {
     }
 
     /// Tells the waiting page when the phone has answered.
-    pub(super) fn renewal_events(&self, here: &Here<'_>) -> Response<Body> {
+    pub(super) fn renewal_events(&self, here: &Here<'_>, seen: Option<Revision>) -> Response<Body> {
         let approvals = table::approvals(here.certificate.tenant(), here.certificate.person_id());
         let watched = vec![approvals, table::session(here.session.token())];
-        self.parts.questions.events(watched, here.cancel)
+        self.parts.questions.events(watched, seen, here.cancel)
     }
 
     fn choose(&self, here: &Here<'_>) -> Response<Body> {

@@ -41,12 +41,13 @@ impl RenewalRoom {
         let tenant = tenant.and_then(|id| self.parts.view.tenant(&id)).ok_or(Reason::NotFound)?;
         let base = format!("/expired/{}/", tenant.id);
         let visit = &Visit { tenant, ..visit.clone() };
+        let seen = self.parts.view.revision();
         let found = self.found(request.headers(), &visit.tenant.id, RenewalWay::Asked).await?;
         match (found, doing) {
             // Somebody may begin anew at any time: another address, or a slip.
             (_, "ask") => self.ask(visit, &base, request).await,
             (Some(renewal), doing) => {
-                let here = Here { visit, base: &base, renewal: &renewal, cancel: permit.cancel() };
+                let here = Here { visit, base: &base, renewal: &renewal, cancel: permit.cancel(), seen };
                 self.browser(&here, method, doing, request).await
             }
             (None, "") => {

@@ -26,11 +26,12 @@ use crate::domain::{ApprovalId, Reason, Secret, TenantId, Time};
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
 use crate::policy::{Permit, Policy};
+use crate::store::Revision;
 use crate::store::table::{self, Stored};
 use crate::store::view::View;
 use crate::web::page::see_other;
 use crate::web::routes::{self, Routes};
-use crate::web::{Visit, form, page, refusal};
+use crate::web::{Visit, form, page, refusal, sse};
 use crate::world::World;
 
 /// What the room is made of.
@@ -83,6 +84,8 @@ struct Here<'a> {
     base: &'a str,
     renewal: &'a Stored<Renewal>,
     cancel: &'a CancellationToken,
+    /// The view's revision before anything was read for the page.
+    seen: Revision,
 }
 
 /// A question to the phone, with the digits that stand on the screen.
@@ -124,6 +127,7 @@ impl RenewalRoom {
 
     async fn shown(&self, permit: &Permit, visit: &Visit, request: Request<Body>) -> Answer {
         let ended = permit.evidence().ended().ok_or(Reason::NotFound)?;
+        let seen = self.parts.view.revision();
         let path = request.uri().path().to_owned();
         let method = routes::listed(ROUTES, request.method().as_str(), &path)?;
         let found = self.found(request.headers(), &visit.tenant.id, RenewalWay::Shown).await?;
@@ -137,7 +141,7 @@ impl RenewalRoom {
                     (renewal, Some(begun))
                 }
             };
-            let here = Here { visit, base: BASE, renewal: &renewal.0, cancel: permit.cancel() };
+            let here = Here { visit, base: BASE, renewal: &renewal.0, cancel: permit.cancel(), seen };
             let answer = self.program(&here, method, doing, request).await?;
             // A step that was taken has set a newer one.
             let fresh = renewal.1.filter(|_| !answer.headers().contains_key(header::SET_COOKIE));
@@ -154,7 +158,7 @@ impl RenewalRoom {
             let (_, begun) = self.begin_shown(ended, visit).await?;
             return Ok(self.with_cookie(see_other(BASE), &begun));
         };
-        let here = Here { visit, base: BASE, renewal: &renewal, cancel: permit.cancel() };
+        let here = Here { visit, base: BASE, renewal: &renewal, cancel: permit.cancel(), seen };
         self.browser(&here, method, doing, request).await
     }
 
@@ -165,7 +169,7 @@ impl RenewalRoom {
                 page::only_navigations(request.headers())?;
                 self.page(here, "").await
             }
-            ("GET", "events") => Ok(self.events(here)),
+            ("GET", "events") => Ok(self.events(here, sse::seen(request.uri()))),
             (_, doing) => {
                 let form = form::read(request, here.visit, &self.csrf(&here.renewal.record.token)).await?;
                 self.take(here, doing, &form).await

@@ -1,7 +1,6 @@
 //! The pages of a renewal, each from how things stand now.
 
 use axum::body::Body;
-use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
 
 use super::steps::Phone;
@@ -11,7 +10,7 @@ use crate::ca::{Encoding, import_password};
 use crate::domain::Reason;
 use crate::domain::enrolment::EndedWhy;
 use crate::enrolment::first_visit::Screen;
-use crate::store::table;
+use crate::store::{Revision, table};
 use crate::web::page::{Head, see_other};
 use crate::web::pages::guide::guides;
 use crate::web::pages::{Page as _, renewal as pages, sign_in, spoken};
@@ -31,6 +30,7 @@ impl RenewalRoom {
     async fn call_page(&self, here: &Here<'_>) -> Answer {
         let (page, csrf) = (Head::of(here.visit), self.csrf(&here.renewal.record.token));
         let action = |name: &str| format!("{}{name}", here.base);
+        let events = sse::waits_at(&action("events"), here.seen);
         let ended = |why, again_action| {
             sign_in::Ended {
                 page: page.clone(),
@@ -42,13 +42,14 @@ impl RenewalRoom {
             .response(StatusCode::OK)
         };
         let word = |words, chosen| {
-            let (action, events) = (action("word"), action("events"));
-            sign_in::Word { page: page.clone(), csrf: csrf.clone(), words, action, chosen, events }
+            let (page, csrf, events) = (page.clone(), csrf.clone(), events.clone());
+            sign_in::Word { page, csrf, words, action: action("word"), chosen, events }
                 .response(StatusCode::OK)
         };
         Ok(match self.code(here, false).await {
             Err(Reason::Blocked) => ended(sign_in::EndedWhy::WrongTries, String::new()),
             Err(reason) => return Err(reason),
+            Ok(Screen::Code { fresh: true, .. }) => see_other(here.base),
             Ok(Screen::Code { digits, expires, .. }) => pages::Code {
                 page: page.clone(),
                 csrf: csrf.clone(),
@@ -57,7 +58,7 @@ impl RenewalRoom {
                 total_secs: CODE_SECS,
                 renew_action: action("code"),
                 cancel_action: action("cancel"),
-                events: action("events"),
+                events: events.clone(),
             }
             .response(StatusCode::OK),
             Ok(Screen::Word { words }) => word(words, false),
@@ -97,6 +98,9 @@ impl RenewalRoom {
             }
             .response(StatusCode::OK)
         };
+        if self.questions.get(&here.renewal.record.token, here.visit.now).is_none() {
+            return self.ask_phone(here).await.map(|_| see_other(here.base));
+        }
         Ok(match self.phone(here).await? {
             Phone::Waiting(question) => self.waiting_page(here, &question),
             Phone::Next(begun) => self.with_cookie(see_other(here.base), &begun),
@@ -129,7 +133,7 @@ impl RenewalRoom {
             again_action: format!("{}phone", here.base),
             cancel_action: format!("{}cancel", here.base),
             offline_action: String::new(),
-            events: format!("{}events", here.base),
+            events: sse::waits_at(&format!("{}events", here.base), here.seen),
         }
         .response(StatusCode::OK)
     }
@@ -163,7 +167,7 @@ impl RenewalRoom {
 
     /// Tells the page to load itself again when anything it waits for changed: of the person's own doings only
     /// once the password was right, since until then it may be a stranger who listens.
-    pub(super) fn events(&self, here: &Here<'_>) -> Response<Body> {
+    pub(super) fn events(&self, here: &Here<'_>, seen: Option<Revision>) -> Response<Body> {
         let renewal = &here.renewal.record;
         let (tenant, person) = (&renewal.tenant, &renewal.person);
         let mut watched = vec![
@@ -173,13 +177,7 @@ impl RenewalRoom {
         if renewal.password.is_some() {
             watched.push(table::approvals(tenant, person));
         }
-        let changes = sse::touched(self.parts.view.subscribe());
-        let moved = changes.filter_map(move |touched| {
-            // Told too late to know what it missed: look again.
-            let hit = touched.is_none_or(|key| watched.iter().any(|prefix| key.is_under(prefix)));
-            std::future::ready(hit.then_some(Happening::Moved))
-        });
-        sse::stream(moved, here.cancel.clone())
+        sse::watch(&self.parts.view, watched, seen, Happening::Moved, here.cancel.clone())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::web::form::Form;
 use crate::web::page::{Head, see_other};
 use crate::web::pages::recovery::{Call, LostPhone, Pair, Second};
 use crate::web::pages::{Page as _, sign_in as pages};
+use crate::web::sse;
 
 /// What lets a new phone take the place of the old one.
 pub(super) enum Claim {
@@ -128,7 +129,8 @@ impl SignIn {
         let (token, address) = (here.session.token(), visit.address.to_string());
         let screen =
             self.parts.first_visits.screen(caller(here), token, &visit.browser, &address, false).await;
-        let (page, csrf, events) = (Head::of(visit), self.csrf(here), action("events"));
+        let (page, csrf) = (Head::of(visit), self.csrf(here));
+        let events = sse::waits_at(&action("events"), here.seen);
         let stop_action = action("lost-phone/stop");
         let ended = |why, again_action| {
             pages::Ended {
@@ -148,7 +150,8 @@ impl SignIn {
         Ok(match screen {
             Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
             Err(reason) => return Err(reason),
-            Ok(Screen::Code { digits, expires, number, other_browser }) => Call {
+            Ok(Screen::Code { fresh: true, .. }) => see_other(LOST_PHONE),
+            Ok(Screen::Code { digits, expires, number, other_browser, .. }) => Call {
                 page: Head { request: number, ..page },
                 csrf,
                 digits: digits.expose().to_owned(),
@@ -193,7 +196,7 @@ impl SignIn {
             total_secs: pairing::STEP_LASTS.as_secs(),
             renew_action: action("square"),
             stop_action: action("lost-phone/stop"),
-            events: action("events"),
+            events: sse::waits_at(&action("events"), here.seen),
         }
         .response(StatusCode::OK)
     }

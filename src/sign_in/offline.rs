@@ -11,6 +11,7 @@ use crate::web::form::Form;
 use crate::web::page::{Head, see_other};
 use crate::web::pages::Page as _;
 use crate::web::pages::sign_in::{Offline, qr_of_much};
+use crate::web::sse;
 
 /// The square of a session's question.
 #[derive(Clone)]
@@ -77,7 +78,7 @@ impl SignIn {
             action: action("offline/answer"),
             other_action: ASK.to_owned(),
             back: HOME.to_owned(),
-            events: action("events"),
+            events: sse::waits_at(&action("events"), here.seen),
         }
         .response(StatusCode::OK))
     }

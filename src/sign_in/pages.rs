@@ -11,20 +11,21 @@ use crate::audit::{Entry, Event};
 use crate::auth::evidence::ProvedCertificate;
 use crate::auth::password::LENGTH_MIN;
 use crate::auth::session::{self, Begun, Proof};
+use crate::domain::Reason;
 use crate::domain::approval::Matter;
 use crate::domain::enrolment::EndedWhy;
-use crate::domain::{PairingId, Reason, Secret, Time};
 use crate::enrolment::first_visit::{Screen, actor};
 use crate::enrolment::pairing::{self, Ground, Opening, Verdict};
 use crate::policy::Again;
-use crate::store::table;
+use crate::store::{Revision, table};
 use crate::web::Visit;
 use crate::web::page::{Head, Step, see_other};
 use crate::web::pages::{Page as _, sign_in as pages};
+use crate::web::sse;
 
 impl SignIn {
     pub(super) async fn call_page(&self, here: &Here<'_>) -> Answer {
-        let visit = here.visit;
+        let (visit, events) = (here.visit, sse::waits_at(&action("events"), here.seen));
         let address = visit.address.to_string();
         let screen = self
             .parts
@@ -46,7 +47,8 @@ impl SignIn {
         Ok(match screen {
             Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
             Err(reason) => return Err(reason),
-            Ok(Screen::Code { digits, expires, number, other_browser }) => pages::Code {
+            Ok(Screen::Code { fresh: true, .. }) => see_other(HOME),
+            Ok(Screen::Code { digits, expires, number, other_browser, .. }) => pages::Code {
                 page: Head { request: number, ..page },
                 csrf,
                 digits: digits.expose().to_owned(),
@@ -55,29 +57,17 @@ impl SignIn {
                 total_secs: CODE_SECS,
                 device: here.certificate.device().name.clone(),
                 renew_action: again_action,
-                events: action("events"),
+                events,
             }
             .response(StatusCode::OK),
-            Ok(Screen::Word { words }) => pages::Word {
-                page,
-                csrf,
-                words,
-                action: action("word"),
-                chosen: false,
-                events: action("events"),
+            Ok(Screen::Word { words }) => {
+                pages::Word { page, csrf, words, action: action("word"), chosen: false, events }
+                    .response(StatusCode::OK)
             }
-            .response(StatusCode::OK),
             Ok(Screen::Deciding | Screen::Second) => {
                 let words = [String::new(), String::new(), String::new()];
-                pages::Word {
-                    page,
-                    csrf,
-                    words,
-                    action: action("word"),
-                    chosen: true,
-                    events: action("events"),
-                }
-                .response(StatusCode::OK)
+                pages::Word { page, csrf, words, action: action("word"), chosen: true, events }
+                    .response(StatusCode::OK)
             }
             Ok(Screen::Released) => see_other(HOME),
             Ok(Screen::Ended(why)) => match why {
@@ -120,12 +110,11 @@ impl SignIn {
             | pairing::Standing::Expired) => {
                 let shown = self.links.get(here.session.token(), now);
                 let shown = shown.filter(|(id, _)| found.as_ref().is_some_and(|found| found.id == *id));
-                let (id, link, until) = match (shown, standing, found) {
-                    (Some((id, link)), pairing::Standing::Open { until }, _) => (id, link, until),
-                    (Some((id, link)), pairing::Standing::Begun, Some(found)) => (id, link, found.expires),
-                    _ => self.open_pairing(here, replaces).await?,
+                let (link, until) = match (shown, standing, found) {
+                    (Some((_, link)), pairing::Standing::Open { until }, _) => (link, until),
+                    (Some((_, link)), pairing::Standing::Begun, Some(found)) => (link, found.expires),
+                    _ => return self.open_pairing(here, replaces).await.map(|()| see_other(HOME)),
                 };
-                tracing::debug!(pairing = %id, "a square is on the screen");
                 if replaces {
                     return Ok(self.replacing_page(here, &link, until));
                 }
@@ -139,7 +128,7 @@ impl SignIn {
                     left_secs: until.since(now).as_secs(),
                     total_secs: pairing::STEP_LASTS.as_secs(),
                     renew_action: action("square"),
-                    events: action("events"),
+                    events: sse::waits_at(&action("events"), here.seen),
                     back: String::new(),
                 }
                 .response(StatusCode::OK)
@@ -147,11 +136,7 @@ impl SignIn {
         })
     }
 
-    pub(super) async fn open_pairing(
-        &self,
-        here: &Here<'_>,
-        replaces: bool,
-    ) -> Result<(PairingId, Secret, Time), Reason> {
+    pub(super) async fn open_pairing(&self, here: &Here<'_>, replaces: bool) -> Result<(), Reason> {
         let ground =
             if replaces { Ground::Replaces { by: String::new(), notes: Vec::new() } } else { Ground::First };
         let opening = Opening {
@@ -164,9 +149,9 @@ impl SignIn {
         };
         let (pairing, secret) = self.parts.pairings.open(opening).await.map_err(Reason::from)?;
         let link = self.parts.pairings.link(&pairing, &secret);
-        let shown = (pairing.id.clone(), link.clone());
-        self.links.put(here.session.token(), here.visit.now, pairing.expires, shown);
-        Ok((pairing.id, link, pairing.expires))
+        tracing::debug!(pairing = %pairing.id, "a square is on the screen");
+        self.links.put(here.session.token(), here.visit.now, pairing.expires, (pairing.id, link));
+        Ok(())
     }
 
     pub(super) async fn confirm_pairing(
@@ -237,9 +222,9 @@ impl SignIn {
         match self.parts.questions.turn_about(&who, &matter).await? {
             Turn::Unasked => {
                 let purpose = matter.purpose;
-                match self.parts.questions.ask_and_wait(&who, matter).await {
+                match self.parts.questions.ask(&who, matter).await {
                     Err(Reason::TooMany { .. }) => Ok(self.parts.questions.too_often(&who, purpose)),
-                    other => other,
+                    asked => asked.map(|_| see_other(HOME)),
                 }
             }
             Turn::Show(page) => Ok(page),
@@ -277,17 +262,19 @@ impl SignIn {
     }
 
     /// Tells the page to load itself again when anything it waits for changed.
-    pub(super) fn events(&self, here: &Here<'_>) -> Response<Body> {
+    pub(super) fn events(&self, here: &Here<'_>, seen: Option<Revision>) -> Response<Body> {
         let (tenant, person) = (here.certificate.tenant(), here.certificate.person_id());
-        let watched = vec![
+        let mut watched = vec![
             table::enrolments_of_device(tenant, person, here.certificate.device_id()),
             table::approvals(tenant, person),
             table::phones(tenant, person),
             table::session(here.session.token()),
             table::recovery_codes(tenant, person),
-            table::all::<crate::domain::phone::Pairing>(),
         ];
-        self.parts.questions.events(watched, here.cancel)
+        // The square on the screen, and nobody else's: also where it is gone meanwhile.
+        let square = self.links.get(here.session.token(), here.visit.now);
+        watched.extend(square.map(|(pairing, _)| table::pairing(&pairing)));
+        self.parts.questions.events(watched, seen, here.cancel)
     }
 
     pub(super) async fn begin(

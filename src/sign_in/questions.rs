@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use futures_util::StreamExt as _;
 use http::{Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
@@ -16,8 +15,8 @@ use crate::auth::phone::approvals::{self, Approved, AskError, Asking};
 use crate::domain::approval::{Matter, Purpose, Shown};
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::{ApprovalId, Reason, Secret, Time};
-use crate::store::Key;
 use crate::store::view::View;
+use crate::store::{Key, Revision};
 use crate::web::Visit;
 use crate::web::page::Head;
 use crate::web::pages::{Page as _, sign_in as pages};
@@ -120,7 +119,7 @@ impl Questions {
     }
 
     async fn turn_where(&self, who: &Waiting<'_>, is: impl Fn(&Matter) -> bool) -> Result<Turn, Reason> {
-        let now = who.visit.now;
+        let (now, seen) = (who.visit.now, self.view.revision());
         let Some(question) = self.shown.get(who.token, now).filter(|shown| is(&shown.matter)) else {
             return Ok(Turn::Unasked);
         };
@@ -133,7 +132,7 @@ impl Questions {
             pages::Unanswered { page, csrf, why, about, again_action }.response(StatusCode::OK)
         };
         Ok(Turn::Show(match standing.map_err(|_| Reason::Internal)? {
-            approvals::Standing::Waiting => self.waiting_page(who, &question),
+            approvals::Standing::Waiting => self.waiting_page(who, &question, seen),
             approvals::Standing::Approved => return Ok(Turn::Approved(question)),
             approvals::Standing::Denied => not_me(who.visit),
             approvals::Standing::WrongDigits => unanswered(pages::UnansweredWhy::WrongDigits),
@@ -149,20 +148,8 @@ impl Questions {
         self.shown.get(token, now).map(|question| question.id)
     }
 
-    /// Asks the phone, and shows the page that waits.
-    ///
-    /// # Errors
-    /// As [`Questions::ask`].
-    pub async fn ask_and_wait(
-        &self,
-        who: &Waiting<'_>,
-        matter: impl Into<Matter>,
-    ) -> Result<Response<Body>, Reason> {
-        let question = self.ask(who, matter).await?;
-        Ok(self.waiting_page(who, &question))
-    }
-
-    /// Asks the phone, in place of what was asked before.
+    /// Asks the phone, in place of what was asked before. The page that waits is led to next, and not shown at
+    /// once: it must have seen the question.
     ///
     /// # Errors
     /// [`Reason::TooMany`], and the store's.
@@ -251,18 +238,17 @@ impl Questions {
         Ok(denied.then(|| not_me(visit)))
     }
 
-    /// Tells a page to load itself again when anything under `watched` changed.
-    pub fn events(&self, watched: Vec<Key>, cancel: &CancellationToken) -> Response<Body> {
-        let changes = sse::touched(self.view.subscribe());
-        let moved = changes.filter_map(move |touched| {
-            // Told too late to know what it missed: look again.
-            let hit = touched.is_none_or(|key| watched.iter().any(|prefix| key.is_under(prefix)));
-            std::future::ready(hit.then_some(Happening::Moved))
-        });
-        sse::stream(moved, cancel.clone())
+    /// Tells a page to load itself again when anything under `watched` has changed since what it has `seen`.
+    pub fn events(
+        &self,
+        watched: Vec<Key>,
+        seen: Option<Revision>,
+        cancel: &CancellationToken,
+    ) -> Response<Body> {
+        sse::watch(&self.view, watched, seen, Happening::Moved, cancel.clone())
     }
 
-    fn waiting_page(&self, who: &Waiting<'_>, question: &Question) -> Response<Body> {
+    fn waiting_page(&self, who: &Waiting<'_>, question: &Question, seen: Revision) -> Response<Body> {
         let phones = self.view.phones(who.certificate.tenant(), who.certificate.person_id());
         let since = who.visit.now.since(question.asked).as_secs();
         pages::Wait {
@@ -281,7 +267,7 @@ impl Questions {
             again_action: who.way.again.to_owned(),
             cancel_action: who.way.cancel.to_owned(),
             offline_action: self.offline_action(who, &question.matter),
-            events: who.way.events.to_owned(),
+            events: sse::waits_at(who.way.events, seen),
         }
         .response(StatusCode::OK)
     }

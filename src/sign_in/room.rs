@@ -28,11 +28,11 @@ use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::pairing::Pairings;
 use crate::policy::permit::Area;
 use crate::policy::{Ask, Decision, Missing, Permit, Policy};
-use crate::store::table;
 use crate::store::view::View;
+use crate::store::{Revision, table};
 use crate::web::page::see_other;
 use crate::web::routes::{self, Routes};
-use crate::web::{Visit, form, page, refusal};
+use crate::web::{Visit, form, page, refusal, sse};
 use crate::world::World;
 
 /// What the room is made of.
@@ -103,6 +103,8 @@ pub(super) struct Here<'a> {
     pub(super) certificate: &'a ProvedCertificate,
     pub(super) session: &'a ProvedSession,
     pub(super) cancel: &'a CancellationToken,
+    /// The view's revision before anything was read for the page.
+    pub(super) seen: Revision,
 }
 
 pub(super) type Answer = Result<Response<Body>, Reason>;
@@ -183,7 +185,14 @@ impl SignIn {
             let begun = self.begin(certificate, None, visit).await?;
             return Ok(with_cookie(see_other(HOME), &begun));
         };
-        let here = Here { visit, evidence: permit.evidence(), certificate, session, cancel: permit.cancel() };
+        let here = Here {
+            visit,
+            evidence: permit.evidence(),
+            certificate,
+            session,
+            cancel: permit.cancel(),
+            seen: self.parts.view.revision(),
+        };
         match route {
             ("GET", HOME) => {
                 page::only_navigations(request.headers())?;
@@ -197,7 +206,7 @@ impl SignIn {
                 page::only_navigations(request.headers())?;
                 self.square_page(&here).await
             }
-            ("GET", "/.portcullis/sign-in/events") => Ok(self.events(&here)),
+            ("GET", "/.portcullis/sign-in/events") => Ok(self.events(&here, sse::seen(request.uri()))),
             (_, path) => {
                 let path = path.to_owned();
                 let form = form::read(request, visit, &self.csrf(&here)).await?;

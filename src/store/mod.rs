@@ -2,6 +2,7 @@
 //! reading of records on top. Knows no entity's meaning; only `audit::Ledger` calls `commit`.
 
 pub mod embedded;
+mod lately;
 mod mark;
 mod records;
 pub mod redb;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::lately::Lately;
 use super::records::Records;
 use super::{Batch, Key, Revision, Store, StoreError, Watch, table};
 use crate::domain::certificate::{Certificate, Issuer};
@@ -51,6 +52,7 @@ impl View {
             records: Records::default(),
             revision: watch::Sender::new(0),
             touched: broadcast::Sender::new(TOUCHED_KEPT),
+            lately: Lately::default(),
             ended: watch::Sender::new(None),
             unreadable: AtomicU64::new(0),
         });
@@ -58,6 +60,8 @@ impl View {
         if let Some(error) = shared.apply(first, &mut unreadable) {
             return Err(error);
         }
+        // What it began with is no news.
+        shared.lately.starts_at(*shared.revision.borrow());
         let stop = CancellationToken::new();
         let (following, stopped, clock) = (Arc::clone(&shared), stop.clone(), world.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(not_started)?;
@@ -235,12 +239,20 @@ impl View {
     pub fn subscribe(&self) -> broadcast::Receiver<Touched> {
         self.shared.touched.subscribe()
     }
+
+    /// Every change after the commit `seen` that the view has heard of, but those of the trail; `None` where
+    /// that is too long ago to know. Who subscribes first and asks then misses nothing.
+    #[must_use]
+    pub fn touched_after(&self, seen: Revision) -> Option<Vec<Touched>> {
+        self.shared.lately.after(seen)
+    }
 }
 
 struct Shared {
     records: Records,
     revision: watch::Sender<Revision>,
     touched: broadcast::Sender<Touched>,
+    lately: Lately,
     ended: watch::Sender<Option<Time>>,
     unreadable: AtomicU64,
 }
@@ -274,8 +286,11 @@ impl Shared {
         self.unreadable.store(unreadable.len() as u64, Ordering::Release);
         self.revision.send_replace(batch.revision);
         for change in batch.changes {
+            let touched = Touched { key: change.key, revision: change.revision };
+            // Kept first: who begins to listen between the two finds it there.
+            self.lately.push(touched.clone());
             // Nobody may be listening.
-            drop(self.touched.send(Touched { key: change.key, revision: change.revision }));
+            drop(self.touched.send(touched));
         }
         first_error
     }

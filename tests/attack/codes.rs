@@ -176,11 +176,14 @@ async fn a_relayed_code_meets_the_desks_own_questions() {
         .headers_mut()
         .insert("user-agent", "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0".parse().unwrap());
     assert_eq!(thief.send(request).await.status, 303);
-    let mut request = crate::support::browser::navigation("/.portcullis/sign-in/");
-    request
-        .headers_mut()
-        .insert("user-agent", "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0".parse().unwrap());
-    let page = Page::of("/.portcullis/sign-in/", thief.send(request).await);
+    let again = || {
+        let mut request = crate::support::browser::navigation("/.portcullis/sign-in/");
+        let firefox = "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0".parse().unwrap();
+        request.headers_mut().insert("user-agent", firefox);
+        thief.send(request)
+    };
+    assert_eq!(again().await.status, 303, "the code is made");
+    let page = Page::of("/.portcullis/sign-in/", again().await);
 
     victim.open("/.portcullis/sign-in/").await.must_say("Call +41 44 555 01 77");
     agent.open("/").await.must_say("another browser came too");

@@ -117,7 +117,10 @@ fn who_listens_hears_of_a_change_once_the_view_has_it() {
         applied(&*store, &view, vec![table::put(&certificate)]).await;
         let revision = commit(&*store, vec![table::put(&samples::certificate())]).await;
         touched.recv().await.unwrap();
-        assert_eq!(touched.recv().await.unwrap(), Touched { key: samples::certificate().key(), revision });
+        let last = Touched { key: samples::certificate().key(), revision };
+        assert_eq!(touched.recv().await.unwrap(), last);
+        assert_eq!(view.touched_after(revision - 1), Some(vec![last]), "who listens later asks for it");
+        assert_eq!(view.touched_after(revision), Some(vec![]));
         assert_eq!(view.certificate("7f3a").as_deref(), Some(&samples::certificate()));
     });
 }

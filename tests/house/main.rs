@@ -44,4 +44,5 @@ mod settings;
 mod streaming;
 mod throttles;
 mod visits;
+mod waiting;
 mod websocket;

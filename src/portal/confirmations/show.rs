@@ -13,12 +13,12 @@ use crate::domain::approval::Purpose;
 use crate::domain::confirmation::{Confirmation, ConfirmationState, Manner, NotSent};
 use crate::domain::{ApprovalId, Reason};
 use crate::sign_in::questions::Turn;
-use crate::store::table;
-use crate::web::Visit;
+use crate::store::{Revision, table};
 use crate::web::page::{Head, see_other};
 use crate::web::pages::Page as _;
 use crate::web::pages::confirm::{Confirmed, End, Ended, Sending};
 use crate::web::pages::sign_in::{Matter, Unanswered, UnansweredWhy};
+use crate::web::{Visit, sse};
 
 impl Confirmations {
     /// The page that comes next.
@@ -33,7 +33,7 @@ impl Confirmations {
         }
     }
 
-    /// Asks the phone, and shows the page that waits.
+    /// Asks the phone; the page that waits comes next.
     async fn ask(&self, here: &Here<'_>, found: &Found) -> Answer {
         if !self.parts.questions.has_phone(here.certificate) {
             self.refuse(found, NotSent::NoPhone).await?;
@@ -45,13 +45,8 @@ impl Confirmations {
             .detail("approval", question.id.as_str());
         let state = ConfirmationState::Asked { approval: question.id };
         let asked = Confirmation { state, ..found.record.clone() };
-        if !self.change(entry, found, &asked).await? {
-            return Ok(see_other(&page_of(&here.id)));
-        }
-        match self.parts.questions.turn(&here.waiting(), Purpose::Confirm).await? {
-            Turn::Show(page) => Ok(page),
-            Turn::Unasked | Turn::Approved(_) => Ok(see_other(&page_of(&here.id))),
-        }
+        self.change(entry, found, &asked).await?;
+        Ok(see_other(&page_of(&here.id)))
     }
 
     async fn asked(&self, here: &Here<'_>, its: &Confirmation, approval: &ApprovalId) -> Answer {
@@ -111,14 +106,14 @@ impl Confirmations {
     }
 
     /// Tells the page when the phone has answered, or something else has happened.
-    pub(super) fn events(&self, here: &Here<'_>) -> Response<Body> {
+    pub(super) fn events(&self, here: &Here<'_>, seen: Option<Revision>) -> Response<Body> {
         let (tenant, person) = (here.certificate.tenant(), here.certificate.person_id());
         let watched = vec![
             table::approvals(tenant, person),
             table::confirmation(tenant, person, &here.id),
             table::session(here.session.token()),
         ];
-        self.parts.questions.events(watched, here.cancel)
+        self.parts.questions.events(watched, seen, here.cancel)
     }
 
     /// How it stands, for a script.
@@ -239,13 +234,14 @@ fn confirmed(here: &Here<'_>, its: &Confirmation) -> Response<Body> {
         rows: rows(its),
         by_itself: its.manner == Manner::Navigation,
         action: format!("{BASE}{}/send", its.id),
-        events: here.way[2].clone(),
+        events: sse::waits_at(&here.way[2], here.seen),
     }
     .response(StatusCode::OK)
 }
 
 fn sending(here: &Here<'_>) -> Response<Body> {
-    Sending { page: Head::of(here.visit), events: here.way[2].clone() }.response(StatusCode::OK)
+    Sending { page: Head::of(here.visit), events: sse::waits_at(&here.way[2], here.seen) }
+        .response(StatusCode::OK)
 }
 
 /// How it ended.

@@ -2,6 +2,8 @@
 // again; where streams do not work at all it loads the page again now and then.
 
 const POLL_MS = 10_000;
+// Where something that is watched changes all the time, the page is loaded again once in so long.
+const RESTS_MS = 1_000;
 const KEPT = "portcullis.kept";
 const box = document.querySelector("[data-wait]");
 restore();
@@ -12,18 +14,16 @@ function listen(box) {
   const waiting = state?.textContent;
   const stream = new EventSource(box.dataset.wait);
   let polling = 0;
+  let leaving = 0;
   let broken = false;
 
   stream.addEventListener("moved", () => {
     // What somebody is typing is sent by them, and then the page moves on too.
-    if (!handsOff()) return;
-    stream.close();
-    again();
+    if (handsOff()) leave();
   });
   stream.addEventListener("changed", () => {
     if (handsOff()) {
-      stream.close();
-      again();
+      leave();
     } else {
       const news = document.querySelector("[data-news]");
       if (news) news.hidden = false;
@@ -31,7 +31,8 @@ function listen(box) {
   });
   stream.addEventListener("open", () => {
     clearTimeout(polling);
-    // What was told while the stream was broken is not told again.
+    // What changed while the stream was broken is told now, but the gate may have been started anew and
+    // know nothing any more of the digits on this page.
     if (broken && performance.now() > POLL_MS && handsOff()) {
       stream.close();
       return again();
@@ -45,8 +46,20 @@ function listen(box) {
     polling = setTimeout(() => handsOff() && again(), POLL_MS);
   });
   // What a form of this page does moves the page on by itself: loading it again would break the form off.
-  document.addEventListener("submit", () => stream.close());
-  addEventListener("pagehide", () => stream.close());
+  document.addEventListener("submit", stay);
+  addEventListener("pagehide", stay);
+
+  function leave() {
+    stay();
+    // Somebody may have begun to type meanwhile: then what they send moves the page on.
+    leaving = setTimeout(() => handsOff() && again(), Math.max(0, RESTS_MS - performance.now()));
+  }
+
+  function stay() {
+    stream.close();
+    clearTimeout(polling);
+    clearTimeout(leaving);
+  }
 }
 
 // Nothing typed, ticked or chosen that loading again would lose.
