@@ -24,6 +24,8 @@ async fn storm(h2: bool) -> SocketAddr {
                     let frame = [&[0, 0, 5, 1, 4, 0, 0, 0, 1][..], &[0x08, 3], b"103"].concat();
                     while stream.write_all(&frame.repeat(1000)).await.is_ok() {}
                 } else {
+                    // What comes before the request is no answer to it, and breaks the connection.
+                    let Ok(1..) = stream.read(&mut [0; 4096]).await else { return };
                     let piece =
                         b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n".repeat(1000);
                     while stream.write_all(&piece).await.is_ok() {}
