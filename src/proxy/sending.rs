@@ -15,7 +15,7 @@ use super::body::{Progress, Upload};
 use super::destination::{Destination, Tries};
 use super::forward::{Origin, Proxy};
 use super::member::{Held, Member};
-use super::upstream::{ConnectError, Line, Want, refused};
+use super::upstream::{ConnectError, Line, Want, Whole, refused};
 use crate::domain::Reason;
 use crate::policy::Permit;
 
@@ -115,7 +115,7 @@ impl Sending<'_> {
     fn give_up(&self, member: &Arc<Member>, broken: Broken) -> (Reason, Option<Box<Request<Upload>>>) {
         let Broken { reason, error, unsent } = broken;
         let reason = match error {
-            Some(error) => self.failed(member, reason, &error),
+            Some(error) => self.failed(member, reason, &Whole(&*error)),
             None => self.failed(member, reason, &"no answer: too late, or the request ended first"),
         };
         (reason, unsent)

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 pub use backend::{Backend, BadBackend, Ca, Reach, Trust};
 pub(super) use dial::ConnectError;
-pub(super) use line::{Line, refused};
+pub(super) use line::{Line, Whole, refused};
 pub use tls::TrustError;
 
 use super::Settings;
@@ -191,11 +191,16 @@ impl Upstream {
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();
         let core = cores.entry(here).or_default();
-        let free = core.free.entry(own.backend.clone()).or_default();
-        if free.len() >= self.keep_max {
-            free.remove(0);
+        let now = Instant::now();
+        match core.free.get_mut(&own.backend) {
+            Some(free) => {
+                if free.len() >= self.keep_max {
+                    free.remove(0);
+                }
+                free.push((own, now));
+            }
+            None => drop(core.free.insert(own.backend.clone(), vec![(own, now)])),
         }
-        free.push((own, Instant::now()));
         self.sweep_soon(core, here);
     }
 

@@ -108,6 +108,7 @@ async fn one_goes_through_beside_others_and_ends_with_the_session() {
     tokio::time::timeout(PATIENCE, closed).await.expect("the backend is told");
 }
 
+/// H-05, A-22: over HTTP/2 too, a WebSocket wants its version, its own origin and a session, and opens nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_holds_for_one_of_http1_holds_for_it() {
     let gate = Gate::open().await;

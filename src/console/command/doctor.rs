@@ -226,6 +226,16 @@ impl Acts {
                     "its requests lead nowhere",
                     format!("`portcullis route set {} --backend http://127.0.0.1:9000`", tenant.id),
                 )
+            } else if let Some((route, url, error)) = routes.iter().find_map(|read| {
+                let refused = |url: &String| Some((url.clone(), self.site.reach.admit(url).err()?));
+                let (url, error) = read.record.backends.iter().find_map(|one| refused(&one.url))?;
+                Some((&read.record, url, error))
+            }) {
+                Check::bad(
+                    &name,
+                    format!("its route `{}` leads nowhere, to {url}", route.name),
+                    error.to_string(),
+                )
             } else {
                 Check::well(&name, format!("{} {}", tenant.name, tenant.hosts.join(" ")))
             });

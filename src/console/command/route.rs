@@ -13,7 +13,7 @@ use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
 use crate::domain::route::{self, Maintenance, Route};
 use crate::domain::tenant::Tenant;
-use crate::proxy::{Backend, Reach};
+use crate::proxy::Reach;
 use crate::store::table::{self, Record as _, Stored};
 
 pub use written::{Seconds, Written, WrittenMaintenance};
@@ -303,8 +303,7 @@ fn usage(why: String) -> CommandError {
 /// A backend that can be read and, by this gate's configuration, reached.
 pub(super) fn backend(text: &str, reach: &Reach) -> Result<String, CommandError> {
     let text = text.trim_end_matches('/');
-    let checked = Backend::parse(text).and_then(|backend| reach.check(&backend));
-    checked.map(|()| text.to_owned()).map_err(|error| {
+    reach.admit(text).map(|()| text.to_owned()).map_err(|error| {
         CommandError::new(
             Kind::Usage,
             format!("{text:?} cannot be a backend: {error}"),

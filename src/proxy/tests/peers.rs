@@ -198,11 +198,11 @@ async fn tls_is_spoken_as_both_like_and_its_certificate_must_come_from_the_pinne
     let address = peer.listen_tls(ca.server("app.internal", &["h2"], false)).await;
     let to = format!("https://{address}");
     for trust in [other.trust("app.internal"), ca.trust("other.internal")] {
-        assert_eq!(gate(&to, reach(trust)).forward(get("/")).await.unwrap_err(), Reason::BackendBroken);
+        assert_eq!(gate(&to, reach(trust)).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
     }
     let mut browsers = ca.trust("app.internal");
     browsers.ca = crate::proxy::Ca::Public;
-    assert_eq!(gate(&to, reach(browsers)).forward(get("/")).await.unwrap_err(), Reason::BackendBroken);
+    assert_eq!(gate(&to, reach(browsers)).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
     assert_eq!(gate(&to, Reach::default()).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
     // A backend that speaks no TLS where it should.
     let plain = Backend::answering(OK, Then::Stay).await;
@@ -264,4 +264,23 @@ async fn a_socket_is_reached_in_the_folders_that_the_operator_named() {
     assert_eq!(gate(&web, Reach::default()).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
     let nobody = format!("unix:{}", folder.path().join("nobody.sock").display());
     assert_eq!(gate(&nobody, reach).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
+}
+
+#[tokio::test]
+async fn what_is_sent_once_has_a_connection_of_its_own() {
+    let peer = Peer::ok();
+    let gate = gate(&format!("h2c://{}", peer.listen(true).await), Reach::default());
+    for _ in 0..2 {
+        assert_eq!(read(gate.forward(get("/")).await.unwrap()).await.unwrap(), b"ok");
+    }
+    assert_eq!(peer.connections.load(Ordering::SeqCst), 1);
+    let origin = Origin { host: HOST, address: Ipv4Addr::LOCALHOST.into(), request_id: "4711" };
+    let route = gate.proxy.prepare(&Arc::new(gate.route.clone()));
+    for sent in 1..=2 {
+        let request = Request::post("/pay").body(Body::from("once")).unwrap();
+        let answer = gate.proxy.pass(gate.permit(), &route, origin, request, Some("receipt")).await;
+        assert_eq!(read(answer.unwrap()).await.unwrap(), b"ok");
+        assert_eq!(peer.connections.load(Ordering::SeqCst), 1 + sent);
+    }
+    assert_eq!(gate.proxy.upstream.shared(), 1);
 }

@@ -173,6 +173,14 @@ pub enum Ca {
 }
 
 impl Reach {
+    /// Whether what a route says is a backend that is to be reached from here.
+    ///
+    /// # Errors
+    /// What is wrong with it, or what the configuration lacks.
+    pub fn admit(&self, text: &str) -> Result<(), BadBackend> {
+        self.check(&Backend::parse(text)?)
+    }
+
     /// Whether a backend is to be reached from here.
     ///
     /// # Errors

@@ -32,9 +32,10 @@ pub(in crate::proxy) enum ConnectError {
 impl ConnectError {
     pub(in crate::proxy) const fn reason(&self) -> Reason {
         match self {
-            Self::Down(_) | Self::Refused(_) => Reason::BackendDown,
+            // Not a byte of a request was sent.
+            Self::Down(_) | Self::Refused(_) | Self::Tls(_) => Reason::BackendDown,
             Self::Slow => Reason::BackendSlow,
-            Self::Broken(_) | Self::Tls(_) => Reason::BackendBroken,
+            Self::Broken(_) => Reason::BackendBroken,
         }
     }
 }

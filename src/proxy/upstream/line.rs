@@ -238,6 +238,21 @@ pub(in crate::proxy) fn refused(error: &hyper::Error) -> bool {
     false
 }
 
+/// An error with all that led to it: hyper says no more than that there was one.
+pub(in crate::proxy) struct Whole<'a>(pub(in crate::proxy) &'a dyn std::error::Error);
+
+impl std::fmt::Display for Whole<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
 /// What RFC 9113 6.5.2 recommends as the least; beyond it a second connection is opened.
 const STREAMS_MAX: usize = 100;
 
