@@ -68,7 +68,7 @@
 //!
 //! # What is not here
 //!
-//! Load balancing, many machines on etcd, accounts without certificates. Each has its place in the table above and
+//! Many machines on etcd, accounts without certificates. Each has its place in the table above and
 //! nothing built for it.
 
 pub mod app;
