@@ -3,13 +3,16 @@
 
 mod acts;
 mod doors;
+mod factors;
 mod follow;
 mod follow_cas;
 mod ground;
 mod heed;
+mod limits;
 mod lists;
 mod mail;
 mod operator;
+mod outside;
 mod push;
 mod remind;
 mod rooms;
@@ -18,7 +21,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Entry, Event, Ledger};
@@ -27,7 +29,7 @@ use crate::auth::phone::place;
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
 use crate::ca::{self, Authority, CaError, KeptLists, KeyFolder};
-use crate::config::{Config, Engine, Environment, Limits, SecretError};
+use crate::config::{Config, Engine, Environment, SecretError};
 use crate::control;
 use crate::crypto::Pepper;
 use crate::domain::TenantId;
@@ -52,6 +54,7 @@ use crate::world::World;
 pub use acts::acts;
 
 use lists::Lists;
+use outside::Telling;
 
 /// What every command needs: the store and what stands directly on it.
 pub struct Core {
@@ -86,6 +89,7 @@ pub struct Started {
     running: Running,
     background: CancellationToken,
     mailer: Option<tokio::task::JoinHandle<()>>,
+    telling: Telling,
 }
 
 /// Why the house could not be opened.
@@ -281,11 +285,13 @@ pub async fn start(
     let live = Live::beside(move || view.revision(), move || clock.now());
     let acts = acts(config, &core, Some(Arc::clone(&authority)))?;
     let pusher = push::pusher(config, &core, Arc::clone(&acts.push))?;
+    let (outside, exporter) = outside::open(config, &core.world)?;
     let (house, jwks) = rooms::house(
         config,
         &core,
         Arc::clone(&policy),
         Arc::clone(&live),
+        Arc::clone(&outside),
         Arc::clone(&acts),
         Arc::clone(&pusher),
     )?;
@@ -296,11 +302,12 @@ pub async fn start(
     let front = Front::new(
         doors,
         Arc::clone(&live),
-        limits(&config.limits, &config.listen.proxy_protocol_from),
+        limits::limits(&config.limits, &config.listen.proxy_protocol_from),
         stop,
     );
 
     let background = CancellationToken::new();
+    let telling = Telling::begin(config, Arc::clone(&outside), exporter, &background)?;
     follow::follow_store(&core.view, stop, &background);
     follow::follow_rules(&core.view, &policy, &background);
     follow::follow_routes(&core.view, &house.proxy, &background);
@@ -335,7 +342,7 @@ pub async fn start(
         tokio::spawn(plain::serve(listener, doors::plain_files(config, &core, &lists), front.clone()));
     }
     if let Some(listener) = ops_listener {
-        let operator = operator::told(&core, &lists, pusher);
+        let operator = operator::told(&core, &lists, pusher, &house);
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));
     }
     let files = front.clone();
@@ -345,7 +352,7 @@ pub async fn start(
     if let Err(error) = core.ledger.record(entry, vec![]).await {
         tracing::error!(%error, "the start was not written down");
     }
-    Ok(Started { tls, plain, jwks, house, running, background, mailer })
+    Ok(Started { tls, plain, jwks, house, running, background, mailer, telling })
 }
 
 impl Started {
@@ -359,33 +366,10 @@ impl Started {
     pub async fn closed(self) {
         self.running.finished().await;
         self.background.cancel();
+        self.telling.ended().await;
         if let Some(mailer) = self.mailer {
             let _ = tokio::time::timeout(email::SEND_TIMEOUT, mailer).await;
         }
-    }
-}
-
-fn limits(limits: &Limits, relayed_from: &[IpNet]) -> Settings {
-    let ms = |seconds: u32| u64::from(seconds) * 1000;
-    let (wanted, possible) = (limits.connections as usize, Settings::default().connections_max);
-    if possible < wanted {
-        tracing::warn!(
-            wanted,
-            possible,
-            "fewer connections than [limits] asks for: raise the limit of open files"
-        );
-    }
-    Settings {
-        connections_max: wanted.min(possible),
-        connections_per_address_max: limits.connections_per_address as usize,
-        handshake_ms_max: ms(limits.handshake_seconds),
-        header_ms_max: ms(limits.headers_seconds),
-        idle_ms_max: ms(limits.idle_seconds),
-        body_idle_ms_max: ms(limits.body_stall_seconds),
-        write_stall_ms_max: ms(limits.body_stall_seconds),
-        drain_ms_max: ms(limits.drain_seconds),
-        relayed_from: relayed_from.to_vec(),
-        ..Settings::default()
     }
 }
 

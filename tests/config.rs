@@ -5,6 +5,8 @@ use std::path::Path;
 
 use portcullis::config::annotated::{self, Answers};
 use portcullis::config::{Config, DoorCertificate, Engine, Environment};
+use portcullis::front::outside::Field;
+use portcullis::front::outside::access_log::To;
 
 const SMALL: &str = r#"
 data = "data"
@@ -65,6 +67,11 @@ fn every_line_that_is_commented_out_in_the_example_parses_too() {
     assert!(config.push.private_services && config.push.contact.is_some() && config.push.ca_file.is_some());
     assert_eq!(config.limits, portcullis::config::Limits::default());
     assert_eq!(config.listen.public_plain_port, 80);
+    let spans = config.outside.spans.unwrap();
+    assert_eq!((spans.authority.as_str(), spans.path.as_str()), ("127.0.0.1:4318", "/v1/traces"));
+    let log = config.outside.access_log.unwrap();
+    assert_eq!(log.to, To::File("/etc/portcullis/access.log".into()));
+    assert!(log.fields.iter().all(|field| Field::usual().contains(field)), "{:?}", log.fields);
     assert_eq!(config.secrets.passphrase_file.unwrap(), Path::new("/etc/portcullis/passphrase"));
 }
 
@@ -303,5 +310,29 @@ fn balancers_are_networks() {
     for wrong in ["[\"10.0.0.5\"]", "[\"everybody\"]", "\"10.0.0.0/8\"", "[7]", "true"] {
         let mistakes = parse(&format!("{SMALL}{listen}proxy_protocol_from = {wrong}\n")).unwrap_err();
         assert!(mistakes[0].0.is_some(), "{wrong}: {mistakes:?}");
+    }
+}
+
+#[test]
+fn what_is_told_of_requests_is_chosen_field_by_field() {
+    let with = |text: &str| parse(&format!("{SMALL}{text}"));
+    let quiet = parse(SMALL).unwrap().outside;
+    assert_eq!((quiet.access_log, quiet.spans), (None, None), "nothing leaves unless it is wanted");
+    let log = with("[access_log]\nfile = \"stdout\"\n").unwrap().outside.access_log.unwrap();
+    assert_eq!((log.to, &log.fields), (To::Stdout, &Field::usual()));
+    assert!(!log.fields.contains(&Field::Query) && !log.fields.contains(&Field::Agent));
+    let base = "[tracing]\nendpoint = \"http://[::1]/otlp/\"\npercent = 7\n";
+    let spans = with(base).unwrap().outside.spans.unwrap();
+    assert_eq!((spans.authority.as_str(), spans.path.as_str()), ("[::1]:80", "/otlp/v1/traces"));
+    for (text, wanted) in [
+        ("[access_log]\n", "lacks `file`"),
+        ("[access_log]\nfile = \"a\"\nfields = [\"cookie\"]\n", "is no field of the access log"),
+        ("[access_log]\nfile = \"a\"\nfields = [\"path\", \"path\"]\n", "twice"),
+        ("[tracing]\nendpoint = \"https://collector.example\"\n", "in clear"),
+        ("[tracing]\nendpoint = \"http://u:p@127.0.0.1\"\n", "in clear"),
+        ("[tracing]\nendpoint = \"http://127.0.0.1\"\npercent = 101\n", "of a hundred"),
+    ] {
+        let mistakes = with(text).unwrap_err();
+        assert!(mistakes.iter().any(|(_, what)| what.contains(wanted)), "{text}: {mistakes:?}");
     }
 }

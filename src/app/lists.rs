@@ -4,7 +4,6 @@
 //! revoked again where the store was put back to an older state.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +20,7 @@ use crate::ca::ocsp::Answer;
 use crate::ca::{Authority, CaError, CrlShelf, KeptLists, Ocsp};
 use crate::domain::certificate::{Certificate, Serial};
 use crate::domain::{IssuerId, Time};
+use crate::front::outside::text::{Kind, Text};
 use crate::front::plain::File;
 use crate::front::way;
 use crate::store::Record;
@@ -206,20 +206,23 @@ impl Lists {
     /// How the lists stand, in the text that Prometheus reads.
     pub(super) fn metrics(&self) -> String {
         let now = self.world.now();
-        let mut text = String::new();
+        let mut text = Text::default();
         let all = self.shelf.all();
-        let gauge = |text: &mut String, name: &str, value: &dyn Fn(&crate::ca::Crl) -> u64| {
-            let _ = writeln!(text, "# TYPE portcullis_{name} gauge");
+        let mut gauge = |name: &str, help: &str, value: &dyn Fn(&crate::ca::Crl) -> u64| {
+            text.family(name, Kind::Gauge, help);
             for (issuer, crl) in &all {
                 let issuer: &IssuerId = issuer;
-                let _ = writeln!(text, "portcullis_{name}{{issuer=\"{issuer}\"}} {}", value(crl));
+                text.sample(name, &[("issuer", issuer.as_str())], value(crl));
             }
         };
         let seconds = |later: Time, earlier: Time| later.since(earlier).as_secs();
-        gauge(&mut text, "crl_age_seconds", &|crl| seconds(now, crl.this_update));
-        gauge(&mut text, "crl_seconds_left", &|crl| seconds(crl.next_update, now));
-        gauge(&mut text, "crl_entries", &|crl| crl.entries as u64);
-        text
+        gauge("crl_age_seconds", "Since the revocation list was signed.", &|crl| {
+            seconds(now, crl.this_update)
+        });
+        let left = "Until the revocation list counts no more.";
+        gauge("crl_seconds_left", left, &|crl| seconds(crl.next_update, now));
+        gauge("crl_entries", "Certificates on the revocation list.", &|crl| crl.entries as u64);
+        text.into_string()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::domain::{TenantId, Time};
 use crate::enrolment::pairing::Pairings;
 use crate::front::house::House;
 use crate::front::live::Live;
+use crate::front::outside::Outside;
 use crate::notify::webpush::Pusher;
 use crate::phone::PhoneRoom;
 use crate::policy::Policy;
@@ -34,6 +35,7 @@ pub(super) fn house(
     core: &Core,
     policy: Arc<Policy>,
     live: Arc<Live>,
+    outside: Arc<Outside>,
     acts: Arc<Acts>,
     pusher: Arc<Pusher>,
 ) -> Result<(House, serde_json::Value), AppError> {
@@ -142,6 +144,7 @@ pub(super) fn house(
         policy,
         proxy,
         live,
+        outside,
         sign_in,
         phone,
         console,

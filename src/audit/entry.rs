@@ -21,6 +21,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// What happened.
+    pub(super) const fn event(&self) -> Event {
+        self.what
+    }
+
     /// `actor` is `person:TENANT/ID`, `local:UID`, `phone:ID` or `gate`.
     #[must_use]
     pub fn new(actor: impl Into<String>, what: Event) -> Self {

@@ -5,6 +5,7 @@
 mod entry;
 mod event;
 mod group;
+mod tally;
 mod trail;
 mod verify;
 
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use entry::{Entry, Numbered, Outcome};
 pub use event::{Event, UnknownEvent};
+pub use tally::Tally;
 pub use trail::{Head, head, latest, line};
 pub use verify::{Bad, Fault, Report, verify};
 
@@ -26,6 +28,7 @@ use crate::world::World;
 pub struct Ledger {
     store: Arc<dyn Store>,
     view: Arc<View>,
+    tally: Tally,
     queue: Option<mpsc::UnboundedSender<Call>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -64,7 +67,7 @@ impl Ledger {
             .name("portcullis-ledger".to_owned())
             .spawn(move || runtime.block_on(writer.run(calls)))
             .map_err(not_started)?;
-        Ok(Arc::new(Self { store, view, queue: Some(queue), writer: Some(thread) }))
+        Ok(Arc::new(Self { store, view, tally: Tally::default(), queue: Some(queue), writer: Some(thread) }))
     }
 
     /// Does all writes and writes the entry down, or does neither. Returns after it is durable
@@ -74,7 +77,10 @@ impl Ledger {
     /// [`RecordError::Conflict`] where a condition did not hold, and the store's. After an error
     /// of the store it may have been done all the same: read before repeating.
     pub async fn record(&self, entry: Entry, writes: Vec<Write>) -> Result<Revision, RecordError> {
-        self.call(Some(entry), writes).await
+        let event = entry.event();
+        let done = self.call(Some(entry), writes).await?;
+        self.tally.told(event);
+        Ok(done)
     }
 
     /// Writes without a trace: for a session's last-seen alone.
@@ -89,6 +95,12 @@ impl Ledger {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// How often each thing happened.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// The view over it.

@@ -87,7 +87,8 @@ impl Throttles {
             let mut blocks = false;
             for subject in &subjects {
                 let read = self.read(tenant, purpose, subject).await.map_err(|_| Reason::Internal)?;
-                let counted = count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, now)?;
+                let counted = count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, now)
+                    .inspect_err(|_| self.ledger.tally().hold_off(purpose))?;
                 blocks |= counted.blocked;
                 writes.push(match &read {
                     Some(read) => table::replace(read, &counted),
@@ -155,7 +156,8 @@ impl Throttles {
     ) -> Result<Failing, Reason> {
         let read = self.read(tenant, purpose, subject).await.map_err(|_| Reason::Internal)?;
         let counted =
-            count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, self.world.now())?;
+            count(read.as_ref().map(|read| &read.record), tenant, purpose, subject, self.world.now())
+                .inspect_err(|_| self.ledger.tally().hold_off(purpose))?;
         let write = match &read {
             Some(read) => table::replace(read, &counted),
             None => table::create(&counted),

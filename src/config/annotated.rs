@@ -134,6 +134,7 @@ pub fn text(answers: &Answers) -> String {
     out.push_str(MAIL);
     push(&mut out, &answers.push);
     out.push_str(BACKENDS);
+    out.push_str(OUTSIDE);
     out.push_str(LIMITS);
     out
 }
@@ -252,6 +253,22 @@ const BACKENDS: &str = "\
 # certificate = \"/etc/portcullis/gate-client.crt\"    # the gate's own, where the backend asks for one
 # key = \"/etc/portcullis/gate-client.key\"            # mode 0600
 # server_name = \"app.example.com\"                    # where its certificate has another name than the host
+
+";
+
+const OUTSIDE: &str = "\
+# A line of JSON for each request, in a file or on \"stdout\"; it is opened again on SIGHUP. Never a header, a cookie
+# or a body; of our own pages the route alone. Those that are not written unless chosen: \"query\" (it may hold
+# secrets of the backend's) and \"agent\" (the browser, as it calls itself). docs/observability.md has all fields.
+# [access_log]
+# file = \"access.log\"
+# fields = [\"time\", \"request\", \"tenant\", \"route\", \"method\", \"path\", \"status\", \"bytes\", \"ms\", \"upstream_ms\", \"address\", \"person\"]
+
+# A span for each request, exported over OTLP/HTTP to a collector near by; `traceparent` goes on to the backend.
+# [tracing]
+# endpoint = \"http://127.0.0.1:4318\"                 # its /v1/traces is asked
+# service = \"portcullis\"
+# percent = 100                                       # of the requests that come without a trace
 
 ";
 

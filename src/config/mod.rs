@@ -5,6 +5,7 @@ pub mod annotated;
 mod backends;
 pub mod environment;
 pub mod mistake;
+mod outside;
 pub mod secrets;
 mod sheet;
 mod written;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::domain::TenantId;
+use crate::front::outside::Settings as OutsideSettings;
 use crate::proxy::Reach;
 
 pub(crate) use written::is_host;
@@ -57,6 +59,8 @@ pub struct Config {
     pub limits: Limits,
     /// What routes may reach from this machine.
     pub reach: Reach,
+    /// What is told of requests.
+    pub outside: OutsideSettings,
 }
 
 /// Where the gate listens.

@@ -30,6 +30,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let push = reader.push(&mut sheet);
     let limits = reader.limits(&mut sheet);
     let reach = super::backends::reach(&mut sheet, &reader.base, &mut reader.notes);
+    let outside = super::outside::outside(&mut sheet, &reader.base, &mut reader.notes);
     sheet.done(&mut reader.notes);
 
     let nowhere = || Door { host: String::new(), certificate: DoorCertificate::Internal };
@@ -50,6 +51,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
         push,
         limits,
         reach,
+        outside,
     })
 }
 

@@ -49,6 +49,10 @@ pub enum Guarded {
 }
 
 impl Guarded {
+    /// All of them.
+    pub const ALL: &[Self] =
+        &[Self::Code, Self::SignIn, Self::Enrol, Self::Recovery, Self::Requests, Self::Digits];
+
     /// In keys and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

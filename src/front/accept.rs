@@ -240,7 +240,10 @@ impl Front {
                 tracing::debug!(%address, %error, "no connection");
                 return;
             }
-            Some(Err(_)) => return meters.cut_slow.up(),
+            Some(Err(_)) => {
+                meters.handshakes_slow.up();
+                return meters.cut_slow.up();
+            }
             None => return,
         };
         meters.handshakes.up();
@@ -258,6 +261,7 @@ impl Front {
             cancel: cancel.clone(),
             draining: self.shared.draining.clone(),
             http2: shaken.http2,
+            tls: shaken.version,
             sni: shaken.sni,
         });
         let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);

@@ -61,8 +61,8 @@ pub(super) async fn serve<I, F, R>(
             let websocket = http2 && extended::as_get(&mut request);
             let tunnel = websocket.then(|| Arc::clone(&activity));
             let answered = Answered::watch(request.body(), http2);
-            shared.meters.requests.up();
             let answer = if request.headers().len() > HEADERS_MAX {
+                shared.meters.heads_refused.up();
                 None
             } else {
                 // In a box: for what is not, hyper keeps room as long as the connection lives.

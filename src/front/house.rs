@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::live::{Live, Standing};
+use super::outside::Outside;
 use crate::audit::Ledger;
 use crate::auth::certificate::Judge;
 use crate::auth::session::Sessions;
@@ -40,6 +41,8 @@ pub struct House {
     pub policy: Arc<Policy>,
     /// The way to the backend.
     pub proxy: Arc<Proxy>,
+    /// What the operator's tools see of requests.
+    pub outside: Arc<Outside>,
     /// What is open.
     pub live: Arc<Live>,
     /// The steps of signing in.

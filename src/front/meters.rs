@@ -1,9 +1,10 @@
-//! What the front counts, in the text that Prometheus reads.
+//! What the front counts of connections, in the text that Prometheus reads.
 //!
 //! Knows no label that a client chooses: nobody outside can make the list grow.
 
-use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::outside::text::{Kind, Text};
 
 /// Counters of the front. They only go up.
 #[derive(Debug, Default)]
@@ -19,12 +20,14 @@ pub struct Meters {
     pub handshakes_failed: Counter,
     /// Handshakes for a name that is no door.
     pub unknown_names: Counter,
+    /// Handshakes that did not end in time.
+    pub handshakes_slow: Counter,
     /// Handshakes done.
     pub handshakes: Counter,
     /// Handshakes in which the client showed a certificate.
     pub certificates: Counter,
-    /// Requests.
-    pub requests: Counter,
+    /// Requests whose heads were too large.
+    pub heads_refused: Counter,
     /// Connections cut for being slow.
     pub cut_slow: Counter,
     /// Connections cut because their certificate, or the house, closed.
@@ -55,31 +58,33 @@ impl Meters {
     /// of them showed a certificate.
     #[must_use]
     pub fn text(&self, open: usize, known: usize) -> String {
-        let mut text = String::new();
+        let mut text = Text::default();
         let counters = [
-            ("connections_accepted_total", &self.accepted),
-            ("connections_refused_full_total", &self.refused_full),
-            ("accept_errors_total", &self.accept_failed),
-            ("handshakes_total", &self.handshakes),
-            ("handshakes_failed_total", &self.handshakes_failed),
-            ("handshakes_unknown_name_total", &self.unknown_names),
-            ("handshakes_with_certificate_total", &self.certificates),
-            ("requests_total", &self.requests),
-            ("connections_cut_slow_total", &self.cut_slow),
-            ("connections_cut_total", &self.cut),
-            ("panics_total", &self.panics),
+            ("connections_accepted_total", "Connections taken in.", &self.accepted),
+            ("connections_refused_full_total", "Connections closed at once: full.", &self.refused_full),
+            ("accept_errors_total", "Connections that the system could not hand over.", &self.accept_failed),
+            ("connections_cut_slow_total", "Connections cut for being slow.", &self.cut_slow),
+            ("connections_cut_total", "Connections cut with their certificate or the house.", &self.cut),
+            ("http_heads_refused_total", "Requests whose heads were too large.", &self.heads_refused),
+            ("panics_total", "Requests in which the gate itself failed.", &self.panics),
         ];
-        for (name, counter) in counters {
-            // Writing to memory cannot fail.
-            let _ = writeln!(
-                text,
-                "# TYPE portcullis_{name} counter\nportcullis_{name} {value}",
-                value = counter.get()
-            );
+        for (name, help, counter) in counters {
+            text.one(name, Kind::Counter, help, counter.get());
         }
-        for (name, value) in [("connections_open", open), ("connections_with_certificate_open", known)] {
-            let _ = writeln!(text, "# TYPE portcullis_{name} gauge\nportcullis_{name} {value}");
-        }
-        text
+        let name = "tls_handshakes_total";
+        text.family(name, Kind::Counter, "TLS handshakes, by how they ended.");
+        let (done, shown) = (self.handshakes.get(), self.certificates.get());
+        let mut outcome = |outcome, certificate, count: u64| {
+            text.sample(name, &[("outcome", outcome), ("certificate", certificate)], count);
+        };
+        outcome("complete", "shown", shown);
+        outcome("complete", "none", done.saturating_sub(shown));
+        outcome("unknown_name", "none", self.unknown_names.get());
+        outcome("broken", "none", self.handshakes_failed.get());
+        outcome("slow", "none", self.handshakes_slow.get());
+        text.one("connections_open", Kind::Gauge, "Open connections.", open);
+        let help = "Open connections that showed a certificate.";
+        text.one("connections_with_certificate_open", Kind::Gauge, help, known);
+        text.into_string()
     }
 }

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod live;
 pub mod meters;
 pub mod ops;
+pub mod outside;
 pub mod peer;
 pub mod plain;
 mod relayed;

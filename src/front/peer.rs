@@ -30,6 +30,8 @@ pub struct Peer {
     pub draining: CancellationToken,
     /// Whether it speaks HTTP/2.
     pub http2: bool,
+    /// Which TLS: `TLSv1.3`.
+    pub tls: &'static str,
     /// The name it asked for in the handshake, lower case.
     pub sni: String,
 }

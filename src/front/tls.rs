@@ -18,7 +18,10 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{Acceptor, NoServerSessionStorage};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, ProtocolVersion, ServerConfig,
+    SignatureScheme,
+};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 
@@ -62,6 +65,8 @@ pub struct Shaken<I> {
     pub chain: Vec<Vec<u8>>,
     /// Whether both chose HTTP/2.
     pub http2: bool,
+    /// Which TLS: `TLSv1.3`.
+    pub version: &'static str,
 }
 
 /// Why a handshake led to nothing.
@@ -131,7 +136,11 @@ where
     let (_, connection) = stream.get_ref();
     let chain = connection.peer_certificates().unwrap_or_default().iter().map(|c| c.to_vec()).collect();
     let http2 = connection.alpn_protocol() == Some(b"h2");
-    Ok(Shaken { stream, door, sni: sni.unwrap_or_default(), chain, http2 })
+    let version = match connection.protocol_version() {
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
+        _ => "TLSv1.3",
+    };
+    Ok(Shaken { stream, door, sni: sni.unwrap_or_default(), chain, http2, version })
 }
 
 impl Tls {

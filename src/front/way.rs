@@ -10,6 +10,7 @@ use http::{HeaderValue, Request, Response, Version, header};
 use super::door::{Host, Room, Target};
 use super::house::House;
 use super::kept::Kept;
+use super::outside::Trip;
 use super::peer::Peer;
 use crate::audit::{Entry, Event, Outcome};
 use crate::auth::certificate::Presented;
@@ -23,18 +24,26 @@ use crate::web::visit::{prefers_json, request_number};
 use crate::web::{Visit, assets, refusal};
 
 /// Answers one request.
-pub async fn walk(house: &House, peer: &Peer, request: Request<Body>) -> Response<Body> {
+pub async fn walk(house: &House, peer: &Peer, mut request: Request<Body>) -> Response<Body> {
+    let mut trip = Trip::begin(&house.outside, peer, &mut request);
+    let response = answer(house, peer, &mut trip, request).await;
+    trip.answered(response)
+}
+
+async fn answer(house: &House, peer: &Peer, trip: &mut Trip<'_>, request: Request<Body>) -> Response<Body> {
     let version = request.version();
     let host = match proxy::one_end(&request).and_then(|()| peer.door.matching(&request)) {
         Ok(host) => host,
-        Err(reason) => return last(house.misdirected(peer, &reason, &request), &reason, version),
+        Err(reason) => return last(house.misdirected(peer, trip, &reason, &request), &reason, version),
     };
     let (parts, body) = request.into_parts();
     let visit = house.visit(peer, &host, &parts);
+    trip.numbered(&visit.request_id);
     let request = Request::from_parts(parts, body);
-    match house.go(peer, &host, visit.clone(), request).await {
+    match house.go(peer, &host, trip, visit.clone(), request).await {
         Ok(response) => response,
         Err(reason) => {
+            trip.refused(&reason);
             if matches!(peer.presented.get(), Some(Presented::Ours(_))) {
                 house.note(&reason, &visit).await;
             }
@@ -74,6 +83,7 @@ impl House {
         &self,
         peer: &Peer,
         host: &Host,
+        trip: &mut Trip<'_>,
         visit: Visit,
         request: Request<Body>,
     ) -> Result<Response<Body>, Reason> {
@@ -81,7 +91,7 @@ impl House {
         if self.view.age(now) > STALE_AFTER {
             return Err(Reason::StoreStale);
         }
-        let presented = peer.presented.get_or_init(|| self.judge.read(&peer.chain));
+        let presented = peer.presented.get_or_init(|| self.outside.shown(self.judge.read(&peer.chain)));
         let certificate = self.judge.stand(presented, &visit.tenant.id, now);
         let est = visit.tenant.certificates.est;
         let area = peer.door.area(request.uri().path(), est);
@@ -99,6 +109,7 @@ impl House {
             session.as_ref().map(|session| Arc::new(self.live.attend(*session.token(), &peer.cancel)));
         let cancel = guard.as_ref().map_or_else(|| peer.cancel.clone(), |guard| guard.token().clone());
         let evidence = Evidence::gather(certificate, session, visit.address);
+        trip.proved(&evidence);
         let path = request.uri().path().to_owned();
         let method = request.method().clone();
         let ask = peer.door.ask(host, &method, &path, est, &cancel);
@@ -110,7 +121,7 @@ impl House {
                 }
                 // A tunnel keeps its place in the register with the permit, a body with itself.
                 let permit = permit.keeping(guard.clone().map(|guard| guard as Arc<_>));
-                let response = self.serve(permit, peer.door.target(&path, est), visit, request).await?;
+                let response = self.serve(permit, peer.door.target(&path, est), trip, visit, request).await?;
                 Ok(response.map(|body| Kept::with(body, guard)))
             }
             Decision::Ask(missing) => {
@@ -125,19 +136,27 @@ impl House {
         &self,
         permit: Permit,
         target: Target,
+        trip: &mut Trip<'_>,
         visit: Visit,
         request: Request<Body>,
     ) -> Result<Response<Body>, Reason> {
+        if let Target::Own(room) = target {
+            trip.enters(room);
+        }
         Ok(match target {
             Target::Backend => {
                 let (tenant, path) = (&visit.tenant.id, request.uri().path());
                 let route = self.proxy.destination(tenant, &self.view.routes(tenant), &visit.host, path)?;
                 let origin =
                     Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
-                if route.confirm {
-                    return self.confirmations.forward(permit, &route, &visit, request).await;
-                }
-                return self.proxy.forward(permit, &route, origin, request).await;
+                trip.asks(&route);
+                let answer = if route.confirm {
+                    self.confirmations.forward(permit, &route, &visit, request).await
+                } else {
+                    self.proxy.forward(permit, &route, origin, request).await
+                };
+                trip.heard(&answer);
+                return answer;
             }
             Target::Own(Room::Assets) => asset(&request).ok_or(Reason::NotFound)?,
             Target::Own(Room::SignIn) => self.sign_in.serve(permit, visit, request).await,
@@ -152,10 +171,18 @@ impl House {
     }
 
     /// A request that names another host than the handshake did has no door, and so no page of a tenant.
-    fn misdirected(&self, peer: &Peer, reason: &Reason, request: &Request<Body>) -> Response<Body> {
+    fn misdirected(
+        &self,
+        peer: &Peer,
+        trip: &mut Trip<'_>,
+        reason: &Reason,
+        request: &Request<Body>,
+    ) -> Response<Body> {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let json = prefers_json(accept.unwrap_or_default());
         let number = request_number(&self.world);
+        trip.numbered(&number);
+        trip.misdirected(reason);
         refusal::respond_to_nobody(reason, &number, peer.address.ip(), self.world.now(), json)
     }
 

@@ -24,6 +24,12 @@ pub fn listed(routes: Routes, method: &str, path: &str) -> Result<&'static str, 
     Err(if known { Reason::MethodNotAllowed } else { Reason::NotFound })
 }
 
+/// The route that a path is of, whatever the method: what a log may say where a segment is a secret.
+#[must_use]
+pub fn of(routes: Routes, path: &str) -> Option<&'static str> {
+    routes.iter().map(|(_, route)| *route).find(|route| fits(route, path))
+}
+
 fn fits(route: &str, path: &str) -> bool {
     let (mut route, mut path) = (route.split('/'), path.split('/'));
     loop {

@@ -145,6 +145,8 @@ async fn no_secret_is_left_behind() {
         ("the error pages".to_owned(), pages.join("\n").into_bytes()),
     ]);
     look(&program.config.data, &mut places);
+    let access = places.iter().find(|(place, _)| place.ends_with("/access.log")).expect("an access log").1;
+    assert!(access.iter().filter(|byte| **byte == b'\n').count() > 50, "{}", String::from_utf8_lossy(access));
     assert!(places.len() > 10, "{:?}", places.keys());
     println!("{} secrets, {} places", canaries.0.len(), places.len());
     assert_eq!(canaries.found_in(&places), Vec::<String>::new());
@@ -189,6 +191,7 @@ fn mail(gate: &Gate, canaries: &mut Canaries) {
     let mut text = std::fs::read_to_string(folder.join("portcullis.toml")).unwrap();
     text.push_str("[mail]\nsmtp = \"smtp://gate@127.0.0.1:9\"\npassword_file = \"mail-password\"\n");
     text.push_str("from = \"Bank Muster <gate@bank.example>\"\n");
+    text.push_str("[access_log]\nfile = \"data/access.log\"\n");
     std::fs::write(folder.join("portcullis.toml"), text).unwrap();
 }
 

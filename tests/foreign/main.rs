@@ -18,6 +18,7 @@ mod chains;
 mod est;
 mod grpc;
 mod mobileconfig;
+mod observed;
 mod openssl;
 mod outside;
 mod p12;

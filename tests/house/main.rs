@@ -31,6 +31,7 @@ mod lists;
 mod lost_phone;
 mod not_me;
 mod offline;
+mod outside;
 mod phones;
 mod policy;
 mod proxy;

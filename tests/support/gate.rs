@@ -21,6 +21,7 @@ use portcullis::enrolment::delivery::Deliveries;
 use portcullis::enrolment::est::Est;
 use portcullis::enrolment::first_visit::FirstVisits;
 use portcullis::enrolment::issuance::Issuance;
+use portcullis::front::outside;
 use portcullis::notify::webpush::Keys;
 use portcullis::policy::shipped::{self, Shipped};
 use portcullis::proxy::Reach;
@@ -63,6 +64,10 @@ pub(crate) struct Plan {
     pub(crate) reach: Reach,
     /// Networks of balancers that say who their client is.
     pub(crate) balancers: Vec<&'static str>,
+    /// What is told of requests.
+    pub(crate) outside: outside::Settings,
+    /// Where the operator asks.
+    pub(crate) ops: Option<std::net::SocketAddr>,
 }
 
 impl Default for Plan {
@@ -80,6 +85,8 @@ impl Default for Plan {
             push: Push::default(),
             reach: Reach::default(),
             balancers: Vec::new(),
+            outside: outside::Settings::default(),
+            ops: None,
         }
     }
 }
@@ -129,6 +136,8 @@ impl Gate {
         let issuers = lay_out(folder.path());
         let mut config = configuration(folder.path(), port, plan.drain_seconds);
         config.push.clone_from(&plan.push);
+        config.outside.clone_from(&plan.outside);
+        config.listen.ops = plan.ops;
         config.reach.clone_from(&plan.reach);
         config.listen.proxy_protocol_from = plan.balancers.iter().map(|net| net.parse().unwrap()).collect();
         if plan.engine != config.engine {

@@ -261,9 +261,12 @@ impl Pusher {
             ("failed", &self.tallies.failed),
             ("dropped", &self.tallies.dropped),
         ];
-        let lines = counts.map(|(name, count)| {
-            let name = format!("portcullis_pushes_{name}_total");
-            format!("# TYPE {name} counter\n{name} {}\n", count.load(Ordering::Relaxed))
+        let lines = counts.map(|(which, count)| {
+            let name = format!("portcullis_pushes_{which}_total");
+            format!(
+                "# HELP {name} Messages that wake a phone: {which}.\n# TYPE {name} counter\n{name} {}\n",
+                count.load(Ordering::Relaxed)
+            )
         });
         lines.concat()
     }

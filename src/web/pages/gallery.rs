@@ -25,6 +25,8 @@ async fn every_page_is_written_to_be_looked_at() {
         assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"), "{name}");
         assert!(!html.contains(" style=") && !html.contains("onclick"), "{name} breaks the content policy");
         assert!(!html.contains("<script>"), "{name} holds an inline script");
+        let number = format!("Request <span class=\"number\">{}</span>", visit().request_id);
+        assert!(html.contains(&number), "{name} has no number to read out");
         std::fs::write(folder.join(format!("{name}.html")), beside(&html)).unwrap();
         names.push(name.to_owned());
     };

@@ -1,0 +1,191 @@
+//! Trace context (W3C): reads `traceparent`, goes on with it or begins one. Exports nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::world::World;
+
+/// Where a request stands in a trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Trace {
+    /// Of all that belongs together.
+    pub id: u128,
+    /// Of this gate's part.
+    pub span: u64,
+    /// Of the part that asked us, where one did.
+    pub parent: Option<u64>,
+}
+
+/// What a `traceparent` said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Parent {
+    id: u128,
+    span: u64,
+    sampled: bool,
+}
+
+/// Makes identifiers: no secrets, and never zero; drawn once, then counted and stirred.
+#[derive(Debug)]
+pub(super) struct Ids {
+    drawn: [u64; 2],
+    next: AtomicU64,
+    /// Of a hundred requests that come without a trace so many begin one.
+    percent: u64,
+}
+
+impl Ids {
+    pub(super) fn new(world: &World, percent: u32) -> Self {
+        let drawn = [world.bytes(), world.bytes()].map(u64::from_be_bytes);
+        Self { drawn, next: AtomicU64::new(0), percent: u64::from(percent) }
+    }
+
+    /// Goes on with the request's trace, or begins one, and tells whoever comes next. None where nobody
+    /// wants this request's part: then its headers say what they said.
+    pub(super) fn follow(&self, headers: &mut HeaderMap) -> Option<Trace> {
+        let parent = read(headers);
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let [high, low] = self.drawn;
+        let span = stirred(low.wrapping_add(n.wrapping_mul(STRIDE)));
+        let (id, parent) = match parent {
+            Some(parent) if parent.sampled => (parent.id, Some(parent.span)),
+            Some(_) => return None,
+            None if span % 100 >= self.percent => return None,
+            None => {
+                let high = stirred(high.wrapping_add(n.wrapping_mul(STRIDE)));
+                ((u128::from(high) << 64) | u128::from(stirred(span ^ high)), None)
+            }
+        };
+        let trace = Trace { id: id.max(1), span: span.max(1), parent };
+        let value = format!("00-{:032x}-{:016x}-01", trace.id, trace.span);
+        headers.insert(TRACEPARENT, HeaderValue::try_from(value).ok()?);
+        Some(trace)
+    }
+}
+
+/// Takes out what can't be read as one trace: whoever comes next begins its own.
+pub(super) fn clean(headers: &mut HeaderMap) {
+    let _ = read(headers);
+}
+
+fn read(headers: &mut HeaderMap) -> Option<Parent> {
+    let parent = {
+        let mut all = headers.get_all(TRACEPARENT).iter();
+        match (all.next(), all.next()) {
+            (Some(one), None) => parse(one.as_bytes()),
+            _ => None,
+        }
+    };
+    if parent.is_none() {
+        headers.remove(TRACEPARENT);
+        headers.remove(TRACESTATE);
+    }
+    parent
+}
+
+/// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`; later versions may say more behind it.
+fn parse(text: &[u8]) -> Option<Parent> {
+    let (head, rest) = text.split_at_checked(55)?;
+    let (version, id, span, flags) =
+        (hex(&head[..2])?, hex(&head[3..35])?, hex(&head[36..52])?, hex(&head[53..])?);
+    let dashes = [2, 35, 52].iter().all(|at| head[*at] == b'-');
+    let ends = rest.is_empty() || (version > 0 && rest[0] == b'-');
+    let good = dashes && ends && version != 0xff && id != 0 && span != 0;
+    good.then_some(Parent { id, span: u64::try_from(span).ok()?, sampled: flags & 1 == 1 })
+}
+
+/// Lower case only, as the standard has it.
+fn hex(text: &[u8]) -> Option<u128> {
+    text.iter().try_fold(0, |sum, byte| {
+        let digit = match byte {
+            b'0'..=b'9' => byte - b'0',
+            b'a'..=b'f' => byte - b'a' + 10,
+            _ => return None,
+        };
+        Some((sum << 4) | u128::from(digit))
+    })
+}
+
+/// The finaliser of SplitMix64: one number in, one out, each bit moved by each.
+const fn stirred(n: u64) -> u64 {
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
+}
+
+/// As SplitMix64 counts: odd, so that no number comes twice.
+const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn headers(lines: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(TRACEPARENT, HeaderValue::from_str(line).unwrap());
+        }
+        headers.insert(TRACESTATE, HeaderValue::from_static("vendor=1"));
+        headers
+    }
+
+    #[test]
+    fn what_is_no_traceparent_goes_with_its_state() {
+        let upper = GOOD.to_uppercase();
+        let later = format!("cc{}-what-the-future-brings", &GOOD[2..]);
+        for good in [GOOD, &later, "00-00000000000000000000000000000001-0000000000000001-00"] {
+            let mut headers = headers(&[good]);
+            clean(&mut headers);
+            assert_eq!(headers.get(TRACEPARENT).unwrap(), good);
+            assert!(headers.contains_key(TRACESTATE));
+        }
+        for bad in [
+            &[][..],
+            &[""],
+            &[upper.as_str()],
+            &[GOOD, GOOD],
+            &["00-00000000000000000000000000000000-00f067aa0ba902b7-01"],
+            &["00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01"],
+            &["ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"],
+            &["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x"],
+            &["00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"],
+            &["00_4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7_01"],
+            &["cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x"],
+        ] {
+            let mut headers = headers(bad);
+            clean(&mut headers);
+            assert!(headers.is_empty(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_trace_goes_on_or_begins() {
+        let ids = Ids::new(&World::real(), 100);
+        let mut sampled = headers(&[GOOD]);
+        let trace = ids.follow(&mut sampled).unwrap();
+        assert_eq!(
+            (trace.id, trace.parent),
+            (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, Some(0x00f0_67aa_0ba9_02b7))
+        );
+        let wanted = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", trace.span);
+        assert_eq!(sampled.get(TRACEPARENT).unwrap(), wanted.as_str());
+        assert!(sampled.contains_key(TRACESTATE));
+        let unsampled = format!("{}00", &GOOD[..53]);
+        let mut left = headers(&[&unsampled]);
+        assert_eq!(ids.follow(&mut left), None);
+        assert_eq!(left.get(TRACEPARENT).unwrap(), unsampled.as_str());
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..10_000 {
+            let trace = ids.follow(&mut HeaderMap::new()).unwrap();
+            assert!(trace.parent.is_none() && seen.insert(trace.span) && seen.insert(trace.id as u64));
+        }
+        let some = Ids::new(&World::real(), 10);
+        let begun = (0..10_000).filter(|_| some.follow(&mut HeaderMap::new()).is_some()).count();
+        assert!((500..2000).contains(&begun), "{begun}");
+    }
+}

@@ -1,0 +1,236 @@
+//! One request from its head to the end of its answer, as the operator's tools see it. Costs next to nothing
+//! where neither lines nor spans are wanted; decides nothing.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+
+use super::Outside;
+use super::record::{BACKEND, GATE, Record, name};
+use super::traffic::{Counted, Ending};
+use crate::auth::evidence::{CertificateEvidence, Evidence};
+use crate::domain::Reason;
+use crate::front::door::Room;
+use crate::front::peer::Peer;
+use crate::proxy::Destination;
+
+/// A request under way. Dropped before it is answered, it tells of a client that went away.
+pub(in crate::front) struct Trip<'a> {
+    outside: &'a Arc<Outside>,
+    peer: &'a Peer,
+    began: Instant,
+    method: Method,
+    room: &'static str,
+    route: Option<Arc<Destination>>,
+    asked: Option<Instant>,
+    backend: Option<(Ending, Duration)>,
+    record: Option<Box<Record>>,
+    answered: bool,
+}
+
+impl<'a> Trip<'a> {
+    /// Sees to the request's trace, too.
+    pub(in crate::front) fn begin<B>(
+        outside: &'a Arc<Outside>,
+        peer: &'a Peer,
+        request: &mut Request<B>,
+    ) -> Self {
+        let trace = outside.trace(request.headers_mut());
+        let record = outside.wants(trace.is_some()).then(|| {
+            let mut record = Box::new(Record::begin(peer, request, outside.world.now()));
+            record.trace = trace;
+            record
+        });
+        Self {
+            outside,
+            peer,
+            began: Instant::now(),
+            method: request.method().clone(),
+            room: GATE,
+            route: None,
+            asked: None,
+            backend: None,
+            record,
+            answered: false,
+        }
+    }
+
+    /// The number that its pages show.
+    pub(in crate::front) fn numbered(&mut self, number: &str) {
+        if let Some(record) = &mut self.record {
+            number.clone_into(&mut record.number);
+        }
+    }
+
+    /// It was not meant for the door that it came to.
+    pub(in crate::front) fn misdirected(&mut self, reason: &Reason) {
+        self.refused(reason);
+        if let Some(record) = &mut self.record {
+            record.hide();
+        }
+    }
+
+    /// Who it is.
+    pub(in crate::front) fn proved(&mut self, evidence: &Evidence) {
+        let Some(record) = &mut self.record else { return };
+        let (serial, person) = match evidence.certificate() {
+            CertificateEvidence::Proved(proved) => (&proved.certificate().serial, proved.person_id()),
+            CertificateEvidence::Ended(ended) => (&ended.certificate().serial, &ended.person().id),
+            CertificateEvidence::Absent | CertificateEvidence::Rejected { .. } => return,
+        };
+        record.serial = Some(serial.to_string());
+        record.person = Some(person.to_string());
+    }
+
+    /// It goes to a room of ours.
+    pub(in crate::front) fn enters(&mut self, room: Room) {
+        self.room = name(room);
+    }
+
+    /// It goes to a backend.
+    pub(in crate::front) fn asks(&mut self, route: &Arc<Destination>) {
+        self.room = BACKEND;
+        self.route = Some(Arc::clone(route));
+        self.asked = Some(Instant::now());
+    }
+
+    /// What the backend answered.
+    pub(in crate::front) fn heard<R>(&mut self, answer: &Result<R, Reason>) {
+        let ending = match answer {
+            Ok(_) => Ending::Answered,
+            Err(Reason::BackendDown) => Ending::Down,
+            Err(Reason::BackendSlow) => Ending::Slow,
+            Err(Reason::BackendBroken) => Ending::Broken,
+            Err(_) => Ending::NotSent,
+        };
+        self.backend = self.asked.map(|asked| (ending, asked.elapsed()));
+    }
+
+    /// Why it is refused.
+    pub(in crate::front) fn refused(&mut self, reason: &Reason) {
+        let why = self.outside.refused(reason);
+        if let Some(record) = &mut self.record {
+            record.refused = Some(why);
+        }
+    }
+
+    /// Its answer, whose end is written down.
+    pub(in crate::front) fn answered(mut self, response: Response<Body>) -> Response<Body> {
+        let record = self.head(response.status());
+        let Some(record) = record else { return response };
+        let follow = Follow { record, began: self.began, outside: Arc::clone(self.outside) };
+        if response.body().is_end_stream() {
+            follow.end(0, true);
+            return response;
+        }
+        response.map(|body| Body::new(Followed { body, bytes: 0, ended: false, follow: Some(follow) }))
+    }
+
+    /// Counts it as it stands at the head of its answer.
+    fn head(&mut self, status: StatusCode) -> Option<Box<Record>> {
+        self.answered = true;
+        if self.backend.is_none()
+            && let Some(asked) = self.asked
+        {
+            self.backend = Some((Ending::NotSent, asked.elapsed()));
+        }
+        let tenant = self.peer.door.tenant().map_or("", |tenant| tenant.as_str());
+        let route = self.route.as_ref().map_or("", |route| route.name.as_str());
+        self.outside.traffic.place(tenant, self.room, route).count(&Counted {
+            method: &self.method,
+            http2: self.peer.http2,
+            status,
+            took: self.began.elapsed(),
+            backend: self.backend,
+        });
+        let mut record = self.record.take()?;
+        record.room = self.room;
+        record.route = self.route.take();
+        record.status = status.as_u16();
+        record.upstream = self.backend.map(|(_, took)| took);
+        Some(record)
+    }
+}
+
+impl Drop for Trip<'_> {
+    fn drop(&mut self) {
+        if self.answered {
+            return;
+        }
+        let status = if std::thread::panicking() { StatusCode::INTERNAL_SERVER_ERROR } else { gone() };
+        if let Some(record) = self.head(status) {
+            Follow { record, began: self.began, outside: Arc::clone(self.outside) }.end(0, false);
+        }
+    }
+}
+
+/// As others write it where the client closed before an answer.
+fn gone() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+/// What is written down once the answer has ended.
+struct Follow {
+    record: Box<Record>,
+    began: Instant,
+    outside: Arc<Outside>,
+}
+
+impl Follow {
+    fn end(mut self, bytes: u64, complete: bool) {
+        self.record.bytes = bytes;
+        self.record.complete = complete;
+        self.record.took = self.began.elapsed();
+        self.outside.write_down(Arc::from(self.record));
+    }
+}
+
+/// A body that is followed to its end.
+struct Followed {
+    body: Body,
+    bytes: u64,
+    ended: bool,
+    follow: Option<Follow>,
+}
+
+impl HttpBody for Followed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        match &frame {
+            Some(Ok(frame)) => self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64),
+            Some(Err(_)) => {}
+            None => self.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Followed {
+    fn drop(&mut self) {
+        // A server that knows the length does not ask for the end.
+        let complete = self.ended || self.body.is_end_stream() || self.body.size_hint().exact() == Some(0);
+        if let Some(follow) = self.follow.take() {
+            follow.end(self.bytes, complete);
+        }
+    }
+}

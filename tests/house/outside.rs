@@ -1,0 +1,244 @@
+//! What the operator's tools see of requests: the access log and what stands in it, what it does where it
+//! cannot be written, traces that go on to the backend.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::BodyExt as _;
+use portcullis::front::outside::access_log::{self, To};
+use portcullis::front::outside::{Field, Settings, otlp};
+use serde_json::Value;
+
+use crate::support::PATIENCE;
+use crate::support::browser::{navigation, program};
+use crate::support::desk::*;
+use crate::support::gate::Gate;
+use crate::support::wire::whole;
+
+fn logging(file: PathBuf, fields: Vec<Field>) -> Settings {
+    Settings { access_log: Some(access_log::Settings { to: To::File(file), fields }), spans: None }
+}
+
+/// Lines of the log, once all that was asked is written.
+fn lines(gate: &Gate, file: &Path) -> Vec<Value> {
+    gate.started().house.outside.close();
+    let text = std::fs::read_to_string(file).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+        .collect()
+}
+
+fn metric(gate: &Gate, name: &str) -> u64 {
+    let text = gate.started().house.outside.metrics();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("portcullis_{name} ")));
+    line.unwrap_or_else(|| panic!("no {name}: {text}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_has_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::usual())).await;
+    let (client, _, laptop) = anna_inside(&gate).await;
+    let before = lines(&gate, &file).len();
+    let page = client.open("/accounts?token=query-axolotl").await;
+    page.must_say("the bank's own page");
+    let number = gate.backend.header("x-request-id").unwrap();
+    gate.backend.forget();
+    let refused = gate.stranger("bank").send(program("/accounts")).await;
+    let elsewhere = {
+        let mut request = Request::get("/secret-path").body(axum::body::Body::empty()).unwrap();
+        request.headers_mut().insert("host", "other.localhost".parse().unwrap());
+        client.wire.h1("bank.localhost").await.send_request(request).await.unwrap()
+    };
+    assert_eq!(elsewhere.status(), 421);
+    whole(elsewhere).await;
+
+    let lines = &lines(&gate, &file)[before..];
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    let [let_in, led_away, lost] = lines else { unreachable!() };
+    for (field, wanted) in [
+        ("request", number.as_str()),
+        ("tenant", "bank"),
+        ("room", "backend"),
+        ("route", "portal"),
+        ("host", "bank.localhost"),
+        ("method", "GET"),
+        ("path", "/accounts"),
+        ("address", "127.0.0.1"),
+        ("serial", laptop.serial.as_str()),
+        ("person", "anna"),
+        ("tls", "TLSv1.3"),
+    ] {
+        assert_eq!(let_in[field], wanted, "{field}: {let_in}");
+    }
+    assert_eq!((let_in["status"].as_u64(), &let_in["complete"]), (Some(200), &Value::Bool(true)), "{let_in}");
+    assert_eq!(let_in["bytes"].as_u64(), Some(page.html.len() as u64), "{let_in}");
+    assert!(let_in["ms"].as_f64().unwrap() >= let_in["upstream_ms"].as_f64().unwrap(), "{let_in}");
+    let known: BTreeSet<&str> = Field::ALL.iter().map(|field| field.as_str()).collect();
+    assert!(let_in.as_object().unwrap().keys().all(|key| known.contains(key.as_str())), "{let_in}");
+    assert_eq!(let_in.get("query"), None, "{let_in}");
+    assert_eq!(led_away["request"], refused.problem()["instance"], "{led_away}");
+    assert_eq!((&led_away["room"], led_away.get("person")), (&Value::from("gate"), None), "{led_away}");
+    assert_eq!(led_away["refused"], "no-certificate");
+    assert_eq!((&lost["path"], &lost["refused"]), (&"*".into(), &"misdirected".into()), "{lost}");
+}
+
+/// Our own paths are written as their routes: what stands in the place of a star may open a door.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_one_time_link_never_stands_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::ALL.to_vec())).await;
+    for path in ["/deliver/link-quokka-8812", "/delivr/link-quokka-8812", "/expired/bank/x/link-quokka-8812"]
+    {
+        gate.stranger("start").send(navigation(&format!("{path}?link-quokka-8812"))).await;
+    }
+    gate.stranger("phone").send(navigation("/link-quokka-8812?link-quokka-8812")).await;
+    gate.stranger("bank").send(navigation("/.portcullis/sign-in/link-quokka-8812")).await;
+    let lines = lines(&gate, &file);
+    let paths: Vec<&str> = lines.iter().map(|line| line["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["/deliver/*", "*", "*", "*", "*"]);
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("quokka"));
+    assert!(lines.iter().all(|line| line["agent"].as_str().unwrap().starts_with("Mozilla")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moved_log_goes_on_in_a_new_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, moved) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
+    let gate =
+        Gate::with(|plan| plan.outside = logging(file.clone(), vec![Field::Path, Field::Status])).await;
+    let client = gate.stranger("bank");
+    client.send(navigation("/first")).await;
+    assert_eq!(lines(&gate, &file).len(), 1);
+    std::fs::rename(&file, &moved).unwrap();
+    client.send(navigation("/second")).await;
+    assert_eq!(lines(&gate, &moved).len(), 2, "until it is told");
+    gate.started().house.outside.reopen();
+    client.send(navigation("/third")).await;
+    assert_eq!(lines(&gate, &file), [serde_json::json!({"path": "/third", "status": 403})]);
+    assert_eq!(lines(&gate, &moved).len(), 2);
+}
+
+/// O-11: a log whose disk is full, and one whose reader has stopped: requests go on, what is missing is
+/// counted, and what comes later is whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_stops_nobody() {
+    let full = PathBuf::from("/dev/full");
+    let gate = Gate::with(|plan| plan.outside = logging(full.clone(), Field::usual())).await;
+    assert_eq!(gate.stranger("bank").send(navigation("/")).await.status, 403);
+    gate.started().house.outside.close();
+    assert_eq!(metric(&gate, "access_log_lines_lost_total{why=\"failed\"}"), 1);
+    assert_eq!(metric(&gate, "access_log_lines_total"), 0);
+    drop(gate);
+
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let gate = Gate::with(|plan| plan.outside = logging(pipe.clone(), Field::usual())).await;
+    // Opened and never read.
+    let reader = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let mut h2 = gate.wire.bare().h2("bank.localhost").await;
+    let lost = "access_log_lines_lost_total{why=\"slow\"}";
+    tokio::time::timeout(PATIENCE, async {
+        while metric(&gate, lost) == 0 {
+            let request = Request::get(format!("https://{}/", gate.host("bank")));
+            let answer = h2.send_request(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+            assert_eq!(answer.status(), 403);
+            whole(answer).await;
+        }
+    })
+    .await
+    .expect("the queue has an end");
+    // The reader wakes up, and reads whole lines.
+    let reading = tokio::task::spawn_blocking(move || {
+        use std::io::BufRead as _;
+        let lines = std::io::BufReader::new(reader).lines().take(2000);
+        lines.filter(|line| serde_json::from_str::<Value>(line.as_ref().unwrap()).is_ok()).count()
+    });
+    assert_eq!(tokio::time::timeout(PATIENCE, reading).await.expect("lines").unwrap(), 2000);
+}
+
+/// A client that goes away before its answer, and one that goes away within it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_goes_away_is_written_down_as_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::usual())).await;
+    let (client, _, _) = anna_inside(&gate).await;
+    for path in ["/never", "/ticks"] {
+        let mut request = navigation(path);
+        client.dress(&mut request);
+        let mut h1 = client.wire.h1("bank.localhost").await;
+        let answer = tokio::time::timeout(Duration::from_millis(300), h1.send_request(request)).await;
+        if let Ok(answer) = answer {
+            answer.unwrap().into_body().frame().await.expect("a tick").unwrap();
+        }
+    }
+    let gone = |lines: &[Value]| {
+        let of =
+            |path: &str| lines.iter().find(|line| line["path"] == path).map(|line| line["status"].clone());
+        (of("/never"), of("/ticks"))
+    };
+    let wanted = (Some(499.into()), Some(200.into()));
+    tokio::time::timeout(PATIENCE, async {
+        while gone(&lines(&gate, &file)) != wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await
+    .expect("both are written down");
+    let lines = lines(&gate, &file);
+    let cut = lines.iter().find(|line| line["path"] == "/ticks").unwrap();
+    assert_eq!((&cut["complete"], cut["bytes"].as_u64() > Some(0)), (&Value::Bool(false), true), "{cut}");
+}
+
+const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// A good one goes on; one that cannot be read, or stands there twice, does not, nor does its state.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_on_to_the_backend() {
+    let spans = otlp::Settings {
+        authority: "127.0.0.1:9".to_owned(),
+        path: "/v1/traces".to_owned(),
+        service: "gate".to_owned(),
+        percent: 100,
+    };
+    for spans in [None, Some(spans)] {
+        let exporting = spans.is_some();
+        let gate = Gate::with(|plan| plan.outside.spans = spans).await;
+        let (client, _, _) = anna_inside(&gate).await;
+        for (said, good) in
+            [(vec![SAMPLED], true), (vec![SAMPLED, SAMPLED], false), (vec!["00-0-0-01"], false)]
+        {
+            let mut request = navigation("/accounts");
+            for one in &said {
+                request.headers_mut().append("traceparent", one.parse().unwrap());
+            }
+            request.headers_mut().insert("tracestate", "vendor=wombat".parse().unwrap());
+            client.dress(&mut request);
+            gate.backend.forget();
+            let answer = client.wire.h1("bank.localhost").await.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            whole(answer).await;
+            let (parent, state) = (gate.backend.header("traceparent"), gate.backend.header("tracestate"));
+            assert_eq!(state.is_some(), good, "{said:?}");
+            match (exporting, good) {
+                (false, true) => assert_eq!(parent.as_deref(), Some(SAMPLED)),
+                (false, false) => assert_eq!(parent, None),
+                (true, true) => {
+                    let parent = parent.unwrap();
+                    assert!(parent.starts_with(&SAMPLED[..36]) && parent.ends_with("-01"), "{parent}");
+                    assert_ne!(parent, SAMPLED, "the gate's own span is the parent now");
+                }
+                (true, false) => {
+                    let parent = parent.unwrap();
+                    assert!(parent.len() == 55 && !parent.starts_with(&SAMPLED[..36]), "{parent}");
+                }
+            }
+        }
+    }
+}
