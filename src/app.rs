@@ -2,6 +2,7 @@
 //! engine; knows no request.
 
 mod acts;
+mod beside;
 mod doors;
 mod factors;
 mod follow;
@@ -264,10 +265,8 @@ pub async fn start(
         })
     };
     let tls_listeners = bind("TLS", config.listen.tls, threads)?;
-    let plain_listener = match config.listen.plain {
-        Some(address) => bind("plain HTTP", address, 1)?.pop(),
-        None => None,
-    };
+    let plain_listener = config.listen.plain.map(|address| bind("plain HTTP", address, 1)).transpose()?;
+    let plain_listener = plain_listener.and_then(|mut one| one.pop());
     let ops_listener = match config.listen.ops {
         Some(address) => Some(ops::bind(address).map_err(|source| AppError::Listen {
             what: "the operator's listener",
@@ -277,6 +276,7 @@ pub async fn start(
         })?),
         None => None,
     };
+    let others = beside::bind(config)?;
     let tls = local(tls_listeners.first()).unwrap_or(config.listen.tls);
     let plain = local(plain_listener.as_ref());
 
@@ -345,6 +345,7 @@ pub async fn start(
         let operator = operator::told(&core, &lists, pusher, &house);
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));
     }
+    beside::serve(others, &house, &front);
     let files = front.clone();
     tokio::spawn(async move { files.follow_files().await });
     follow::follow_backend_files(&house.proxy, &background);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use portcullis::config::annotated::{self, Answers};
 use portcullis::config::{Config, DoorCertificate, Engine, Environment};
+use portcullis::front::beside::{Kind, Serves};
 use portcullis::front::outside::Field;
 use portcullis::front::outside::access_log::To;
 
@@ -334,5 +335,46 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
     ] {
         let mistakes = with(text).unwrap_err();
         assert!(mistakes.iter().any(|(_, what)| what.contains(wanted)), "{text}: {mistakes:?}");
+    }
+}
+
+const BESIDE: &str = r#"
+[[portal]]
+tenant = "bank"
+host = "portal.example.com"
+[[other_proxy]]
+kind = "caddy"
+listen = "127.0.0.1:9180"
+from = ["127.0.0.1/32", "2001:db8::7"]
+hosts = ["Portal.example.com"]
+"#;
+
+#[test]
+fn another_proxy_is_believed_from_where_it_is_written_and_nowhere_else() {
+    assert!(parse(SMALL).unwrap().other_proxies.is_empty(), "nothing listens by itself");
+    let config = parse(&format!("{SMALL}{BESIDE}")).unwrap();
+    let [plan] = config.other_proxies.as_slice() else { panic!("{:?}", config.other_proxies) };
+    assert_eq!((plan.kind, plan.serves), (Kind::Rfc9440, Serves::ForwardAuth));
+    assert_eq!((plan.from.len(), plan.hosts.as_slice()), (2, &["portal.example.com".to_owned()][..]));
+    let everywhere = BESIDE.replace("127.0.0.1:9180", "0.0.0.0:9180");
+    let knowingly = format!("{everywhere}in_clear = true\nserves = \"door\"\n");
+    assert_eq!(parse(&format!("{SMALL}{knowingly}")).unwrap().other_proxies[0].serves, Serves::Door);
+    for (written, said) in [
+        (BESIDE.replace("\"caddy\"", "\"squid\""), "`kind` is"),
+        (BESIDE.replace("from = ", "# "), "lacks `from`"),
+        (BESIDE.replace("127.0.0.1/32", "0.0.0.0/0"), "name the proxy's own addresses"),
+        (BESIDE.replace("127.0.0.1/32", "everybody"), "is no network"),
+        (BESIDE.replace("Portal", "console"), "the host of no [[portal]]"),
+        (BESIDE.replace("hosts = ", "# "), "lacks `hosts`"),
+        (BESIDE.replace("listen = ", "# "), "lacks `listen`"),
+        (everywhere, "in_clear = true"),
+        (format!("{BESIDE}serves = \"all\"\n"), "`serves` is"),
+        (format!("{BESIDE}trust = \"me\"\n"), "`trust` is no key"),
+    ] {
+        let mistakes = parse(&format!("{SMALL}{written}")).unwrap_err();
+        assert!(
+            mistakes.iter().any(|(line, what)| line.is_some() && what.contains(said)),
+            "{said}: {mistakes:?}"
+        );
     }
 }

@@ -159,8 +159,10 @@ fn certificate(door: &Door, now: Time) -> Option<Check> {
 fn ports(config: &Config) -> Vec<Check> {
     let wanted =
         [("tls", Some(config.listen.tls)), ("plain", config.listen.plain), ("ops", config.listen.ops)];
+    let others = config.other_proxies.iter().map(|other| ("other_proxy", Some(other.listen)));
     wanted
         .into_iter()
+        .chain(others)
         .filter_map(|(name, address)| Some((name, address?)))
         .map(|(name, address)| {
             let label = format!("port {}", address.port());

@@ -135,6 +135,7 @@ pub fn text(answers: &Answers) -> String {
     push(&mut out, &answers.push);
     out.push_str(BACKENDS);
     out.push_str(OUTSIDE);
+    out.push_str(BESIDE);
     out.push_str(LIMITS);
     out
 }
@@ -269,6 +270,21 @@ const OUTSIDE: &str = "\
 # endpoint = \"http://127.0.0.1:4318\"                 # its /v1/traces is asked
 # service = \"portcullis\"
 # percent = 100                                       # of the requests that come without a trace
+
+";
+
+const BESIDE: &str = "\
+# Other proxies, each with a listener of its own: those that ask the gate about each request and forward it
+# themselves (forward-auth), and those that stand in front and end TLS. What such a proxy says of a client's
+# certificate is believed, so it must take these headers from its clients, and nobody else may come from its
+# addresses: docs/forward-auth.md. Cookies cross this listener in clear.
+# [[other_proxy]]
+# kind = \"nginx\"                                     # nginx, caddy, haproxy, traefik or envoy
+# listen = \"127.0.0.1:9180\"
+# from = [\"127.0.0.1/32\"]                            # connections from elsewhere are closed
+# hosts = [\"portal.example.com\"]                     # portals that it speaks for; never the console
+# serves = \"forward-auth\"                            # or \"door\", all of it, where the proxy stands in front
+# in_clear = true                                    # needed where `listen` is not on this machine alone
 
 ";
 

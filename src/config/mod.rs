@@ -3,6 +3,7 @@
 
 pub mod annotated;
 mod backends;
+mod beside;
 pub mod environment;
 pub mod mistake;
 mod outside;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::domain::TenantId;
+use crate::front::beside::Plan;
 use crate::front::outside::Settings as OutsideSettings;
 use crate::proxy::Reach;
 
@@ -61,6 +63,8 @@ pub struct Config {
     pub reach: Reach,
     /// What is told of requests.
     pub outside: OutsideSettings,
+    /// Other proxies that ask, or stand in front.
+    pub other_proxies: Vec<Plan>,
 }
 
 /// Where the gate listens.

@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::beside::Errand;
 use super::connection::{self, Shared};
 use super::door::Doors;
 use super::limits::{Caps, Place, Settings};
@@ -263,6 +264,8 @@ impl Front {
             http2: shaken.http2,
             tls: shaken.version,
             sni: shaken.sni,
+            errand: Errand::Serve,
+            held: None,
         });
         let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
         // A kilobyte, which each future that it is handed on to would hold once more.

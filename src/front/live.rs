@@ -55,6 +55,7 @@ pub struct Guard {
     place: Place,
     number: u64,
     token: CancellationToken,
+    _beneath: Option<Arc<Guard>>,
 }
 
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl Live {
         let fingerprint = crate::crypto::sha256(leaf);
         let token = parent.child_token();
         let number = self.connections.add(fingerprint, serial(leaf), self.since(), token.clone());
-        Guard { live: Arc::clone(self), place: Place::Connection(fingerprint), number, token }
+        Guard { live: Arc::clone(self), place: Place::Connection(fingerprint), number, token, _beneath: None }
     }
 
     /// Enters a request of this session. Its token is cancelled with the connection's, or when
@@ -98,7 +99,7 @@ impl Live {
     pub fn attend(self: &Arc<Self>, session: TokenHash, connection: &CancellationToken) -> Guard {
         let token = connection.child_token();
         let number = self.requests.add(session, (), (0, (self.now)()), token.clone());
-        Guard { live: Arc::clone(self), place: Place::Request(session), number, token }
+        Guard { live: Arc::clone(self), place: Place::Request(session), number, token, _beneath: None }
     }
 
     fn since(&self) -> Since {
@@ -216,6 +217,13 @@ impl Guard {
     #[must_use]
     pub const fn token(&self) -> &CancellationToken {
         &self.token
+    }
+
+    /// Keeps another place as long as this one is kept.
+    #[must_use]
+    pub fn beneath(mut self, other: Option<Arc<Self>>) -> Self {
+        self._beneath = other;
+        self
     }
 
     /// SHA-256 over the leaf, of a connection.

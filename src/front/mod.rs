@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod activity;
+pub mod beside;
 mod connection;
 pub mod door;
 mod extended;

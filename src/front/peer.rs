@@ -7,7 +7,9 @@ use std::sync::{Arc, OnceLock};
 
 use tokio_util::sync::CancellationToken;
 
+use super::beside::Errand;
 use super::door::Door;
+use super::live::Guard;
 use crate::auth::certificate::Presented;
 use crate::domain::certificate::Fingerprint;
 
@@ -34,4 +36,8 @@ pub struct Peer {
     pub tls: &'static str,
     /// The name it asked for in the handshake, lower case.
     pub sni: String,
+    /// What is done for its requests.
+    pub errand: Errand,
+    /// Its certificate's place in the register, where the connection is another proxy's and carries many.
+    pub held: Option<Arc<Guard>>,
 }

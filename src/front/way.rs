@@ -7,6 +7,7 @@ use axum::body::Body;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version, header};
 
+use super::beside::Errand;
 use super::door::{Host, Room, Target};
 use super::house::House;
 use super::kept::Kept;
@@ -44,7 +45,9 @@ async fn answer(house: &House, peer: &Peer, trip: &mut Trip<'_>, request: Reques
         Ok(response) => response,
         Err(reason) => {
             trip.refused(&reason);
-            if matches!(peer.presented.get(), Some(Presented::Ours(_))) {
+            // What a page explains was written down when its status was told.
+            let known = matches!(peer.presented.get(), Some(Presented::Ours(_)));
+            if known && peer.errand != Errand::Explain {
                 house.note(&reason, &visit).await;
             }
             last(refusal::respond(&reason, &visit), &reason, version)
@@ -105,8 +108,13 @@ impl House {
             }
         };
         // What hangs on a session is cut with it; without one, with the connection.
-        let guard =
-            session.as_ref().map(|session| Arc::new(self.live.attend(*session.token(), &peer.cancel)));
+        let guard = match &session {
+            Some(session) => {
+                let guard = self.live.attend(*session.token(), &peer.cancel);
+                Some(Arc::new(guard.beneath(peer.held.clone())))
+            }
+            None => peer.held.clone(),
+        };
         let cancel = guard.as_ref().map_or_else(|| peer.cancel.clone(), |guard| guard.token().clone());
         let evidence = Evidence::gather(certificate, session, visit.address);
         trip.proved(&evidence);
@@ -121,9 +129,14 @@ impl House {
                 }
                 // A tunnel keeps its place in the register with the permit, a body with itself.
                 let permit = permit.keeping(guard.clone().map(|guard| guard as Arc<_>));
-                let response = self.serve(permit, peer.door.target(&path, est), trip, visit, request).await?;
+                let target = peer.door.target(&path, est);
+                if peer.errand != Errand::Serve {
+                    return self.vouch(peer.errand, (&permit, target), &visit, &request);
+                }
+                let response = self.serve(permit, target, trip, visit, request).await?;
                 Ok(response.map(|body| Kept::with(body, guard)))
             }
+            Decision::Ask(_) if peer.errand == Errand::Look => Err(Reason::SignInFirst),
             Decision::Ask(missing) => {
                 tracing::debug!(?missing, request = visit.request_id, "led to signing in");
                 self.sign_in.ask(&evidence, &visit, request.headers()).await

@@ -20,6 +20,7 @@
 //! - `trailers`: what may follow a body
 //! - `body`: bodies under way, cut when the permit ends
 //! - `upgrade`: WebSocket
+//! - `vouch`: what another proxy is to tell a backend
 
 mod balance;
 mod body;
@@ -39,6 +40,7 @@ mod total;
 mod trailers;
 mod upgrade;
 mod upstream;
+mod vouch;
 mod wanted;
 
 #[cfg(test)]

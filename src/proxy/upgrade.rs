@@ -80,7 +80,7 @@ pub(super) fn asked(request: &Request<Body>, host: &str, world: &World) -> Resul
 }
 
 /// A browser always says which page asks, and lets any page ask.
-fn from_own_page(headers: &HeaderMap, host: &str) -> Result<(), Reason> {
+pub(super) fn from_own_page(headers: &HeaderMap, host: &str) -> Result<(), Reason> {
     let own = format!("https://{host}");
     match only(headers, ORIGIN) {
         Some(origin) if origin.eq_ignore_ascii_case(own.as_bytes()) => Ok(()),

@@ -14,6 +14,7 @@ mod support;
 
 mod backend;
 mod backends;
+mod beside;
 mod chains;
 mod est;
 mod grpc;

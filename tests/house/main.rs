@@ -25,6 +25,7 @@ mod engines;
 mod est;
 mod expired;
 mod first_visit;
+mod forward_auth;
 mod history;
 mod identity;
 mod lists;

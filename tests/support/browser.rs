@@ -158,7 +158,8 @@ impl Browser {
             if answer.status != 303 {
                 return Page::of(&path, answer);
             }
-            path = answer.header("location").to_owned();
+            let to = answer.header("location");
+            path = to.strip_prefix(&self.origin()).unwrap_or(to).to_owned();
             answer = self.send(navigation(&path)).await;
         }
         panic!("sent in circles, last to {path}");

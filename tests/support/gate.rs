@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     pub(crate) outside: outside::Settings,
     /// Where the operator asks.
     pub(crate) ops: Option<std::net::SocketAddr>,
+    /// Other proxies.
+    pub(crate) other_proxies: Vec<portcullis::front::beside::Plan>,
 }
 
 impl Default for Plan {
@@ -87,6 +89,7 @@ impl Default for Plan {
             balancers: Vec::new(),
             outside: outside::Settings::default(),
             ops: None,
+            other_proxies: Vec::new(),
         }
     }
 }
@@ -140,6 +143,7 @@ impl Gate {
         config.listen.ops = plan.ops;
         config.reach.clone_from(&plan.reach);
         config.listen.proxy_protocol_from = plan.balancers.iter().map(|net| net.parse().unwrap()).collect();
+        config.other_proxies.clone_from(&plan.other_proxies);
         if plan.engine != config.engine {
             config.engine = plan.engine;
             config.store.set_extension(plan.engine.name());

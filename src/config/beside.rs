@@ -1,0 +1,95 @@
+//! Other proxies: `[[other_proxy]]`. Opens no socket.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+
+use super::Portal;
+use super::mistake::Mistakes;
+use super::sheet::{At, Sheet};
+use crate::front::beside::{Kind, Plan, Serves};
+
+pub(super) fn plans(sheet: &mut Sheet<'_>, portals: &[Portal], notes: &mut Mistakes) -> Vec<Plan> {
+    let sections = sheet.tables("other_proxy", notes);
+    sections.into_iter().filter_map(|section| plan(section, portals, notes)).collect()
+}
+
+fn plan(mut section: Sheet<'_>, portals: &[Portal], notes: &mut Mistakes) -> Option<Plan> {
+    let span = section.span().clone();
+    let kind = section.demand("kind", "nginx", notes).and_then(|at| kind(&at, notes));
+    let listen = section.demand("listen", "127.0.0.1:9180", notes).and_then(|at| address(&at, notes));
+    let from: Vec<IpNet> = section.texts("from", notes).iter().filter_map(|at| network(at, notes)).collect();
+    let mut hosts = Vec::new();
+    for at in section.texts("hosts", notes) {
+        let host = at.value.to_ascii_lowercase();
+        if portals.iter().any(|portal| portal.door.host == host) {
+            hosts.push(host);
+        } else {
+            notes.at(&at.span, format!("{:?} is the host of no [[portal]]", at.value));
+        }
+    }
+    for (empty, key, example) in
+        [(from.is_empty(), "from", "127.0.0.1/32"), (hosts.is_empty(), "hosts", "portal.example.com")]
+    {
+        if empty {
+            notes.at(&span, format!("[other_proxy] lacks `{key}`: write {key} = [\"{example}\"]"));
+        }
+    }
+    let serves = match section.text("serves", notes) {
+        None => Serves::ForwardAuth,
+        Some(at) => match at.value.as_str() {
+            "forward-auth" => Serves::ForwardAuth,
+            "door" => Serves::Door,
+            _ => {
+                notes.at(&at.span, "`serves` is \"forward-auth\" or \"door\"");
+                Serves::ForwardAuth
+            }
+        },
+    };
+    let in_clear = section.yes_or_no("in_clear", false, notes);
+    section.done(notes);
+    let listen = listen?;
+    if !listen.ip().is_loopback() && !in_clear {
+        notes.at(
+            &span,
+            "`listen` is not on loopback, and cookies cross it in clear: listen on 127.0.0.1, or write in_clear = true",
+        );
+    }
+    Some(Plan { kind: kind?, listen, from, hosts, serves })
+}
+
+fn kind(at: &At<String>, notes: &mut Mistakes) -> Option<Kind> {
+    Some(match at.value.as_str() {
+        "nginx" => Kind::Nginx,
+        "caddy" | "haproxy" => Kind::Rfc9440,
+        "traefik" => Kind::Traefik,
+        "envoy" => Kind::Envoy,
+        _ => {
+            notes.at(&at.span, "`kind` is nginx, caddy, haproxy, traefik or envoy");
+            return None;
+        }
+    })
+}
+
+fn address(at: &At<String>, notes: &mut Mistakes) -> Option<SocketAddr> {
+    let address = at.value.parse().ok();
+    if address.is_none() {
+        notes.at(&at.span, format!("{:?} is no address with a port: write \"127.0.0.1:9180\"", at.value));
+    }
+    address
+}
+
+/// A network, or one address; never everybody.
+fn network(at: &At<String>, notes: &mut Mistakes) -> Option<IpNet> {
+    let network = at.value.parse().ok().or_else(|| at.value.parse::<IpAddr>().ok().map(IpNet::from));
+    match network {
+        Some(network) if network.prefix_len() > 0 => return Some(network),
+        Some(_) => {
+            notes.at(&at.span, "whoever is heard here says who everybody is: name the proxy's own addresses")
+        }
+        None => {
+            notes.at(&at.span, format!("{:?} is no network: write one such as \"127.0.0.1/32\"", at.value))
+        }
+    }
+    None
+}

@@ -1,0 +1,278 @@
+//! Other proxies: those that ask the gate about each request and forward it themselves, and those that stand in
+//! front and end TLS. One listener for each, heard from named addresses alone.
+//!
+//! Whoever is heard here is believed on one thing: which certificate's key a client proved to hold, and where that
+//! client is. What the certificate is worth, whose session it is and what the rules say is judged as on a connection of
+//! our own, by the same way. Any other address is closed before a byte is read.
+
+mod asked;
+mod shown;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::body::Body;
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use ipnet::IpNet;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+
+use super::accept::{Front, pause_after};
+use super::connection;
+use super::door::{Door, DoorKind, Target, authority};
+use super::house::House;
+use super::limits::Caps;
+use super::peer::Peer;
+use super::way;
+use crate::domain::Reason;
+use crate::policy::Permit;
+use crate::proxy::{Origin, one_end};
+use crate::web::visit::request_number;
+use crate::web::{Visit, refusal};
+
+/// One listener for another proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// How it says which certificate and which request.
+    pub kind: Kind,
+    /// Where it finds us.
+    pub listen: SocketAddr,
+    /// Where it comes from; nobody else is heard.
+    pub from: Vec<IpNet>,
+    /// Host names of the portal doors that it speaks for.
+    pub hosts: Vec<String>,
+    /// What it gets.
+    pub serves: Serves,
+}
+
+/// How a proxy says which certificate a client showed, and which request it asks about. Each kind is read by its own
+/// headers and no others, so that what it does not set itself is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `Client-Cert`, as in RFC 9440 or as nginx's escaped PEM; `X-Original-Method`, `X-Original-URL`. It hears a status.
+    Nginx,
+    /// `Client-Cert` as in RFC 9440; `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`. Caddy, and HAProxy in front.
+    Rfc9440,
+    /// `X-Forwarded-Tls-Client-Cert`; `X-Forwarded-Method`, `-Proto`, `-Host`, `-Uri`.
+    Traefik,
+    /// `X-Forwarded-Client-Cert`; the request itself, its path behind `/forward-auth`.
+    Envoy,
+}
+
+/// What another proxy gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// An answer about each request, and the gate's own pages; it forwards by itself.
+    ForwardAuth,
+    /// All that the door has: it stands in front.
+    Door,
+}
+
+/// What is done for a request, by where it was taken in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Errand {
+    /// It is served, or goes to its backend.
+    #[default]
+    Serve,
+    /// Another proxy asks, and hands our answer on where it is no yes.
+    Vouch,
+    /// Another proxy asks, and hears a status alone.
+    Look,
+    /// That status was a no, and its client shall read why.
+    Explain,
+}
+
+/// Marks the one answer that means yes.
+#[derive(Clone, Copy, Debug)]
+struct Vouched;
+
+impl Plan {
+    fn hears(&self, address: SocketAddr) -> bool {
+        let address = address.ip().to_canonical();
+        self.from.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Serves until the front closes.
+///
+/// # Errors
+/// Where the listener cannot be used by this runtime.
+pub async fn serve(
+    listener: std::net::TcpListener,
+    plan: Plan,
+    house: Arc<House>,
+    front: Front,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let shared = front.shared().clone();
+    let caps = Caps::new(shared.settings.connections_max, shared.settings.connections_max);
+    let beside = Arc::new(Beside { plan, house, front });
+    while let Some(accepted) = shared.draining.run_until_cancelled(listener.accept()).await {
+        let (stream, address): (TcpStream, _) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        if !beside.plan.hears(address) {
+            tracing::debug!(%address, "closed: no other proxy is configured at this address");
+            continue;
+        }
+        let Ok(place) = caps.admit(address.ip()) else { continue };
+        let _ = stream.set_nodelay(true);
+        let (beside, shared) = (Arc::clone(&beside), shared.clone());
+        tokio::spawn(async move {
+            let handle = move |request| Arc::clone(&beside).answer(request);
+            connection::serve(stream, false, place, &CancellationToken::new(), &shared, handle).await;
+        });
+    }
+    Ok(())
+}
+
+struct Beside {
+    plan: Plan,
+    house: Arc<House>,
+    front: Front,
+}
+
+impl Beside {
+    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
+        match self.read(request) {
+            Ok((peer, host, request)) => {
+                let response = way::walk(&self.house, &peer, request).await;
+                said(peer.errand, &host, response)
+            }
+            Err(reason) => {
+                let number = request_number(&self.house.world);
+                let nobody = std::net::IpAddr::from([0, 0, 0, 0]);
+                refusal::respond_to_nobody(&reason, &number, nobody, self.house.world.now(), false)
+            }
+        }
+    }
+
+    /// Who asks, at which host, and for what.
+    fn read(&self, request: Request<Body>) -> Result<(Peer, String, Request<Body>), Reason> {
+        one_end(&request)?;
+        let leaf = shown::certificate(self.plan.kind, request.headers())?;
+        let address = asked::client(request.headers())?;
+        let (errand, mut request) = self.errand(request)?;
+        let host = authority(request.method(), request.uri(), request.headers())?;
+        let (name, host) = (
+            host.0.to_ascii_lowercase(),
+            host.1.map_or_else(|| host.0.to_owned(), |port| format!("{}:{port}", host.0)),
+        );
+        shown::forget(self.plan.kind, request.headers_mut());
+        let door = self.door(&name)?;
+        let live = &self.house.live;
+        let cut = CancellationToken::new();
+        let held = leaf.as_ref().map(|leaf| Arc::new(live.enter(leaf, &cut)));
+        let peer = Peer {
+            door,
+            fingerprint: held.as_ref().and_then(|held| held.fingerprint()),
+            chain: Arc::new(leaf.into_iter().collect()),
+            presented: OnceLock::new(),
+            address: SocketAddr::new(address, 0),
+            cancel: held.as_ref().map_or(cut, |held| held.token().clone()),
+            draining: self.front.shared().draining.clone(),
+            http2: false,
+            tls: "",
+            sni: name,
+            errand,
+            held,
+        };
+        Ok((peer, host, request))
+    }
+
+    /// What is to be done, and for which request.
+    fn errand(&self, request: Request<Body>) -> Result<(Errand, Request<Body>), Reason> {
+        let kind = self.plan.kind;
+        if self.plan.serves == Serves::ForwardAuth {
+            if let Some(errand) = asked::errand(kind, request.uri().path()) {
+                return Ok((errand, asked::question(kind, request)?));
+            }
+            if !request.uri().path().starts_with(OWN_PAGES) {
+                return Err(Reason::NotFound);
+            }
+        }
+        asked::over_tls(request.headers())?;
+        Ok((Errand::Serve, request))
+    }
+
+    fn door(&self, name: &str) -> Result<Arc<Door>, Reason> {
+        if !self.plan.hosts.iter().any(|host| host == name) {
+            return Err(Reason::Misdirected);
+        }
+        let doors = self.front.doors().load();
+        let door = doors.named(name).filter(|door| door.kind() == DoorKind::Portal);
+        door.cloned().ok_or(Reason::Misdirected)
+    }
+}
+
+impl House {
+    /// Says yes to another proxy, with what it is to tell its backend.
+    ///
+    /// # Errors
+    /// For what the gate serves itself, and what it would not forward.
+    pub(super) fn vouch(
+        &self,
+        errand: Errand,
+        (permit, target): (&Permit, Target),
+        visit: &Visit,
+        request: &Request<Body>,
+    ) -> Result<Response<Body>, Reason> {
+        if target != Target::Backend {
+            return Err(Reason::NotFound);
+        }
+        let (tenant, path) = (&visit.tenant.id, request.uri().path());
+        let route = self.proxy.destination(tenant, &self.view.routes(tenant), &visit.host, path)?;
+        let origin = Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
+        let told = self.proxy.vouch(permit, &route, origin, request)?;
+        let mut response = Response::new(Body::empty());
+        if errand == Errand::Explain {
+            // It was a no a moment ago: once more, where asking again changes nothing.
+            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            let path = HeaderValue::try_from(path).map_err(|_| Reason::Internal)?;
+            if request.method() != Method::GET {
+                return Err(Reason::Busy);
+            }
+            *response.status_mut() = StatusCode::SEE_OTHER;
+            response.headers_mut().insert(LOCATION, path);
+            return Ok(response);
+        }
+        *response.headers_mut() = told;
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(Vouched);
+        Ok(response)
+    }
+}
+
+/// The answer as the other proxy understands it: none but a yes of [`House::vouch`] reads as one.
+fn said(errand: Errand, host: &str, mut response: Response<Body>) -> Response<Body> {
+    if errand == Errand::Serve || response.extensions_mut().remove::<Vouched>().is_some() {
+        return response;
+    }
+    if errand == Errand::Look {
+        let mut no = Response::new(Body::empty());
+        *no.status_mut() = match response.status() {
+            StatusCode::UNAUTHORIZED => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::FORBIDDEN,
+        };
+        return no;
+    }
+    if response.status().is_success() || response.status().is_informational() {
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+    }
+    // Traefik reads a path as one of the listener's own.
+    let path = response.headers().get(LOCATION).and_then(|to| to.to_str().ok());
+    if let Some(path) = path.filter(|path| path.starts_with('/'))
+        && let Ok(whole) = HeaderValue::try_from(format!("https://{host}{path}"))
+    {
+        response.headers_mut().insert(LOCATION, whole);
+    }
+    response
+}
+
+const OWN_PAGES: &str = "/.portcullis/";
