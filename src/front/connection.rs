@@ -27,6 +27,7 @@ use super::extended;
 use super::limits::Settings;
 use super::meters::Meters;
 use super::stream::{Answered, Arriving, Leaving, Watched};
+use super::way::Failed;
 
 /// What every connection of a listener shares.
 #[derive(Clone)]
@@ -78,6 +79,9 @@ pub(super) async fn serve<I, F, R>(
                     }),
                     None => bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
                 };
+                if answer.extensions().get::<Failed>().is_some() {
+                    meters.panics.up();
+                }
                 answered.begins();
                 let answer = match &tunnel {
                     Some(activity) => extended::answered(answer, activity),

@@ -1,9 +1,11 @@
 //! The way of one request, from top to bottom. Each check returns what the next one takes: a step
 //! that is left out does not compile.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
+use futures_util::FutureExt as _;
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version, header};
 
@@ -27,9 +29,14 @@ use crate::web::{Visit, assets, refusal};
 /// Answers one request.
 pub async fn walk(house: &House, peer: &Peer, mut request: Request<Body>) -> Response<Body> {
     let mut trip = Trip::begin(&house.outside, peer, &mut request);
-    let response = answer(house, peer, &mut trip, request).await;
+    let answer = AssertUnwindSafe(answer(house, peer, &mut trip, request)).catch_unwind().await;
+    let response = answer.unwrap_or_else(|_| house.failed(peer, &mut trip));
     trip.answered(response)
 }
+
+/// Marks the answer to a request in which the house itself failed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed;
 
 async fn answer(house: &House, peer: &Peer, trip: &mut Trip<'_>, request: Request<Body>) -> Response<Body> {
     let version = request.version();
@@ -181,6 +188,17 @@ impl House {
             Target::Own(Room::Est) => self.est.serve(permit, visit, request).await,
             Target::Own(Room::Public) => self.public.serve(permit, visit, request).await,
         })
+    }
+
+    /// A fault of ours has a page too, with a number to read out.
+    fn failed(&self, peer: &Peer, trip: &mut Trip<'_>) -> Response<Body> {
+        let number = request_number(&self.world);
+        trip.numbered(&number);
+        trip.refused(&Reason::Internal);
+        let (address, now) = (peer.address.ip(), self.world.now());
+        let mut response = refusal::respond_to_nobody(&Reason::Internal, &number, address, now, false);
+        response.extensions_mut().insert(Failed);
+        response
     }
 
     /// A request that names another host than the handshake did has no door, and so no page of a tenant.

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt as _;
 use portcullis::front::outside::access_log::{self, To};
 use portcullis::front::outside::{Field, Settings, otlp};
+use portcullis::world::{Entropy, SystemEntropy};
 use serde_json::Value;
 
 use crate::support::PATIENCE;
@@ -194,6 +197,39 @@ async fn who_goes_away_is_written_down_as_gone() {
     let lines = lines(&gate, &file);
     let cut = lines.iter().find(|line| line["path"] == "/ticks").unwrap();
     assert_eq!((&cut["complete"], cut["bytes"].as_u64() > Some(0)), (&Value::Bool(false), true), "{cut}");
+}
+
+/// Chance that fails once, when it is told to.
+#[derive(Default)]
+struct Failing(AtomicBool);
+
+impl Entropy for Failing {
+    fn fill(&self, bytes: &mut [u8]) {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "the test wants it");
+        SystemEntropy.fill(bytes);
+    }
+}
+
+/// O-09: a fault within the gate costs one request, and its page has a number that support finds in the logs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_ours_has_a_page_with_a_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let entropy = Arc::new(Failing::default());
+    let gate = Gate::with(|plan| {
+        plan.outside = logging(file.clone(), Field::usual());
+        plan.entropy = Arc::clone(&entropy) as Arc<dyn Entropy>;
+    })
+    .await;
+    let client = gate.browser("bank", &anna(&gate).await);
+    entropy.0.store(true, Ordering::SeqCst);
+    let answer = client.send(navigation("/accounts")).await;
+    assert_eq!(answer.status, 500);
+    let lines = lines(&gate, &file);
+    let line = lines.last().unwrap();
+    assert_eq!((&line["status"], &line["refused"]), (&500.into(), &"internal".into()), "{line}");
+    assert!(answer.text().contains(line["request"].as_str().unwrap()), "{line}: {}", answer.text());
+    assert_ne!(client.send(navigation("/accounts")).await.status, 500);
 }
 
 const SAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
