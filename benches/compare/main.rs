@@ -47,6 +47,8 @@ async fn main() -> Result<(), Failure> {
     let gate = arguments.next().ok_or("say which program: compare PROGRAM [ROUNDS]")?;
     let gate = PathBuf::from(gate).canonicalize()?;
     let rounds = arguments.next().map_or(Ok(7), |text| text.parse::<usize>())?;
+    // While something is being made faster: only what has this in its name, and nothing is written down.
+    let only = arguments.next();
     let setting = Setting { gate, core: Some(SERVER_CORE), limits: "idle_seconds = 3600" };
     let mut house = House::open(&setting, async |_| {}).await?;
     let (mut nginx, mut haproxy) = peers(&house)?;
@@ -57,12 +59,15 @@ async fn main() -> Result<(), Failure> {
     let way = house.way(NamedGroup::X25519);
     let ways = [way.to(nginx.address), way.to(haproxy.address), way.clone()];
     let pids = [nginx.pid(), haproxy.pid(), house.program.pid()];
-    let mut measures = [
+    let mut measures = vec![
         Measure::of("CPU per proxied request, HTTP/1.1 (µs)", Work::Requests(Protocol::H1)),
         Measure::of("CPU per proxied request, HTTP/2 (µs)", Work::Requests(Protocol::H2)),
         Measure::of("CPU per full mTLS handshake (µs)", Work::Visits { with_request: false }),
         Measure::of("CPU per mTLS handshake and one request (µs)", Work::Visits { with_request: true }),
     ];
+    if let Some(only) = &only {
+        measures.retain(|measure| measure.name.contains(only));
+    }
     for way in &ways {
         for measure in &measures {
             measure.work.run(way, if rounds == 0 { 1 } else { measure.work.count() / 10 }).await?;
@@ -79,13 +84,18 @@ async fn main() -> Result<(), Failure> {
             }
             println!("round {round}: {}: {}", measure.name, measure.last());
         }
-        hybrids.push(Work::Visits { with_request: false }.sample(&hybrid, pids[2]).await?);
+        if only.is_none() {
+            hybrids.push(Work::Visits { with_request: false }.sample(&hybrid, pids[2]).await?);
+        }
     }
 
-    let mut memory = [
+    let mut memory = vec![
         Measure::of("memory per idle connection, HTTP/1.1 (KiB)", Work::Requests(Protocol::H1)),
         Measure::of("memory per idle connection, HTTP/2 (KiB)", Work::Requests(Protocol::H2)),
     ];
+    if let Some(only) = &only {
+        memory.retain(|measure| measure.name.contains(only));
+    }
     for _ in 0..MEMORY_ROUNDS.min(rounds.max(1)) {
         for measure in &mut memory {
             let Work::Requests(protocol) = measure.work else { continue };
@@ -125,7 +135,7 @@ async fn main() -> Result<(), Failure> {
     )?;
     println!("{text}");
     // Without rounds it is memory alone that is looked at, and nothing is written down.
-    if rounds == 0 { Ok(()) } else { report::publish("compare", &text) }
+    if rounds == 0 || only.is_some() { Ok(()) } else { report::publish("compare", &text) }
 }
 
 fn peers(house: &House) -> Result<(Peer, Peer), Failure> {

@@ -10,6 +10,7 @@ use portcullis::domain::tenant::{Brand, SessionProfile, SyncedPasskeys, Tenant};
 use portcullis::domain::{TenantId, Time};
 use portcullis::web::Visit;
 use portcullis::web::form::{self, Form, TOKEN_FIELD};
+use portcullis::web::visit::Seen;
 use tokio::runtime::Runtime;
 
 use super::Heard;
@@ -53,10 +54,10 @@ fn read(body: &[u8], origin: &str, token: &str) -> Option<Form> {
         .header("origin", origin)
         .body(Body::from(body.to_vec()))
         .expect("a request");
-    let (parts, body) = request.into_parts();
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let visit = Visit::new(tenant(), "bank.localhost", &parts, address, "QF-308-122", Time(0));
-    RUNTIME.block_on(form::read(Request::from_parts(parts, body), &visit, token)).ok()
+    let seen = Seen::of(&request);
+    let visit = Visit::new(tenant(), "bank.localhost", &seen, address, "QF-308-122", Time(0));
+    RUNTIME.block_on(form::read(request, &visit, token)).ok()
 }
 
 fn tenant() -> Arc<Tenant> {

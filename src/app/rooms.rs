@@ -29,6 +29,7 @@ use crate::public::{self, Public};
 use crate::renewal::{self, RenewalRoom};
 use crate::sign_in::questions::Questions;
 use crate::sign_in::{self, SignIn};
+use crate::web::visit::RequestNumbers;
 
 pub(super) fn house(
     config: &Config,
@@ -138,6 +139,7 @@ pub(super) fn house(
         public: Public::new(public::Parts { view: Arc::clone(&view), deliveries, renewal }),
         public_origin: config.public.as_ref().map(|door| config.origin(&door.host).into()),
         nobody: Arc::new(nobody(core)),
+        numbers: RequestNumbers::begin(&world),
         world,
         view,
         ledger,

@@ -164,6 +164,14 @@ impl ProvedCertificate {
         Self::new(certificate, device, person)
     }
 
+    /// Whether both stand on the very same records: nothing of them has changed in between.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.certificate, &other.certificate)
+            && Arc::ptr_eq(&self.device, &other.device)
+            && Arc::ptr_eq(&self.person, &other.person)
+    }
+
     /// The certificate's record.
     #[must_use]
     pub fn certificate(&self) -> &Certificate {

@@ -28,6 +28,7 @@ use super::peer::Peer;
 use super::relayed::{self, Relayed};
 use super::tls::{self, HandshakeError};
 use super::turns::Turns;
+use crate::proxy::Memory;
 
 /// Answers requests. One per thread, so that it may hold what is that thread's own, such as
 /// a pool of connections to the backend.
@@ -266,6 +267,8 @@ impl Front {
             sni: shaken.sni,
             errand: Errand::Serve,
             held: None,
+            attended: std::sync::Mutex::default(),
+            memory: Memory::default(),
         });
         let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
         // A kilobyte, which each future that it is handed on to would hold once more.

@@ -10,7 +10,7 @@ mod shown;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, LOCATION};
@@ -28,8 +28,7 @@ use super::peer::Peer;
 use super::way;
 use crate::domain::Reason;
 use crate::policy::Permit;
-use crate::proxy::{Origin, one_end};
-use crate::web::visit::request_number;
+use crate::proxy::{Memory, Origin, one_end};
 use crate::web::{Visit, refusal};
 
 /// One listener for another proxy.
@@ -146,9 +145,9 @@ impl Beside {
                 said(peer.errand, &host, response)
             }
             Err(reason) => {
-                let number = request_number(&self.house.world);
+                let number = self.house.numbers.next();
                 let nobody = std::net::IpAddr::from([0, 0, 0, 0]);
-                refusal::respond_to_nobody(&reason, &number, nobody, self.house.world.now(), false)
+                refusal::respond_to_nobody(&reason, number.as_str(), nobody, self.house.world.now(), false)
             }
         }
     }
@@ -182,6 +181,8 @@ impl Beside {
             sni: name,
             errand,
             held,
+            attended: Mutex::default(),
+            memory: Memory::default(),
         };
         Ok((peer, host, request))
     }
@@ -228,7 +229,9 @@ impl House {
         }
         let (tenant, path) = (&visit.tenant.id, request.uri().path());
         let route = self.proxy.destination(tenant, &self.view.routes(tenant), &visit.host, path)?;
-        let origin = Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
+        let memory = &Memory::default();
+        let origin =
+            Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id, memory };
         let told = self.proxy.vouch(permit, &route, origin, request)?;
         let mut response = Response::new(Body::empty());
         if errand == Errand::Explain {

@@ -8,7 +8,7 @@ use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict};
+use super::bell::Bell;
 use super::extended;
 use super::limits::Settings;
 use super::meters::Meters;
@@ -115,59 +116,54 @@ async fn drive<C>(
     let mut cut = Box::pin(cancel.cancelled());
     let mut drain = Box::pin(shared.draining.cancelled());
     let mut finishing = false;
-    loop {
-        // A connection that made progress may have a nearer end than the one we wait for.
-        let step = poll_fn(|cx| match connection.as_mut().poll(cx) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if activity.is_due_before(armed) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        });
-        tokio::select! {
-            biased;
-            () = cut.as_mut() => {
+    let mut bell: Option<Arc<Bell>> = None;
+    poll_fn(|cx| {
+        let bell = match &mut bell {
+            Some(bell) if bell.is_of(cx.waker()) => bell,
+            other => other.insert(Bell::of(cx.waker())),
+        };
+        if bell.has_rung() {
+            let waker = Waker::from(Arc::clone(bell));
+            let mut rung = Context::from_waker(&waker);
+            if cut.as_mut().poll(&mut rung).is_ready() {
                 shared.meters.cut.up();
-                return;
+                return Poll::Ready(());
             }
-            () = drain.as_mut(), if !finishing => {
+            if !finishing && drain.as_mut().poll(&mut rung).is_ready() {
                 finishing = true;
                 finish(connection.as_mut());
             }
-            done = step => match done {
-                Some(Ok(())) => return,
-                Some(Err(error)) => {
-                    tracing::debug!(%error, "a connection ended badly");
-                    return;
+            while sleep.as_mut().poll(&mut rung).is_ready() {
+                match activity.judge(Instant::now()) {
+                    Verdict::Wait(until) => armed = until,
+                    Verdict::Finish if !finishing => {
+                        finishing = true;
+                        finish(connection.as_mut());
+                        armed = Instant::now() + FINISH_MAX;
+                    }
+                    Verdict::Finish | Verdict::Cut => {
+                        shared.meters.cut_slow.up();
+                        return Poll::Ready(());
+                    }
                 }
-                None => armed = rearm(sleep.as_mut(), activity),
-            },
-            () = sleep.as_mut() => match activity.judge(Instant::now()) {
-                Verdict::Wait(until) => {
-                    armed = until;
-                    sleep.as_mut().reset(until);
-                }
-                Verdict::Finish if !finishing => {
-                    finishing = true;
-                    finish(connection.as_mut());
-                    armed = Instant::now() + FINISH_MAX;
-                    sleep.as_mut().reset(armed);
-                }
-                Verdict::Finish | Verdict::Cut => {
-                    shared.meters.cut_slow.up();
-                    return;
-                }
-            },
+                sleep.as_mut().reset(armed);
+            }
         }
-    }
-}
-
-fn rearm(sleep: Pin<&mut tokio::time::Sleep>, activity: &Activity) -> Instant {
-    let now = Instant::now();
-    let until = match activity.judge(now) {
-        Verdict::Wait(until) => until,
-        Verdict::Finish | Verdict::Cut => now,
-    };
-    sleep.reset(until);
-    until
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended badly");
+            }
+            return Poll::Ready(());
+        }
+        // A connection that made progress may have a nearer end than the one we wait for.
+        if activity.is_due_before(armed) {
+            armed = Instant::now();
+            sleep.as_mut().reset(armed);
+            bell.ring();
+        }
+        Poll::Pending
+    })
+    .await;
 }
 
 fn http1_builder() -> http1::Builder {

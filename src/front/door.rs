@@ -3,7 +3,6 @@
 //! Knows which room a path belongs to, and nothing of what the room does with it.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
 
@@ -20,7 +19,8 @@ pub struct Door {
     tenant: Option<TenantId>,
     kind: DoorKind,
     hosts: Vec<Arc<str>>,
-    ports: Vec<u16>,
+    /// Each name with each port, and without.
+    written: Vec<Host>,
     tls: Tls,
 }
 
@@ -89,6 +89,8 @@ pub enum DoorError {
 pub struct Host {
     name: Arc<str>,
     port: Option<u16>,
+    /// Both, as the browser wrote them.
+    text: Arc<str>,
 }
 
 /// Where a request goes once it is permitted.
@@ -144,8 +146,10 @@ impl Door {
         let asked = plan.kind.asks_client_certificate().then_some(plan.client_cas.as_slice());
         let tls = Tls::open(plan.files, &plan.hosts, asked)
             .map_err(|source| DoorError::Tls { host: first, source })?;
-        let hosts = plan.hosts.iter().map(|host| Arc::from(host.as_str())).collect();
-        Ok(Arc::new(Self { tenant: plan.tenant, kind: plan.kind, hosts, ports: plan.ports, tls }))
+        let hosts: Vec<Arc<str>> = plan.hosts.iter().map(|host| Arc::from(host.as_str())).collect();
+        let ports = || std::iter::once(None).chain(plan.ports.iter().copied().map(Some));
+        let written = hosts.iter().flat_map(|host| ports().map(|port| Host::new(host, port))).collect();
+        Ok(Arc::new(Self { tenant: plan.tenant, kind: plan.kind, hosts, written, tls }))
     }
 
     /// Whose door; none for phone and public.
@@ -186,13 +190,8 @@ impl Door {
     /// names nothing, several things, or nothing that a browser writes.
     pub fn matching<B>(&self, request: &Request<B>) -> Result<Host, Reason> {
         let (name, port) = authority(request.method(), request.uri(), request.headers())?;
-        let name = self.hosts.iter().find(|host| host.eq_ignore_ascii_case(name));
-        match name {
-            Some(name) if port.is_none_or(|port| self.ports.contains(&port)) => {
-                Ok(Host { name: Arc::clone(name), port })
-            }
-            _ => Err(Reason::Misdirected),
-        }
+        let host = self.written.iter().find(|host| host.port == port && host.name.eq_ignore_ascii_case(name));
+        host.cloned().ok_or(Reason::Misdirected)
     }
 
     /// Where a raw path goes. `est` says whether the tenant lets machines renew by themselves: else that path
@@ -301,6 +300,17 @@ impl Doors {
 }
 
 impl Host {
+    fn new(name: &Arc<str>, port: Option<u16>) -> Self {
+        let text = port.map_or_else(|| Arc::clone(name), |port| format!("{name}:{port}").into());
+        Self { name: Arc::clone(name), port, text }
+    }
+
+    /// Name and port, as the browser wrote them but for the case of letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
     /// The name, lower case, without a port.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -311,13 +321,6 @@ impl Host {
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 

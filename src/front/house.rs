@@ -23,12 +23,15 @@ use crate::public::est::EstRoom;
 use crate::renewal::RenewalRoom;
 use crate::sign_in::SignIn;
 use crate::store::view::View;
+use crate::web::visit::RequestNumbers;
 use crate::world::World;
 
 /// Every room of the house.
 pub struct House {
     /// Time and chance.
     pub world: World,
+    /// Numbers the requests.
+    pub numbers: RequestNumbers,
     /// What is in memory.
     pub view: Arc<View>,
     /// Writes.

@@ -5,7 +5,9 @@
 
 pub mod accept;
 pub mod activity;
+mod bell;
 pub mod beside;
+mod call;
 mod connection;
 pub mod door;
 mod extended;

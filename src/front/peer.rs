@@ -3,15 +3,17 @@
 //! Knows nothing of trust: a chain here proved possession of its leaf's key and no more.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::beside::Errand;
 use super::door::Door;
-use super::live::Guard;
+use super::live::{Guard, Live};
 use crate::auth::certificate::Presented;
 use crate::domain::certificate::Fingerprint;
+use crate::domain::session::TokenHash;
+use crate::proxy::Memory;
 
 /// The other end of a connection.
 #[derive(Debug)]
@@ -40,4 +42,25 @@ pub struct Peer {
     pub errand: Errand,
     /// Its certificate's place in the register, where the connection is another proxy's and carries many.
     pub held: Option<Arc<Guard>>,
+    /// Its place among the requests of the session that it named last.
+    pub attended: Mutex<Option<(TokenHash, Arc<Guard>)>>,
+    /// What the proxy need not work out again at each of its requests.
+    pub memory: Memory,
+}
+
+impl Peer {
+    /// The place of this connection's requests in the register of what is open, as long as they are of one session:
+    /// they end together, and a new place is taken where they have.
+    pub fn attend(&self, live: &Arc<Live>, session: &TokenHash) -> Arc<Guard> {
+        let mut attended = self.attended.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*attended {
+            Some((known, guard)) if known == session && !guard.token().is_cancelled() => Arc::clone(guard),
+            _ => {
+                let guard = live.attend(*session, &self.cancel).beneath(self.held.clone());
+                let guard = Arc::new(guard);
+                *attended = Some((*session, Arc::clone(&guard)));
+                guard
+            }
+        }
+    }
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use futures_util::FutureExt as _;
-use http::request::Parts;
 use http::{HeaderValue, Request, Response, Version, header};
 
 use super::beside::Errand;
-use super::door::{Host, Room, Target};
+use super::call::Call;
+use super::door::{Room, Target};
 use super::house::House;
 use super::kept::Kept;
 use super::outside::Trip;
@@ -22,8 +22,7 @@ use crate::domain::Reason;
 use crate::policy::permit::Area;
 use crate::policy::{Decision, Permit};
 use crate::proxy::{self, Origin};
-use crate::public::est;
-use crate::web::visit::{prefers_json, request_number};
+use crate::web::visit::prefers_json;
 use crate::web::{Visit, assets, refusal};
 
 /// Answers one request.
@@ -44,18 +43,17 @@ async fn answer(house: &House, peer: &Peer, trip: &mut Trip<'_>, request: Reques
         Ok(host) => host,
         Err(reason) => return last(house.misdirected(peer, trip, &reason, &request), &reason, version),
     };
-    let (parts, body) = request.into_parts();
-    let visit = house.visit(peer, &host, &parts);
-    trip.numbered(&visit.request_id);
-    let request = Request::from_parts(parts, body);
-    match house.go(peer, &host, trip, visit.clone(), request).await {
+    let call = Call::of(house, peer, host, &request);
+    trip.numbered(call.number.as_str());
+    match house.go(peer, trip, &call, request).await {
         Ok(response) => response,
         Err(reason) => {
             trip.refused(&reason);
+            let visit = call.visit(house);
             // What a page explains was written down when its status was told.
             let known = matches!(peer.presented.get(), Some(Presented::Ours(_)));
             if known && peer.errand != Errand::Explain {
-                house.note(&reason, &visit).await;
+                Box::pin(house.note(&reason, &visit)).await;
             }
             last(refusal::respond(&reason, &visit), &reason, version)
         }
@@ -92,18 +90,17 @@ impl House {
     async fn go(
         &self,
         peer: &Peer,
-        host: &Host,
         trip: &mut Trip<'_>,
-        visit: Visit,
+        call: &Call,
         request: Request<Body>,
     ) -> Result<Response<Body>, Reason> {
-        let now = visit.now;
+        let now = call.now;
         if self.view.age(now) > STALE_AFTER {
             return Err(Reason::StoreStale);
         }
         let presented = peer.presented.get_or_init(|| self.outside.shown(self.judge.read(&peer.chain)));
-        let certificate = self.judge.stand(presented, &visit.tenant.id, now);
-        let est = visit.tenant.certificates.est;
+        let certificate = self.judge.stand(presented, &call.tenant.id, now);
+        let est = call.tenant.certificates.est;
         let area = peer.door.area(request.uri().path(), est);
         let session = match area {
             // Renewal knows no session: what was proved there counts there.
@@ -116,87 +113,104 @@ impl House {
         };
         // What hangs on a session is cut with it; without one, with the connection.
         let guard = match &session {
-            Some(session) => {
-                let guard = self.live.attend(*session.token(), &peer.cancel);
-                Some(Arc::new(guard.beneath(peer.held.clone())))
-            }
+            Some(session) => Some(peer.attend(&self.live, session.token())),
             None => peer.held.clone(),
         };
         let cancel = guard.as_ref().map_or_else(|| peer.cancel.clone(), |guard| guard.token().clone());
-        let evidence = Evidence::gather(certificate, session, visit.address);
+        let evidence = Evidence::gather(certificate, session, peer.address.ip());
         trip.proved(&evidence);
-        let path = request.uri().path().to_owned();
-        let method = request.method().clone();
-        let ask = peer.door.ask(host, &method, &path, est, &cancel);
-        match self.policy.decide(&ask, &evidence, now) {
+        let path = request.uri().path();
+        let decision = {
+            let ask = peer.door.ask(&call.host, request.method(), path, est, &cancel);
+            self.policy.decide(&ask, &evidence, now)
+        };
+        match decision {
             Decision::Permit(permit) => {
-                let active = is_activity(&request);
-                if let Some(session) = permit.session().filter(|_| active) {
+                if let Some(session) = permit.session().filter(|_| is_activity(&request)) {
                     self.sessions.touch(session, now).await;
                 }
-                // A tunnel keeps its place in the register with the permit, a body with itself.
+                // What is open keeps its place in the register with the permit.
                 let permit = permit.keeping(guard.clone().map(|guard| guard as Arc<_>));
-                let target = peer.door.target(&path, est);
+                let target = peer.door.target(path, est);
                 if peer.errand != Errand::Serve {
-                    return self.vouch(peer.errand, (&permit, target), &visit, &request);
+                    return self.vouch(peer.errand, (&permit, target), &call.visit(self), &request);
                 }
-                let response = self.serve(permit, target, trip, visit, request).await?;
-                Ok(response.map(|body| Kept::with(body, guard)))
+                match target {
+                    Target::Backend => {
+                        let answer = self.forward(permit, peer, trip, call, request).await;
+                        trip.heard(&answer);
+                        answer
+                    }
+                    Target::Own(room) => {
+                        trip.enters(room);
+                        let response = Box::pin(self.serve(permit, room, call, request)).await?;
+                        Ok(response.map(|body| Kept::with(body, guard)))
+                    }
+                }
             }
             Decision::Ask(_) if peer.errand == Errand::Look => Err(Reason::SignInFirst),
             Decision::Ask(missing) => {
-                tracing::debug!(?missing, request = visit.request_id, "led to signing in");
-                self.sign_in.ask(&evidence, &visit, request.headers()).await
+                tracing::debug!(?missing, request = call.number.as_str(), "led to signing in");
+                let visit = call.visit(self);
+                Box::pin(self.sign_in.ask(&evidence, &visit, request.headers())).await
             }
             Decision::Refuse(reason) => Err(reason),
         }
     }
 
+    async fn forward(
+        &self,
+        permit: Permit,
+        peer: &Peer,
+        trip: &mut Trip<'_>,
+        call: &Call,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Reason> {
+        let (tenant, path) = (&call.tenant.id, request.uri().path());
+        let route = self.proxy.destination(tenant, &self.view.routes(tenant), call.host.as_str(), path)?;
+        trip.asks(&route);
+        if route.confirm {
+            let visit = call.visit(self);
+            return Box::pin(self.confirmations.forward(permit, &route, &visit, request)).await;
+        }
+        let origin = Origin {
+            host: call.host.as_str(),
+            address: peer.address.ip(),
+            request_id: call.number.as_str(),
+            memory: &peer.memory,
+        };
+        self.proxy.forward(permit, &route, origin, request).await
+    }
+
     async fn serve(
         &self,
         permit: Permit,
-        target: Target,
-        trip: &mut Trip<'_>,
-        visit: Visit,
+        room: Room,
+        call: &Call,
         request: Request<Body>,
     ) -> Result<Response<Body>, Reason> {
-        if let Target::Own(room) = target {
-            trip.enters(room);
-        }
-        Ok(match target {
-            Target::Backend => {
-                let (tenant, path) = (&visit.tenant.id, request.uri().path());
-                let route = self.proxy.destination(tenant, &self.view.routes(tenant), &visit.host, path)?;
-                let origin =
-                    Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
-                trip.asks(&route);
-                let answer = if route.confirm {
-                    self.confirmations.forward(permit, &route, &visit, request).await
-                } else {
-                    self.proxy.forward(permit, &route, origin, request).await
-                };
-                trip.heard(&answer);
-                return answer;
-            }
-            Target::Own(Room::Assets) => asset(&request).ok_or(Reason::NotFound)?,
-            Target::Own(Room::SignIn) => self.sign_in.serve(permit, visit, request).await,
-            Target::Own(Room::Renewal) => self.renewal.serve(permit, visit, request).await,
-            Target::Own(Room::Confirm) => self.confirmations.serve(permit, visit, request).await,
-            Target::Own(Room::Portal) => self.portal.serve(permit, visit, request).await,
-            Target::Own(Room::Phone) => self.phone.serve(permit, visit, request).await,
-            Target::Own(Room::Console) => self.console.serve(permit, visit, request).await,
-            Target::Own(Room::Est) => self.est.serve(permit, visit, request).await,
-            Target::Own(Room::Public) => self.public.serve(permit, visit, request).await,
+        let visit = call.visit(self);
+        Ok(match room {
+            Room::Assets => asset(&request).ok_or(Reason::NotFound)?,
+            Room::SignIn => self.sign_in.serve(permit, visit, request).await,
+            Room::Renewal => self.renewal.serve(permit, visit, request).await,
+            Room::Confirm => self.confirmations.serve(permit, visit, request).await,
+            Room::Portal => self.portal.serve(permit, visit, request).await,
+            Room::Phone => self.phone.serve(permit, visit, request).await,
+            Room::Console => self.console.serve(permit, visit, request).await,
+            Room::Est => self.est.serve(permit, visit, request).await,
+            Room::Public => self.public.serve(permit, visit, request).await,
         })
     }
 
     /// A fault of ours has a page too, with a number to read out.
     fn failed(&self, peer: &Peer, trip: &mut Trip<'_>) -> Response<Body> {
-        let number = request_number(&self.world);
-        trip.numbered(&number);
+        let number = self.numbers.next();
+        trip.numbered(number.as_str());
         trip.refused(&Reason::Internal);
         let (address, now) = (peer.address.ip(), self.world.now());
-        let mut response = refusal::respond_to_nobody(&Reason::Internal, &number, address, now, false);
+        let mut response =
+            refusal::respond_to_nobody(&Reason::Internal, number.as_str(), address, now, false);
         response.extensions_mut().insert(Failed);
         response
     }
@@ -211,20 +225,10 @@ impl House {
     ) -> Response<Body> {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let json = prefers_json(accept.unwrap_or_default());
-        let number = request_number(&self.world);
-        trip.numbered(&number);
+        let number = self.numbers.next();
+        trip.numbered(number.as_str());
         trip.misdirected(reason);
-        refusal::respond_to_nobody(reason, &number, peer.address.ip(), self.world.now(), json)
-    }
-
-    fn visit(&self, peer: &Peer, host: &Host, parts: &Parts) -> Visit {
-        let tenant = peer.door.tenant().and_then(|id| self.view.tenant(id));
-        let tenant = tenant.unwrap_or_else(|| Arc::clone(&self.nobody));
-        let number = request_number(&self.world);
-        let mut visit =
-            Visit::new(tenant, host.to_string(), parts, peer.address.ip(), number, self.world.now());
-        visit.json |= est::is_path(parts.uri.path());
-        visit.beside(self.public_origin.clone())
+        refusal::respond_to_nobody(reason, number.as_str(), peer.address.ip(), self.world.now(), json)
     }
 }
 

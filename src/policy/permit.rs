@@ -129,6 +129,23 @@ impl Permit {
         self
     }
 
+    /// The same, keeping nothing.
+    #[must_use]
+    pub fn letting_go(&self) -> Self {
+        Self { kept: None, ..self.clone() }
+    }
+
+    /// Whether a backend would be told the same of both callers: they stand on the very same records, and the same
+    /// factors were proved at the same times.
+    #[must_use]
+    pub fn has_caller_of(&self, other: &Self) -> bool {
+        let factors = |permit: &Self| (permit.evidence.password(), permit.evidence.phone());
+        match (self.certificate(), other.certificate()) {
+            (Some(own), Some(others)) => own.is_same(others) && factors(self) == factors(other),
+            (Some(_) | None, _) => false,
+        }
+    }
+
     /// Name of the rule that gave it.
     #[must_use]
     pub fn rule(&self) -> &str {

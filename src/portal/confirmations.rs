@@ -30,7 +30,7 @@ use crate::domain::certificate::Fingerprint;
 use crate::domain::confirmation::Confirmation;
 use crate::domain::{ConfirmationId, PersonId, Reason, TenantId};
 use crate::policy::{Permit, Policy};
-use crate::proxy::{Destination, Origin, Proxy, Tried};
+use crate::proxy::{Destination, Memory, Origin, Proxy, Tried};
 use crate::sign_in::questions::{Questions, Waiting, Way};
 use crate::store::table::{self, Stored};
 use crate::store::view::View;
@@ -142,7 +142,12 @@ impl Confirmations {
         request: Request<Body>,
     ) -> Answer {
         let manner = show::manner(request.headers(), visit);
-        let origin = Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id };
+        let origin = Origin {
+            host: &visit.host,
+            address: visit.address,
+            request_id: &visit.request_id,
+            memory: &Memory::default(),
+        };
         match self.parts.proxy.forward_kept(permit.clone(), route, origin, request).await? {
             Tried::Answered(answer) => Ok(answer),
             Tried::Asked { kept, asked, cookies } => {

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::errand::Rest;
 use super::trailers;
-use super::upstream::{Line, Upstream};
+use super::upstream::Upstream;
 use crate::policy::Permit;
 
 /// Why a body ended before its end.
@@ -27,12 +28,15 @@ pub(super) enum Cut {
     /// Nothing came for too long.
     #[error("nothing arrived for too long; send the request again")]
     Idle,
+    /// More or fewer bytes than the head said.
+    #[error("the request's body is not as long as its head says; send the request again")]
+    Length,
     /// The client's side broke.
     #[error("the request's body broke off; send the request again")]
     Client(#[source] axum::Error),
     /// The backend's side broke.
     #[error("the backend's answer broke off; look at the backend's log")]
-    Backend(#[source] hyper::Error),
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// How far the body of a request has come, shared with whoever waits for the answer.
@@ -151,26 +155,15 @@ impl HttpBody for Upload {
 /// An answer's body on its way to the client. Holds the backend's connection: read to the
 /// end, the connection returns to the pool; dropped before, it is closed.
 pub(super) struct Download {
-    inner: Incoming,
-    line: Option<(Line, Arc<Upstream>)>,
+    /// Nothing once it broke.
+    rest: Option<Rest>,
+    upstream: Arc<Upstream>,
     patience: Patience,
 }
 
 impl Download {
-    pub(super) fn new(
-        inner: Incoming,
-        line: Line,
-        upstream: Arc<Upstream>,
-        permit: Permit,
-        idle: Duration,
-    ) -> Self {
-        Self { inner, line: Some((line, upstream)), patience: Patience::new(Some(permit), idle) }
-    }
-
-    fn finish(&mut self) {
-        if let Some((line, upstream)) = self.line.take() {
-            upstream.give_back(line);
-        }
+    pub(super) fn new(rest: Rest, upstream: Arc<Upstream>, permit: Permit, idle: Duration) -> Self {
+        Self { rest: Some(rest), upstream, patience: Patience::new(Some(permit), idle) }
     }
 }
 
@@ -180,26 +173,27 @@ impl HttpBody for Download {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = &mut *self;
-        let polled = Pin::new(&mut this.inner).poll_frame(cx);
+        let Some(rest) = &mut this.rest else { return Poll::Ready(None) };
+        let polled = rest.poll_frame(cx);
         match ready!(this.patience.check(polled, cx)) {
             Err(cut) => {
-                this.line = None;
+                this.rest = None;
                 Poll::Ready(Some(Err(cut)))
             }
             Ok(Some(Err(error))) => {
-                this.line = None;
+                this.rest = None;
                 Poll::Ready(Some(Err(Cut::Backend(error))))
             }
             Ok(None) => {
-                this.finish();
+                this.upstream.give_back(rest.finish());
                 Poll::Ready(None)
             }
             Ok(Some(Ok(mut frame))) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     trailers::clean_answer(trailers);
                 }
-                if this.inner.is_end_stream() {
-                    this.finish();
+                if rest.is_end_stream() {
+                    this.upstream.give_back(rest.finish());
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -207,11 +201,11 @@ impl HttpBody for Download {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.rest.as_ref().is_none_or(Rest::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.rest.as_ref().map_or_else(SizeHint::default, Rest::size_hint)
     }
 }
 

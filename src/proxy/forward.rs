@@ -5,22 +5,24 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use http::{Method, Request, Response, StatusCode, Version, response};
+use hyper::body::Body as _;
 use tokio::time::Instant;
 
 use super::body::Download;
 use super::destination::Destination;
+use super::errand::Rest;
 use super::fleet::Fleet;
 use super::health::Checks;
 use super::identity::Identity;
 use super::member::Held;
+use super::memory::Memory;
 use super::receipt::CONFIRMATION;
 use super::sending::Sending;
 use super::total::{InTime, UnderWay};
-use super::upstream::{Line, Reach, TrustError, Upstream};
+use super::upstream::{Reach, TrustError, Upstream};
 use super::{headers, upgrade};
 use crate::crypto::Signer;
 use crate::domain::Reason;
@@ -46,6 +48,8 @@ pub struct Origin<'a> {
     pub address: IpAddr,
     /// Short number of the request, as pages show it.
     pub request_id: &'a str,
+    /// Of the connection that it came over; a new one where there is none.
+    pub memory: &'a Memory,
 }
 
 /// How long each step may take.
@@ -151,36 +155,37 @@ impl Proxy {
         let asked = tunnel.as_ref().map(|(asked, _)| asked);
         let mut head = self.head(&permit, route, origin, parts, &body, asked)?;
         if let Some(receipt) = receipt {
-            put(&mut head.headers, CONFIRMATION, receipt.to_owned())?;
+            let receipt = HeaderValue::try_from(receipt).map_err(|_| Reason::Internal)?;
+            head.headers.insert(CONFIRMATION, receipt);
         }
         let sending =
             Sending { once: receipt.is_some(), route, origin, permit: &permit, cancel: permit.cancel() };
         let until = route.waits.total.map(|total| Instant::now() + total);
         let sent = self.send(&sending, head, body, tunnel.is_some());
-        let (line, answer, held) = match until {
+        let (answer, held) = match until {
             None => sent.await?,
             Some(until) => tokio::time::timeout_at(until, sent).await.unwrap_or(Err(Reason::BackendSlow))?,
         };
-        if let Err(why) = headers::check_answer(&answer, tunnel.is_some()) {
-            return Err(sending.failed(held.member(), Reason::BackendBroken, &why));
-        }
-        match answer.status() {
+        let broken = |why: &dyn std::fmt::Display| sending.failed(held.member(), Reason::BackendBroken, why);
+        headers::check_answer(&answer.head, tunnel.is_some()).map_err(|why| broken(&why))?;
+        match answer.head.status {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 route.failed(held.member());
             }
             _ => held.member().answered(),
         }
         if let Some((asked, client)) = tunnel
-            && answer.status() == StatusCode::SWITCHING_PROTOCOLS
+            && answer.head.status == StatusCode::SWITCHING_PROTOCOLS
         {
-            if !upgrade::taken(&asked, &answer) {
-                let why = "the WebSocket was not accepted rightly";
-                return Err(sending.failed(held.member(), Reason::BackendBroken, &why));
+            if !upgrade::taken(&asked, &answer.head) {
+                return Err(broken(&"the WebSocket was not accepted rightly"));
             }
+            let (head, backend) = answer.into_tunnel().ok_or(Reason::Internal)?;
             let idle = route.waits.tunnel_idle;
-            return Ok(upgrade::join(&asked, client, answer, (line, held), permit.clone(), idle));
+            return Ok(upgrade::join(&asked, client, head, (backend, held), permit.clone(), idle));
         }
-        let answer = self.answer(permit, route, answer, line, held);
+        let (head, rest) = answer.rest().map_err(|why| broken(&why))?;
+        let answer = self.answer(permit, route, head, rest, held);
         Ok(match until {
             None => answer,
             Some(until) => answer.map(|body| Body::new(InTime::new(body, until))),
@@ -199,7 +204,7 @@ impl Proxy {
     ) -> Result<Parts, Reason> {
         headers::clean_request(&mut parts.headers);
         headers::set_forwarded(&mut parts.headers, origin)?;
-        self.identity.set(&mut parts.headers, permit, route, origin.host)?;
+        self.identity.set(&mut parts.headers, permit, route, origin.host, origin.memory)?;
         if let Some(asked) = tunnel {
             upgrade::set(&mut parts.headers, asked)?;
         }
@@ -212,11 +217,8 @@ impl Proxy {
         let path = parts.uri.path_and_query().ok_or(Reason::BadRequest("the request names no path"))?;
         parts.uri = route.target(path)?;
         if route.rewrite.is_some() {
-            put(
-                &mut parts.headers,
-                "x-forwarded-prefix",
-                route.path_prefix.trim_end_matches('/').to_owned(),
-            )?;
+            let prefix = HeaderValue::try_from(route.path_prefix.trim_end_matches('/'));
+            parts.headers.insert("x-forwarded-prefix", prefix.map_err(|_| Reason::Internal)?);
         }
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
@@ -228,30 +230,21 @@ impl Proxy {
         &self,
         permit: Permit,
         route: &Destination,
-        answer: Response<Incoming>,
-        line: Line,
+        mut head: response::Parts,
+        mut rest: Rest,
         held: Held,
     ) -> Response<Body> {
-        let (mut parts, body) = answer.into_parts();
-        headers::clean_answer(&mut parts.headers);
-        parts.version = Version::HTTP_11;
-        parts.extensions.clear();
-        if body.is_end_stream() {
-            self.upstream.give_back(line);
+        headers::clean_answer(&mut head.headers);
+        head.version = Version::HTTP_11;
+        head.extensions.clear();
+        if rest.is_end_stream() {
+            self.upstream.give_back(rest.finish());
             // The length of what a HEAD request did not ask for stays in the head.
-            return Response::from_parts(parts, Body::empty());
+            return Response::from_parts(head, Body::empty());
         }
-        let body = Download::new(body, line, Arc::clone(&self.upstream), permit, route.waits.body_idle);
-        Response::from_parts(parts, Body::new(UnderWay::new(body, held)))
+        let body = Download::new(rest, Arc::clone(&self.upstream), permit, route.waits.body_idle);
+        Response::from_parts(head, Body::new(UnderWay::new(body, held)))
     }
-}
-
-/// Puts one value under a name, in place of all others.
-pub(super) fn put(headers: &mut HeaderMap, name: &'static str, value: String) -> Result<(), Reason> {
-    let value =
-        HeaderValue::try_from(value).map_err(|_| Reason::BadRequest("the host cannot be forwarded"))?;
-    headers.insert(HeaderName::from_static(name), value);
-    Ok(())
 }
 
 /// A route may wait longer for a connection than is usual; who connects for one says how long.

@@ -9,9 +9,10 @@ use http::header::{
     ALT_SVC, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
     SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, StatusCode, Version, response};
 
-use super::forward::{Origin, put};
+use super::forward::Origin;
+use super::memory::Whence;
 use super::names::{is_ours, speaks_of_framing, speaks_of_identity};
 use crate::domain::Reason;
 use crate::domain::route::Route;
@@ -69,21 +70,21 @@ pub fn one_end(request: &Request<Body>) -> Result<(), Reason> {
 ///
 /// # Errors
 /// What is wrong, for the log.
-pub(super) fn check_answer<B>(answer: &Response<B>, tunnel: bool) -> Result<(), &'static str> {
-    let headers = answer.headers();
+pub(super) fn check_answer(answer: &response::Parts, tunnel: bool) -> Result<(), &'static str> {
+    let headers = &answer.headers;
     let codings = headers.get_all(TRANSFER_ENCODING).iter().count();
     if codings > 0 && headers.contains_key(CONTENT_LENGTH) {
         return Err("the backend's answer has both a length and a transfer coding");
     }
     let chunked =
         headers.get(TRANSFER_ENCODING).is_none_or(|v| v.as_bytes().eq_ignore_ascii_case(b"chunked"));
-    if codings > 1 || !chunked || (codings > 0 && answer.version() != Version::HTTP_11) {
+    if codings > 1 || !chunked || (codings > 0 && answer.version != Version::HTTP_11) {
         return Err("the backend's answer has a transfer coding that is not spoken here");
     }
     if headers.get_all(CONTENT_LENGTH).iter().count() > 1 {
         return Err("the backend's answer has more than one length");
     }
-    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+    if answer.status == StatusCode::SWITCHING_PROTOCOLS {
         let websocket = headers.get(UPGRADE).is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"websocket"));
         if !tunnel || !websocket {
             return Err("the backend switched to a protocol that was not asked for");
@@ -92,26 +93,36 @@ pub(super) fn check_answer<B>(answer: &Response<B>, tunnel: bool) -> Result<(), 
     Ok(())
 }
 
-/// Removes everything from a request's headers that may not reach a backend.
+/// Removes everything from a request's headers that may not reach a backend, but for the host, which
+/// [`set_forwarded`] puts in anew.
 pub(super) fn clean_request(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
+    drop_named_by_connection(headers);
     // The gate itself answers 100, as soon as the backend takes the body.
-    headers.remove(EXPECT);
-    headers.remove(CONTENT_LENGTH);
-    headers.remove(HOST);
-    drop_where(headers, |name| speaks_of_identity(name) || speaks_of_framing(name));
+    let unwanted = |name: &HeaderName| {
+        let text = name.as_str();
+        !is_harmless(text)
+            && (is_hop_by_hop(name)
+                || *name == EXPECT
+                || *name == CONTENT_LENGTH
+                || speaks_of_identity(text)
+                || speaks_of_framing(text))
+    };
+    drop_where(headers, unwanted);
     keep_foreign_cookies(headers);
 }
 
 /// Removes everything from an answer's headers (or trailers) that may not reach a browser.
 pub(super) fn clean_answer(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
+    drop_named_by_connection(headers);
     // Another address for this origin would lead past the gate; a wider scope would put the
     // backend's worker in front of our own pages.
-    headers.remove(ALT_SVC);
-    headers.remove("service-worker-allowed");
-    headers.remove("alt-used");
-    drop_where(headers, is_ours);
+    let unwanted = |name: &HeaderName| {
+        is_hop_by_hop(name)
+            || *name == ALT_SVC
+            || matches!(name.as_str(), "service-worker-allowed" | "alt-used")
+            || is_ours(name.as_str())
+    };
+    drop_where(headers, unwanted);
     drop_own_set_cookies(headers);
     narrow_clear_site_data(headers);
 }
@@ -121,6 +132,22 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
 /// # Errors
 /// A host that is no header value.
 pub(super) fn set_forwarded(headers: &mut HeaderMap, origin: Origin<'_>) -> Result<(), Reason> {
+    let mut remembered = origin.memory.recall();
+    let whence = match &remembered.whence {
+        Some(whence) if whence.host == origin.host && whence.address == origin.address => whence,
+        _ => remembered.whence.insert(whence(origin)?),
+    };
+    headers.insert(HOST, whence.host_value.clone());
+    headers.insert(X_FORWARDED_FOR, whence.address_value.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    headers.insert(X_FORWARDED_HOST, whence.host_value.clone());
+    headers.insert(X_FORWARDED_PORT, whence.port.clone());
+    headers.insert(FORWARDED, whence.forwarded.clone());
+    headers.insert(X_REQUEST_ID, value(origin.request_id)?);
+    Ok(())
+}
+
+fn whence(origin: Origin<'_>) -> Result<Whence, Reason> {
     let address = origin.address.to_canonical();
     let node = match address {
         IpAddr::V4(v4) => v4.to_string(),
@@ -130,13 +157,18 @@ pub(super) fn set_forwarded(headers: &mut HeaderMap, origin: Origin<'_>) -> Resu
         return Err(Reason::BadRequest("the host cannot be forwarded"));
     }
     let port = origin.host.rsplit_once(':').map(|(_, port)| port).filter(|port| port.parse::<u16>().is_ok());
-    put(headers, "host", origin.host.to_owned())?;
-    put(headers, "x-forwarded-for", address.to_string())?;
-    put(headers, "x-forwarded-proto", "https".to_owned())?;
-    put(headers, "x-forwarded-host", origin.host.to_owned())?;
-    put(headers, "x-forwarded-port", port.unwrap_or("443").to_owned())?;
-    put(headers, "forwarded", format!("for={node};host=\"{}\";proto=https", origin.host))?;
-    put(headers, "x-request-id", origin.request_id.to_owned())
+    Ok(Whence {
+        host: origin.host.to_owned(),
+        address: origin.address,
+        host_value: value(origin.host)?,
+        address_value: value(&address.to_string())?,
+        port: value(port.unwrap_or("443"))?,
+        forwarded: value(&format!("for={node};host=\"{}\";proto=https", origin.host))?,
+    })
+}
+
+fn value(text: &str) -> Result<HeaderValue, Reason> {
+    HeaderValue::from_str(text).map_err(|_| Reason::BadRequest("the host cannot be forwarded"))
 }
 
 /// Asks the backend for a WebSocket.
@@ -145,9 +177,12 @@ pub(super) fn set_upgrade(headers: &mut HeaderMap) {
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
 }
 
-/// What belongs to one connection alone, with all that `Connection` names. Ours are put in
-/// afterwards, so that nobody names them away.
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
+/// All that `Connection` names, but for what says where the message ends. Ours are put in afterwards, so that
+/// nobody names them away.
+fn drop_named_by_connection(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -158,14 +193,49 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-    drop_where(headers, |name| name.starts_with("proxy-"));
 }
 
-fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
-    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name.as_str())).cloned().collect();
+/// What belongs to one connection alone.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name) || name.as_str().starts_with("proxy-")
+}
+
+/// Names that browsers send with most requests, and that say nothing of the kind which is looked for in every spelling:
+/// looking costs more than all else that is done with them.
+fn is_harmless(name: &str) -> bool {
+    matches!(
+        name,
+        "host"
+            | "user-agent"
+            | "accept"
+            | "accept-encoding"
+            | "accept-language"
+            | "cookie"
+            | "referer"
+            | "origin"
+            | "content-type"
+            | "cache-control"
+            | "pragma"
+            | "priority"
+            | "dnt"
+            | "if-none-match"
+            | "if-modified-since"
+            | "range"
+            | "authorization"
+            | "traceparent"
+            | "upgrade-insecure-requests"
+            | "sec-fetch-site"
+            | "sec-fetch-mode"
+            | "sec-fetch-dest"
+            | "sec-fetch-user"
+            | "sec-ch-ua"
+            | "sec-ch-ua-mobile"
+            | "sec-ch-ua-platform"
+    )
+}
+
+fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
     for name in names {
         headers.remove(name);
     }
@@ -255,6 +325,13 @@ fn reaches_own_pages(path: &str) -> bool {
     let folder = path.rfind('/').map_or("/", |end| &path[..=end]);
     OWN_PAGES.starts_with(folder) || folder.starts_with(OWN_PAGES)
 }
+
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers of the message's own shape, which `Connection` may not name away.
 const FRAMING: [HeaderName; 3] = [TRANSFER_ENCODING, CONTENT_LENGTH, CONNECTION];

@@ -108,7 +108,7 @@ impl Asking {
     /// Over a connection of its own: one that is kept says little of whether the next can be had.
     async fn ask(&self) -> Result<(), String> {
         let line = self.upstream.connect(&self.member.backend, Want::Fresh).await;
-        let mut line = line.map_err(|error| error.to_string())?;
+        let line = line.map_err(|error| error.to_string())?;
         if self.health.kind == HealthKind::Tcp {
             return Ok(());
         }
@@ -121,10 +121,10 @@ impl Asking {
             .insert(HOST, HeaderValue::from_str(host).map_err(|_| "its host cannot be written".to_owned())?);
         headers.insert(USER_AGENT, HeaderValue::from_static("portcullis-health"));
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
-        match line.send(request).await {
-            Ok(answer) if (200..400).contains(&answer.status().as_u16()) => Ok(()),
-            Ok(answer) => Err(format!("it answered {}", answer.status())),
-            Err(error) => Err(error.into_error().to_string()),
+        match line.status(request).await {
+            Ok(status) if (200..400).contains(&status.as_u16()) => Ok(()),
+            Ok(status) => Err(format!("it answered {status}")),
+            Err(error) => Err(error.to_string()),
         }
     }
 }

@@ -2,15 +2,15 @@
 //! certificate where the route asks for it. Decides nothing.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use http::HeaderMap;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
 
-use super::forward::put;
+use super::memory::{Caller, Memory};
 use super::receipt;
 use crate::crypto::{self, Signer};
 use crate::domain::Reason;
@@ -31,12 +31,13 @@ pub(super) struct Identity {
     header: String,
     /// The first part of every receipt.
     receipt_header: String,
-    recent: Mutex<HashMap<String, Recent>>,
+    recent: Mutex<HashMap<String, Arc<Told>>>,
 }
 
-/// A token that may be sent again for a while.
-struct Recent {
-    token: String,
+/// What a backend is told of a caller, and may be told again for a while.
+pub(super) struct Told {
+    token: HeaderValue,
+    certificate: HeaderValue,
     signed: Time,
 }
 
@@ -90,32 +91,56 @@ impl Identity {
         permit: &Permit,
         route: &Route,
         host: &str,
+        memory: &Memory,
     ) -> Result<(), Reason> {
-        let Some(claims) = claims(permit, route, host) else { return Ok(()) };
-        put(headers, ASSERTION, self.assertion(&claims)?)?;
-        if let Some(proved) = permit.certificate().filter(|_| route.client_cert) {
-            // A byte sequence of RFC 8941, as RFC 9440 2.2 asks.
-            put(headers, CLIENT_CERT, format!(":{}:", BASE64.encode(&proved.certificate().der)))?;
+        let now = self.world.now();
+        let mut remembered = memory.recall();
+        let told = match &remembered.caller {
+            Some(caller) if caller.told.is_usable(now) && caller.is(permit, route, host) => {
+                Arc::clone(&caller.told)
+            }
+            _ => {
+                let Some(told) = self.told(permit, route, host, now)? else { return Ok(()) };
+                remembered.caller = Some(Caller::of(permit, route, host, Arc::clone(&told)));
+                told
+            }
+        };
+        headers.insert(ASSERTION, told.token.clone());
+        if route.client_cert {
+            headers.insert(CLIENT_CERT, told.certificate.clone());
         }
         Ok(())
     }
 
-    fn assertion(&self, claims: &Claims<'_>) -> Result<String, Reason> {
-        let now = self.world.now();
-        let claims = serde_json::to_string(claims).map_err(|_| Reason::Internal)?;
-        if let Some(recent) = self.recent().get(&claims).filter(|recent| recent.is_usable(now)) {
-            return Ok(recent.token.clone());
+    /// Signed anew, or found among what was signed a moment ago for another connection.
+    fn told(
+        &self,
+        permit: &Permit,
+        route: &Route,
+        host: &str,
+        now: Time,
+    ) -> Result<Option<Arc<Told>>, Reason> {
+        let (Some(claims), Some(proved)) = (claims(permit, route, host), permit.certificate()) else {
+            return Ok(None);
+        };
+        let claims = serde_json::to_string(&claims).map_err(|_| Reason::Internal)?;
+        if let Some(told) = self.recent().get(&claims).filter(|told| told.is_usable(now)) {
+            return Ok(Some(Arc::clone(told)));
         }
-        let token = self.sign(&claims, now)?;
+        // A byte sequence of RFC 8941, as RFC 9440 2.2 asks.
+        let certificate = format!(":{}:", BASE64.encode(&proved.certificate().der));
+        let value = |text: String| HeaderValue::try_from(text).map_err(|_| Reason::Internal);
+        let token = value(self.sign(&claims, now)?)?;
+        let told = Arc::new(Told { token, certificate: value(certificate)?, signed: now });
         let mut recent = self.recent();
         if recent.len() >= RECENT_MAX {
-            recent.retain(|_, recent| recent.is_usable(now));
+            recent.retain(|_, told| told.is_usable(now));
             if recent.len() >= RECENT_MAX {
                 recent.clear();
             }
         }
-        recent.insert(claims, Recent { token: token.clone(), signed: now });
-        Ok(token)
+        recent.insert(claims, Arc::clone(&told));
+        Ok(Some(told))
     }
 
     fn sign(&self, claims: &str, now: Time) -> Result<String, Reason> {
@@ -145,12 +170,12 @@ impl Identity {
         Ok(format!("{text}.{}", BASE64URL_NOPAD.encode(&signature)))
     }
 
-    fn recent(&self) -> std::sync::MutexGuard<'_, HashMap<String, Recent>> {
+    fn recent(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Told>>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Recent {
+impl Told {
     fn is_usable(&self, now: Time) -> bool {
         self.signed <= now && now.since(self.signed) < REUSE_MAX
     }
@@ -197,8 +222,8 @@ fn coordinates(public: &[u8]) -> (String, String) {
     (BASE64URL_NOPAD.encode(x), BASE64URL_NOPAD.encode(y))
 }
 
-const ASSERTION: &str = "portcullis-assertion";
-const CLIENT_CERT: &str = "client-cert";
+const ASSERTION: HeaderName = HeaderName::from_static("portcullis-assertion");
+const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 
 /// A backend verifies it on receipt; a minute would only serve thieves.
 const LIFETIME_SECS: i64 = 30;

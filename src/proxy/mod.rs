@@ -9,13 +9,16 @@
 //! - `total`: answers that must end in time
 //! - `forward`: one request, told from top to bottom
 //! - `sending`: to which backend, and whether once more
+//! - `errand`: one request over one connection
 //! - `headers`: what may not pass, in either direction
 //! - `names`: of headers that would say who is calling
 //! - `identity`: who the caller is, as the backend can verify it
 //! - `confirmed`: requests that a backend wants confirmed
+//! - `memory`: what comes out the same at each request of a connection
 //! - `keep`: requests read whole, to be sent once more
 //! - `wanted`: what a backend wants confirmed before it acts
 //! - `receipt`: what it gets with the confirmed request
+//! - `h1`: HTTP/1.1 towards a backend
 //! - `upstream`: connections to backends, kept alive by each runtime for itself
 //! - `trailers`: what may follow a body
 //! - `body`: bodies under way, cut when the permit ends
@@ -26,13 +29,16 @@ mod balance;
 mod body;
 mod confirmed;
 mod destination;
+mod errand;
 mod fleet;
 mod forward;
+mod h1;
 mod headers;
 mod health;
 mod identity;
 mod keep;
 mod member;
+mod memory;
 mod names;
 mod receipt;
 mod sending;
@@ -52,6 +58,7 @@ pub use fleet::Seen;
 pub use forward::{Origin, Proxy, Settings};
 pub use headers::one_end;
 pub use keep::Kept;
+pub use memory::Memory;
 pub use receipt::evidence_sha256;
 pub use upgrade::Joined;
 pub use upstream::{Backend, BadBackend, Ca, Reach, Trust, TrustError};

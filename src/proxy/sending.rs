@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use http::Request;
 use http::request::Parts;
-use http::{Request, Response};
-use hyper::body::{Body as _, Incoming};
-use tokio::time::Instant;
+use hyper::body::Body as _;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Progress, Upload};
 use super::destination::{Destination, Tries};
+use super::errand::{Answered, Broken, Errand};
 use super::forward::{Origin, Proxy};
 use super::member::{Held, Member};
-use super::upstream::{ConnectError, Line, Want, Whole, refused};
+use super::upstream::{ConnectError, Line, Want, Whole};
 use crate::domain::Reason;
 use crate::policy::Permit;
 
@@ -37,86 +37,13 @@ struct How {
     progress: Option<Arc<Progress>>,
 }
 
-/// Why no answer came over a connection.
-struct Broken {
-    reason: Reason,
-    error: Option<Box<dyn std::error::Error + Send + Sync>>,
-    /// The request, where not a byte of it was written.
-    unsent: Option<Box<Request<Upload>>>,
-}
-
-impl Broken {
-    fn by(reason: Reason) -> Self {
-        Self { reason, error: None, unsent: None }
-    }
-
-    /// What may be sent over another connection: the request itself where nothing of it was
-    /// written, its copy where the connection was found closed.
-    fn again(mut self, copy: Option<Parts>) -> Result<Request<Upload>, Self> {
-        if let Some(request) = self.unsent.take() {
-            return Ok(*request);
-        }
-        let closed =
-            |e: &hyper::Error| e.is_incomplete_message() || e.is_canceled() || e.is_closed() || refused(e);
-        match copy {
-            Some(head) if self.error.as_ref().and_then(|e| e.downcast_ref()).is_some_and(closed) => {
-                Ok(Request::from_parts(head, Upload::none()))
-            }
-            _ => Err(self),
-        }
-    }
-}
-
 impl Sending<'_> {
-    /// Sends over one connection and waits for the head of the answer. The wait starts anew
-    /// with each piece of the request's body: a long upload is no slow backend.
-    async fn over(
-        &self,
-        mut line: Line,
-        request: Request<Upload>,
-        progress: Option<&Progress>,
-    ) -> Result<(Line, Response<Incoming>), Broken> {
-        let answer = {
-            let sent = line.send(request);
-            tokio::pin!(sent);
-            let mut deadline = Instant::now() + self.route.waits.first_byte;
-            loop {
-                tokio::select! {
-                    biased;
-                    answer = &mut sent => break answer,
-                    () = self.cancel.cancelled() => return Err(Broken::by(WITHDRAWN)),
-                    () = tokio::time::sleep_until(deadline) => {
-                        let next = progress.map_or(deadline, |progress| progress.last() + self.route.waits.first_byte);
-                        if next <= Instant::now() {
-                            return Err(Broken::by(Reason::BackendSlow));
-                        }
-                        deadline = next;
-                    }
-                }
-            }
-        };
-        match answer {
-            Ok(answer) => Ok((line, answer)),
-            Err(mut error) => {
-                let unsent = error.take_message().map(Box::new);
-                let error = error.into_error();
-                if self.cancel.is_cancelled() {
-                    return Err(Broken::by(WITHDRAWN));
-                }
-                if progress.is_some_and(Progress::client_failed) {
-                    return Err(Broken::by(Reason::BadRequest("the body of the request did not arrive")));
-                }
-                Err(Broken { reason: Reason::BackendBroken, error: Some(Box::new(error)), unsent })
-            }
-        }
-    }
-
     /// What is told of it, and what may be sent to another backend.
-    fn give_up(&self, member: &Arc<Member>, broken: Broken) -> (Reason, Option<Box<Request<Upload>>>) {
-        let Broken { reason, error, unsent } = broken;
-        let reason = match error {
-            Some(error) => self.failed(member, reason, &Whole(&*error)),
-            None => self.failed(member, reason, &"no answer: too late, or the request ended first"),
+    fn give_up(&self, member: &Arc<Member>, mut broken: Broken) -> (Reason, Option<Box<Errand>>) {
+        let unsent = broken.unsent();
+        let reason = match broken.why {
+            Some(why) => self.failed(member, broken.reason, &Whole(&*why)),
+            None => self.failed(member, broken.reason, &"no answer: too late, or the request ended first"),
         };
         (reason, unsent)
     }
@@ -145,13 +72,13 @@ impl Proxy {
         head: Parts,
         body: Body,
         tunnel: bool,
-    ) -> Result<(Line, Response<Incoming>, Held), Reason> {
+    ) -> Result<(Answered, Held), Reason> {
         let again = body.is_end_stream() && head.method.is_idempotent() && !sending.once;
         let how =
             How { again, tunnel, progress: (!body.is_end_stream()).then(|| Arc::new(Progress::start())) };
         let permit = how.progress.is_some().then(|| sending.permit.clone());
         let upload = Upload::new(body, how.progress.clone(), permit, sending.route.waits.body_idle);
-        let mut request = Request::from_parts(head, upload);
+        let mut errand = Errand::Whole(Request::from_parts(head, upload));
         let (mut tries, mut last) = (Tries::none(), None);
         loop {
             let session = sending.permit.session().map(|session| session.token());
@@ -160,13 +87,13 @@ impl Proxy {
                 Ok(held) => held,
                 Err(none) => return Err(last.unwrap_or(none)),
             };
-            let broken = match self.send_to(sending, held.member(), request, &how).await {
-                Ok((line, answer)) => return Ok((line, answer, held)),
+            let broken = match self.send_to(sending, held.member(), errand, &how).await {
+                Ok(answered) => return Ok((answered, held)),
                 Err(broken) => broken,
             };
             let (reason, unsent) = sending.give_up(held.member(), broken);
             match unsent {
-                Some(unsent) if again && sending.route.again(&mut tries) => request = *unsent,
+                Some(unsent) if again && sending.route.again(&mut tries) => errand = *unsent,
                 _ => return Err(reason),
             }
             last = Some(reason);
@@ -178,32 +105,29 @@ impl Proxy {
         &self,
         sending: &Sending<'_>,
         member: &Member,
-        request: Request<Upload>,
+        mut errand: Errand,
         how: &How,
-    ) -> Result<(Line, Response<Incoming>), Broken> {
+    ) -> Result<Answered, Broken> {
         // A backend may close a connection just as we write to it. What cannot be sent twice
         // goes only over connections that were in use a moment ago.
         let fresh = if how.again { Duration::MAX } else { UNREPEATABLE_AGE_MAX };
-        let fits = !how.tunnel && !sending.once;
+        let fits = !how.tunnel && !sending.once && !errand.is_written();
         let kept = if fits { self.upstream.take(&member.backend, fresh) } else { None };
-        let request = match kept {
-            None => request,
-            Some(line) => {
-                let copy = how.again.then(|| copy_of(&request));
-                match sending.over(line, request, how.progress.as_deref()).await {
-                    Ok(done) => return Ok(done),
-                    Err(broken) => broken.again(copy)?,
-                }
+        if let Some(line) = kept {
+            match sending.over(line, errand, how.again, how.progress.as_deref()).await {
+                Ok(answered) => return Ok(answered),
+                Err(broken) => errand = broken.again()?,
             }
-        };
-        let want = match (how.tunnel, sending.once) {
-            (true, _) => Want::Tunnel,
+        }
+        let want = match (how.tunnel || errand.is_written(), sending.once) {
+            (true, _) => Want::Own,
             (false, true) => Want::Fresh,
             (false, false) => Want::Any,
         };
-        match self.connect(sending, member, want).await {
-            Ok(line) => sending.over(line, request, how.progress.as_deref()).await,
-            Err(broken) => Err(Broken { unsent: Some(Box::new(request)), ..broken }),
+        // In a box: most requests open no connection, and none needs room for it.
+        match Box::pin(self.connect(sending, member, want)).await {
+            Ok(line) => sending.over(line, errand, false, how.progress.as_deref()).await,
+            Err(broken) => Err(broken.not_begun(errand)),
         }
     }
 
@@ -213,27 +137,15 @@ impl Proxy {
         tokio::select! {
             biased;
             () = sending.cancel.cancelled() => Err(Broken::by(WITHDRAWN)),
-            line = line => line.unwrap_or(Err(ConnectError::Slow)).map_err(|error| Broken {
-                reason: error.reason(),
-                error: Some(Box::new(error)),
-                unsent: None,
-            }),
+            line = line => {
+                line.unwrap_or(Err(ConnectError::Slow)).map_err(|e| Broken::because(e.reason(), Box::new(e)))
+            }
         }
     }
 }
 
-/// A head once more; of its extensions nothing is left.
-fn copy_of(request: &Request<Upload>) -> Parts {
-    let mut copy = Request::new(()).into_parts().0;
-    copy.method = request.method().clone();
-    copy.uri = request.uri().clone();
-    copy.version = request.version();
-    copy.headers = request.headers().clone();
-    copy
-}
-
 /// The permit ended while the request was under way; its connection is being cut.
-const WITHDRAWN: Reason = Reason::PolicyDenied { rule: None };
+pub(super) const WITHDRAWN: Reason = Reason::PolicyDenied { rule: None };
 
 /// Servers keep idle connections for seconds (Node 5, nginx 75, gunicorn 2): within one of
 /// their last use the race of write against close is next to impossible.

@@ -9,19 +9,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, ORIGIN, UPGRADE};
-use http::{Method, Request, Response, StatusCode, Version};
-use hyper::body::{Body as _, Incoming};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
+use http::{Method, Request, Response, StatusCode, Version, response};
+use hyper::body::Body as _;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::forward::put;
+use super::errand::Tunnel;
 use super::headers;
 use super::member::Held;
-use super::upstream::Line;
 use crate::crypto;
 use crate::domain::Reason;
 use crate::policy::Permit;
@@ -91,39 +90,38 @@ pub(super) fn from_own_page(headers: &HeaderMap, host: &str) -> Result<(), Reaso
 /// Asks the backend for a WebSocket.
 pub(super) fn set(headers: &mut HeaderMap, asked: &Asked) -> Result<(), Reason> {
     headers::set_upgrade(headers);
-    match asked {
-        Asked::Http1 => Ok(()),
-        Asked::Http2(key) => put(headers, KEY, key.clone()),
+    if let Asked::Http2(key) = asked {
+        headers.insert(KEY, HeaderValue::try_from(key).map_err(|_| Reason::Internal)?);
     }
+    Ok(())
 }
 
 /// Whether the backend took the handshake: the client looks itself, or the gate does for it (RFC 6455 4.1).
-pub(super) fn taken(asked: &Asked, answer: &Response<Incoming>) -> bool {
+pub(super) fn taken(asked: &Asked, answer: &response::Parts) -> bool {
     let Asked::Http2(key) = asked else { return true };
     let accept = crypto::sha1_as_a_name(format!("{key}{GUID}").as_bytes());
-    only(answer.headers(), ACCEPT) == Some(data_encoding::BASE64.encode(&accept).as_bytes())
+    only(&answer.headers, ACCEPT) == Some(data_encoding::BASE64.encode(&accept).as_bytes())
 }
 
-/// Answers the client with the backend's 101 (200 over HTTP/2) and joins the two, once the client has it.
+/// Answers the client with the backend's 101 (200 over HTTP/2) and joins the two, once the client has it. `early`
+/// is what the backend sent right behind its head.
 pub(super) fn join(
     asked: &Asked,
     client: OnUpgrade,
-    mut answer: Response<Incoming>,
-    (line, held): (Line, Held),
+    mut head: response::Parts,
+    ((backend, early), held): (Tunnel, Held),
     permit: Permit,
     idle: Duration,
 ) -> Response<Body> {
-    let backend = hyper::upgrade::on(&mut answer);
     let joined = Joined::default();
     let lasts = joined.clone();
     tokio::spawn(async move {
         let _lasts = lasts;
         let joined = async {
-            let (client, backend) = tokio::try_join!(client, backend)?;
-            // Its task is over: the connection is the tunnel's now.
-            drop(line);
+            let mut client = TokioIo::new(client.await?);
             let _held = held;
-            copy(TokioIo::new(client), TokioIo::new(backend), idle).await?;
+            client.write_all(&early).await?;
+            copy(client, backend, idle).await?;
             Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         };
         tokio::select! {
@@ -134,19 +132,18 @@ pub(super) fn join(
             },
         }
     });
-    let (mut parts, _) = answer.into_parts();
-    headers::clean_answer(&mut parts.headers);
-    parts.headers.remove(CONTENT_LENGTH);
-    parts.extensions.clear();
+    headers::clean_answer(&mut head.headers);
+    head.headers.remove(CONTENT_LENGTH);
+    head.extensions.clear();
     match asked {
-        Asked::Http1 => headers::set_upgrade(&mut parts.headers),
+        Asked::Http1 => headers::set_upgrade(&mut head.headers),
         Asked::Http2(_) => {
-            parts.status = StatusCode::OK;
-            parts.headers.remove(ACCEPT);
-            parts.extensions.insert(joined);
+            head.status = StatusCode::OK;
+            head.headers.remove(ACCEPT);
+            head.extensions.insert(joined);
         }
     }
-    Response::from_parts(parts, Body::empty())
+    Response::from_parts(head, Body::empty())
 }
 
 /// Copies both ways until one side fails, both are at their end, or nothing moves for `idle`.

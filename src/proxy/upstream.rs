@@ -20,12 +20,12 @@ use tokio::time::Instant;
 
 pub use backend::{Backend, BadBackend, Ca, Reach, Trust};
 pub(super) use dial::ConnectError;
-pub(super) use line::{Line, Whole, refused};
+pub(super) use line::{Line, Own, Seat, Whole, refused};
 pub use tls::TrustError;
 
 use super::Settings;
 use dial::{Dialled, Dialler};
-use line::{Link, Own};
+use line::Link;
 
 /// How a new connection is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub(super) enum Want {
     Any,
     /// One that nothing was sent over before.
     Fresh,
-    /// One of HTTP/1.1, to make a tunnel of.
-    Tunnel,
+    /// One of HTTP/1.1, for this request alone.
+    Own,
 }
 
 /// Opens connections and keeps those that are free.
@@ -104,13 +104,13 @@ impl Upstream {
             return Some(line);
         }
         let free = core.free.get_mut(backend)?;
-        while let Some((own, since)) = free.pop() {
+        while let Some((mut own, since)) = free.pop() {
             let age = since.elapsed();
             if age > age_max && age <= self.keep {
                 free.push((own, since));
                 return None;
             }
-            if age <= self.keep && own.sender.is_ready() {
+            if age <= self.keep && own.wire.is_open() {
                 return Some(Line::Own(own));
             }
         }
@@ -120,7 +120,7 @@ impl Upstream {
     /// A new connection, or a place in one that somebody else has just opened.
     pub(super) async fn connect(&self, backend: &Backend, want: Want) -> Result<Line, ConnectError> {
         if want != Want::Any || !backend.may_share() {
-            return Ok(match self.dialler.dial(backend, want == Want::Tunnel).await? {
+            return Ok(match self.dialler.dial(backend, want == Want::Own).await? {
                 Dialled::Own(own) => Line::Own(own),
                 Dialled::Link(link) => Line::Seat(link.seat_anyway()),
             });
@@ -170,24 +170,9 @@ impl Upstream {
         self.cores().get(&runtime::Handle::current().id())?.seat(backend, Duration::MAX)
     }
 
-    /// Takes a connection back whose answer was read to the end. It is kept once the request,
-    /// too, was sent to its end; where that does not happen soon, it is closed.
-    pub(super) fn give_back(&self, line: Line) {
-        let Line::Own(mut own) = line else { return };
-        if own.sender.is_ready() {
-            self.keep(own);
-        } else if !own.sender.is_closed()
-            && let Some(this) = self.this.upgrade()
-        {
-            tokio::spawn(async move {
-                if matches!(tokio::time::timeout(SETTLE, own.sender.ready()).await, Ok(Ok(()))) {
-                    this.keep(own);
-                }
-            });
-        }
-    }
-
-    fn keep(&self, own: Own) {
+    /// Takes a connection back that carried a request and its answer to their ends.
+    pub(super) fn give_back(&self, own: Option<Own>) {
+        let Some(own) = own else { return };
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();
         let core = cores.entry(here).or_default();
@@ -228,7 +213,7 @@ impl Upstream {
         let mut cores = self.cores();
         let Some(core) = cores.get_mut(&here) else { return false };
         core.free.retain(|_, free| {
-            free.retain(|(own, since)| since.elapsed() <= self.keep && !own.sender.is_closed());
+            free.retain_mut(|(own, since)| since.elapsed() <= self.keep && own.wire.is_open());
             !free.is_empty()
         });
         core.shared.retain(|_, sharing| {
@@ -275,9 +260,6 @@ async fn sweep(upstream: Weak<Upstream>, here: runtime::Id, keep: Duration) {
         }
     }
 }
-
-/// How long the rest of a request may take once its answer is complete.
-const SETTLE: Duration = Duration::from_secs(2);
 
 /// Servers of HTTP/2 say goodbye before they close, so a request that cannot be repeated may go over a
 /// connection that has been idle for longer than one of HTTP/1.1.

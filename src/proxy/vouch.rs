@@ -5,7 +5,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Request};
 
 use super::destination::Destination;
-use super::forward::{Origin, Proxy, put};
+use super::forward::{Origin, Proxy};
 use super::{headers, upgrade};
 use crate::domain::Reason;
 use crate::policy::Permit;
@@ -34,8 +34,9 @@ impl Proxy {
         for name in ["portcullis-assertion", "portcullis-confirmation", "client-cert"] {
             told.insert(name, HeaderValue::from_static(""));
         }
-        put(&mut told, "x-request-id", origin.request_id.to_owned())?;
-        self.identity.set(&mut told, permit, route, origin.host)?;
+        let number = HeaderValue::from_str(origin.request_id).map_err(|_| Reason::Internal)?;
+        told.insert("x-request-id", number);
+        self.identity.set(&mut told, permit, route, origin.host, origin.memory)?;
         Ok(told)
     }
 }

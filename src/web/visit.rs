@@ -3,10 +3,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::HeaderMap;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, USER_AGENT};
-use http::request::Parts;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Request, Uri};
 
 use crate::domain::Time;
 use crate::domain::tenant::Tenant;
@@ -39,27 +39,26 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// From the head of a request. `host` is the door's host as the browser wrote it.
+    /// From what was seen of a request. `host` is the door's host as the browser wrote it.
     #[must_use]
     pub fn new(
         tenant: Arc<Tenant>,
         host: impl Into<String>,
-        parts: &Parts,
+        seen: &Seen,
         address: IpAddr,
         request_id: impl Into<String>,
         now: Time,
     ) -> Self {
-        let languages = text(&parts.headers, ACCEPT_LANGUAGE.as_str());
         Self {
-            language: Words::choose(languages, &tenant.language),
+            language: Words::choose(text(seen.languages.as_ref()), &tenant.language),
             tenant,
             host: host.into(),
             address,
             request_id: request_id.into(),
-            browser: browser(text(&parts.headers, USER_AGENT.as_str())),
+            browser: browser(text(seen.agent.as_ref())),
             now,
-            json: prefers_json(text(&parts.headers, ACCEPT.as_str())),
-            again: again(parts),
+            json: prefers_json(text(seen.accept.as_ref())),
+            again: again(seen),
             public_origin: None,
         }
     }
@@ -87,17 +86,95 @@ impl Visit {
     }
 }
 
-/// A new short number for a request: two letters and six digits, none of them easily
-/// misheard, written so that nobody takes it for the code on the page.
-#[must_use]
-pub fn request_number(world: &World) -> String {
-    let letter = || char::from(LETTERS[world.below(LETTERS.len() as u32) as usize]);
-    let digits = world.six_digits();
-    format!("{}{}-{}-{}", letter(), letter(), &digits[..3], &digits[3..])
+/// What a page needs of a request's head. Most requests go on to a backend and need no page: this costs them
+/// next to nothing.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    method: Method,
+    uri: Uri,
+    languages: Option<HeaderValue>,
+    agent: Option<HeaderValue>,
+    accept: Option<HeaderValue>,
+}
+
+impl Seen {
+    /// Of a request.
+    #[must_use]
+    pub fn of<B>(request: &Request<B>) -> Self {
+        let header = |name: HeaderName| request.headers().get(name).cloned();
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            languages: header(ACCEPT_LANGUAGE),
+            agent: header(USER_AGENT),
+            accept: header(ACCEPT),
+        }
+    }
+
+    /// The path asked for.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+}
+
+/// Gives each request a short number: two letters and six digits, none of them easily misheard, written so that
+/// nobody takes it for the code on the page. No secret: the first is drawn, and the others follow, each of a hundred
+/// million once before any comes again.
+#[derive(Debug)]
+pub struct RequestNumbers(AtomicU64);
+
+/// Number of one request: `QF-308-122`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestNumber([u8; 10]);
+
+impl RequestNumbers {
+    /// Begins somewhere.
+    #[must_use]
+    pub fn begin(world: &World) -> Self {
+        Self(AtomicU64::new(u64::from_be_bytes(world.bytes())))
+    }
+
+    /// The next.
+    #[must_use]
+    pub fn next(&self) -> RequestNumber {
+        let n = self.0.fetch_add(1, Ordering::Relaxed) % NUMBERS;
+        // As each factor is prime to the modulus, every number comes once before any comes again.
+        let n = (n * STRIDE) % NUMBERS;
+        let (letters, digits) = (n / 1_000_000, n % 1_000_000);
+        let letter = |n: u64| LETTERS[(n % LETTERS.len() as u64) as usize];
+        let digit = |place: u64| b'0' + (digits / place % 10) as u8;
+        RequestNumber([
+            letter(letters / LETTERS.len() as u64),
+            letter(letters),
+            b'-',
+            digit(100_000),
+            digit(10_000),
+            digit(1_000),
+            b'-',
+            digit(100),
+            digit(10),
+            digit(1),
+        ])
+    }
+}
+
+impl RequestNumber {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 /// Letters that are told apart on the telephone.
 const LETTERS: &[u8] = b"AFHKLQRXYZ";
+
+/// Two letters and six digits.
+const NUMBERS: u64 = 100_000_000;
+
+/// Prime, and about the golden share of them, so that neighbours lie far apart.
+const STRIDE: u64 = 61_803_399;
 
 /// "Chrome on Linux" from a User-Agent; "a browser" where it tells nothing.
 #[must_use]
@@ -158,10 +235,10 @@ pub fn prefers_json(accept: &str) -> bool {
 }
 
 /// The path and query asked for, where a link to it stays on this origin and repeats nothing.
-fn again(parts: &Parts) -> String {
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+fn again(seen: &Seen) -> String {
+    let path = seen.uri.path_and_query().map_or("/", |path| path.as_str());
     let ours = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
-    if parts.method == http::Method::GET && ours && path.len() <= AGAIN_CHARS_MAX {
+    if seen.method == Method::GET && ours && path.len() <= AGAIN_CHARS_MAX {
         path.to_owned()
     } else {
         "/".to_owned()
@@ -171,8 +248,8 @@ fn again(parts: &Parts) -> String {
 /// Longer ones are not worth a link.
 const AGAIN_CHARS_MAX: usize = 2048;
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+fn text(header: Option<&HeaderValue>) -> &str {
+    header.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -200,11 +277,11 @@ pub(crate) mod tests {
 
     /// A visit to show pages to.
     pub(crate) fn visit() -> Visit {
-        let request = http::Request::get("/accounts?year=2026").header(ACCEPT, "text/html").body(()).unwrap();
+        let request = Request::get("/accounts?year=2026").header(ACCEPT, "text/html").body(()).unwrap();
         Visit::new(
             Arc::new(tenant()),
             "bank.localhost:8443",
-            &request.into_parts().0,
+            &Seen::of(&request),
             IpAddr::from([127, 0, 0, 1]),
             "QF-308-122",
             Time::from_secs(1_795_292_244),
@@ -232,7 +309,7 @@ pub(crate) mod tests {
     #[test]
     fn again_never_leads_away() {
         let path = |method: &str, uri: &str| {
-            again(&http::Request::builder().method(method).uri(uri).body(()).unwrap().into_parts().0)
+            again(&Seen::of(&Request::builder().method(method).uri(uri).body(()).unwrap()))
         };
         assert_eq!(path("GET", "/a?b=c"), "/a?b=c");
         assert_eq!(path("GET", "//evil.example/"), "/");
@@ -241,9 +318,17 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn request_numbers_read_well() {
-        let number = request_number(&World::real());
-        assert_eq!(number.len(), 10);
-        assert_eq!(&number[2..3], "-");
+    fn request_numbers_read_well_and_come_once() {
+        let numbers = RequestNumbers::begin(&World::real());
+        let some: std::collections::HashSet<_> =
+            (0..10_000).map(|_| numbers.next().as_str().to_owned()).collect();
+        assert_eq!(some.len(), 10_000);
+        for number in some {
+            let parts: Vec<&str> = number.split('-').collect();
+            assert!(parts[0].bytes().all(|letter| LETTERS.contains(&letter)), "{number}");
+            assert!(parts[1..].iter().all(|part| part.len() == 3 && part.parse::<u32>().is_ok()), "{number}");
+        }
+        let (stride, all) = (STRIDE, NUMBERS);
+        assert!(stride % 2 == 1 && stride % 5 != 0 && all == 10_u64.pow(8), "prime to each other");
     }
 }

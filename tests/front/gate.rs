@@ -212,7 +212,7 @@ async fn answer(seen: Arc<Mutex<Vec<Seen>>>, peer: Arc<Peer>, request: Request<B
             response.headers_mut().insert("connection", "upgrade".parse().unwrap());
             response
         }
-        _ => Response::new(Body::from(format!("door of {host}"))),
+        _ => Response::new(Body::from(format!("door of {}", host.as_str()))),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::domain::person::Person;
 use crate::domain::{ConfirmationId, Reason};
 use crate::policy::permit::Area;
 use crate::policy::{Ask, Decision, Permit};
-use crate::proxy::{self, Destination, Kept, Origin};
+use crate::proxy::{self, Destination, Kept, Memory, Origin};
 use crate::store::Write;
 use crate::store::table;
 use crate::web::page::see_other;
@@ -155,7 +155,7 @@ impl Confirmations {
         let sent = tokio::spawn(async move {
             let Ready { sending, permit, route, kept, receipt, origin: (host, address, request_id), .. } =
                 ready;
-            let origin = Origin { host: &host, address, request_id: &request_id };
+            let origin = Origin { host: &host, address, request_id: &request_id, memory: &Memory::default() };
             let answer = this.parts.proxy.send_confirmed(permit, &route, origin, &kept, &receipt).await;
             this.ended(&sending, &route, &Fate::of(&answer)).await;
             answer

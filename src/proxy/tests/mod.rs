@@ -28,7 +28,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::{Destination, Origin, Proxy, Reach, Settings};
+use super::{Destination, Memory, Origin, Proxy, Reach, Settings};
 use crate::auth::evidence::{CertificateEvidence, Evidence, ProvedCertificate, ProvedSession};
 use crate::crypto::{self, Signer};
 use crate::domain::certificate::{Certificate, CertificateState};
@@ -95,7 +95,8 @@ impl Gate {
         permit: Permit,
         request: Request<Body>,
     ) -> Result<Response<Body>, Reason> {
-        let origin = Origin { host: HOST, address: Ipv4Addr::new(192, 0, 2, 7).into(), request_id: "4711" };
+        let address = Ipv4Addr::new(192, 0, 2, 7).into();
+        let origin = Origin { host: HOST, address, request_id: "4711", memory: &Memory::default() };
         self.proxy.forward(permit, route, origin, request).await
     }
 

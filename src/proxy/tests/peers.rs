@@ -274,7 +274,8 @@ async fn what_is_sent_once_has_a_connection_of_its_own() {
         assert_eq!(read(gate.forward(get("/")).await.unwrap()).await.unwrap(), b"ok");
     }
     assert_eq!(peer.connections.load(Ordering::SeqCst), 1);
-    let origin = Origin { host: HOST, address: Ipv4Addr::LOCALHOST.into(), request_id: "4711" };
+    let address = Ipv4Addr::LOCALHOST.into();
+    let origin = Origin { host: HOST, address, request_id: "4711", memory: &Memory::default() };
     let route = gate.proxy.prepare(&Arc::new(gate.route.clone()));
     for sent in 1..=2 {
         let request = Request::post("/pay").body(Body::from("once")).unwrap();

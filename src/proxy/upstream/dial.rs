@@ -11,6 +11,7 @@ use super::backend::{Backend, BadBackend, Place, Reach, Speaks};
 use super::line::{Link, Own};
 use super::tls::{Tls, TrustError};
 use crate::domain::Reason;
+use crate::proxy::h1::Wire;
 
 /// Why a backend could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +122,6 @@ where
     Ok(if http2 {
         Dialled::Link(Link::over(io, tls).await?)
     } else {
-        Dialled::Own(Own::over(io, backend).await?)
+        Dialled::Own(Own { wire: Wire::new(Box::new(io)), backend: backend.clone() })
     })
 }

@@ -7,21 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::future::Either;
 use http::header::{HOST, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
-use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::backend::Backend;
 use crate::proxy::body::Upload;
+use crate::proxy::h1::Wire;
 
 /// What one request goes over.
 pub(in crate::proxy) enum Line {
@@ -29,20 +28,10 @@ pub(in crate::proxy) enum Line {
     Seat(Seat),
 }
 
-/// A connection of HTTP/1.1, in use. Dropped, it is closed at once, whatever it carried.
+/// A connection of HTTP/1.1, one request's alone. Dropped, it is closed at once, whatever it carried.
 pub(in crate::proxy) struct Own {
-    pub(super) sender: http1::SendRequest<Upload>,
-    pub(super) backend: Backend,
-    _task: Task,
-}
-
-/// The task that drives a connection; it ends with its handle.
-struct Task(AbortHandle);
-
-impl Drop for Task {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    pub(in crate::proxy) wire: Wire,
+    pub(in crate::proxy) backend: Backend,
 }
 
 /// A place in a shared connection, for one request; dropped, its stream is reset where it is not at its end.
@@ -68,47 +57,23 @@ struct Told {
     look: Notify,
 }
 
-impl Line {
+impl Seat {
     /// Sends a request; the answer's head comes first, its body after.
     pub(in crate::proxy) fn send(
         &mut self,
         request: Request<Upload>,
     ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>> + use<> {
-        match self {
-            Self::Own(own) => Either::Left(own.sender.try_send_request(request)),
-            Self::Seat(seat) => {
-                let request = as_http2(request, &seat.link.scheme);
-                let answer = seat.link.sender.clone().try_send_request(request);
-                let told = Arc::clone(&seat.link.told);
-                Either::Right(async move {
-                    let answer = answer.await;
-                    // Whoever answers has said before how many streams it takes.
-                    if !told.answered.swap(true, Ordering::Relaxed) {
-                        told.look.notify_one();
-                    }
-                    answer
-                })
+        let request = as_http2(request, &self.link.scheme);
+        let answer = self.link.sender.clone().try_send_request(request);
+        let told = Arc::clone(&self.link.told);
+        async move {
+            let answer = answer.await;
+            // Whoever answers has said before how many streams it takes.
+            if !told.answered.swap(true, Ordering::Relaxed) {
+                told.look.notify_one();
             }
+            answer
         }
-    }
-}
-
-impl Own {
-    /// Over a socket, once it is open.
-    ///
-    /// # Errors
-    /// hyper's.
-    pub(super) async fn over<I>(io: I, backend: &Backend) -> Result<Self, hyper::Error>
-    where
-        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let (sender, connection) = http1::handshake(TokioIo::new(io)).await?;
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::debug!(%error, "a backend's connection ended");
-            }
-        });
-        Ok(Self { sender, backend: backend.clone(), _task: Task(task.abort_handle()) })
     }
 }
 

@@ -1,0 +1,46 @@
+//! One request, as far as is known before anything is decided about it. Costs next to nothing: what a page needs is
+//! worked out where there is one.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::Request;
+
+use super::door::Host;
+use super::house::House;
+use super::peer::Peer;
+use crate::domain::Time;
+use crate::domain::tenant::Tenant;
+use crate::public::est;
+use crate::web::Visit;
+use crate::web::visit::{RequestNumber, Seen};
+
+/// One request.
+pub(super) struct Call {
+    /// Whose door.
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) host: Host,
+    pub(super) number: RequestNumber,
+    pub(super) now: Time,
+    address: IpAddr,
+    seen: Seen,
+}
+
+impl Call {
+    pub(super) fn of(house: &House, peer: &Peer, host: Host, request: &Request<Body>) -> Self {
+        let tenant = peer.door.tenant().and_then(|id| house.view.tenant(id));
+        let tenant = tenant.unwrap_or_else(|| Arc::clone(&house.nobody));
+        let (number, now) = (house.numbers.next(), house.world.now());
+        Self { tenant, host, number, now, address: peer.address.ip(), seen: Seen::of(request) }
+    }
+
+    /// As our own pages see it.
+    pub(super) fn visit(&self, house: &House) -> Visit {
+        let (tenant, seen) = (Arc::clone(&self.tenant), &self.seen);
+        let mut visit =
+            Visit::new(tenant, self.host.as_str(), seen, self.address, self.number.as_str(), self.now);
+        visit.json |= est::is_path(seen.path());
+        visit.beside(house.public_origin.clone())
+    }
+}

@@ -1,0 +1,278 @@
+//! One request over one connection, up to the head of its answer, and what may be sent once more where none comes.
+//! Knows neither where connections come from nor what may be in a head.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, StatusCode, response};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use tokio::time::Instant;
+
+use super::body::{Progress, Upload};
+use super::h1::{self, Exchange, Io, Outgoing, Reply};
+use super::sending::{Sending, WITHDRAWN};
+use super::upstream::{Backend, Line, Own, Seat, refused};
+use crate::domain::Reason;
+
+/// A request to be sent.
+pub(super) enum Errand {
+    /// To whoever takes it.
+    Whole(Request<Upload>),
+    /// In the manner of HTTP/1.1, once tried already.
+    Written(Outgoing),
+}
+
+/// The head of an answer, and where the rest of it comes from.
+pub(super) struct Answered {
+    pub(super) head: response::Parts,
+    pub(super) source: Source,
+}
+
+/// Where the rest of an answer comes from.
+pub(super) enum Source {
+    Own(Box<Exchange>, Backend),
+    Shared(Incoming, Seat),
+}
+
+/// The body of an answer, with the connection that it comes over.
+pub(super) enum Rest {
+    Own(Reply, Backend),
+    Shared { body: Incoming, _seat: Seat },
+}
+
+/// Why no answer came over a connection.
+pub(super) struct Broken {
+    pub(super) reason: Reason,
+    pub(super) why: Option<Why>,
+    /// The request, where it may be sent once more.
+    again: Option<Box<Errand>>,
+    /// Whether anything of it was written.
+    sent: bool,
+}
+
+/// A connection that is no more HTTP's, and what came over it behind the head.
+pub(super) type Tunnel = (Box<dyn Io>, Bytes);
+
+/// What went wrong, for the log.
+pub(super) type Why = Box<dyn std::error::Error + Send + Sync>;
+
+impl Broken {
+    pub(super) const fn by(reason: Reason) -> Self {
+        Self { reason, why: None, again: None, sent: true }
+    }
+
+    pub(super) fn because(reason: Reason, why: Why) -> Self {
+        Self { why: Some(why), ..Self::by(reason) }
+    }
+
+    /// No connection could be made to send it over.
+    pub(super) fn not_begun(self, errand: Errand) -> Self {
+        Self { again: Some(Box::new(errand)), sent: false, ..self }
+    }
+
+    /// What may be sent over another connection to the same backend: a request of which nothing was written, or one
+    /// that may be repeated and whose connection was found closed.
+    pub(super) fn again(mut self) -> Result<Errand, Self> {
+        self.again.take().map(|errand| *errand).ok_or(self)
+    }
+
+    /// What may be sent to another backend: a request of which nothing was written.
+    pub(super) fn unsent(&mut self) -> Option<Box<Errand>> {
+        self.again.take_if(|_| !self.sent)
+    }
+}
+
+impl Errand {
+    /// Whether only HTTP/1.1 can take it.
+    pub(super) const fn is_written(&self) -> bool {
+        matches!(self, Self::Written(_))
+    }
+}
+
+impl Sending<'_> {
+    /// Sends over one connection and waits for the head of the answer. The wait starts anew
+    /// with each piece of the request's body: a long upload is no slow backend.
+    pub(super) async fn over(
+        &self,
+        line: Line,
+        errand: Errand,
+        repeatable: bool,
+        progress: Option<&Progress>,
+    ) -> Result<Answered, Broken> {
+        match (line, errand) {
+            (Line::Own(own), errand) => self.alone(own, errand, repeatable, progress).await,
+            (Line::Seat(seat), Errand::Whole(request)) => {
+                Box::pin(self.shared(seat, request, repeatable, progress)).await
+            }
+            (Line::Seat(_), Errand::Written(_)) => Err(Broken::by(Reason::Internal)),
+        }
+    }
+
+    async fn alone(
+        &self,
+        own: Own,
+        errand: Errand,
+        repeatable: bool,
+        progress: Option<&Progress>,
+    ) -> Result<Answered, Broken> {
+        let outgoing = match errand {
+            Errand::Written(outgoing) => outgoing,
+            Errand::Whole(request) => {
+                let (head, upload) = request.into_parts();
+                Outgoing::new(&head, upload)
+            }
+        };
+        let (mut exchange, backend) = (own.wire.send(outgoing), own.backend);
+        match self.wait(poll_fn(|cx| exchange.poll_answer(cx)), progress).await.map_err(Broken::by)? {
+            Ok(head) => Ok(Answered { head, source: Source::Own(Box::new(exchange), backend) }),
+            Err(why) => {
+                let (sent, closed) = (exchange.has_begun(), matches!(why, h1::Broken::Closed));
+                let again = exchange.again(repeatable && closed).map(Errand::Written);
+                Err(self.broken(Box::new(why), again, sent, progress))
+            }
+        }
+    }
+
+    async fn shared(
+        &self,
+        mut seat: Seat,
+        request: Request<Upload>,
+        repeatable: bool,
+        progress: Option<&Progress>,
+    ) -> Result<Answered, Broken> {
+        let (head, upload) = request.into_parts();
+        let copy = repeatable.then(|| copy_of(&head));
+        match self.wait(seat.send(Request::from_parts(head, upload)), progress).await.map_err(Broken::by)? {
+            Ok(answer) => {
+                let (head, body) = answer.into_parts();
+                Ok(Answered { head, source: Source::Shared(body, seat) })
+            }
+            Err(mut error) => {
+                let unsent = error.take_message();
+                let sent = unsent.is_none();
+                let error = error.into_error();
+                let closed = error.is_incomplete_message()
+                    || error.is_canceled()
+                    || error.is_closed()
+                    || refused(&error);
+                let copy = copy.filter(|_| closed).map(|head| Request::from_parts(head, Upload::none()));
+                Err(self.broken(Box::new(error), unsent.or(copy).map(Errand::Whole), sent, progress))
+            }
+        }
+    }
+
+    /// Waits for an answer, no longer than it may take nor than the permit holds.
+    async fn wait<T>(
+        &self,
+        answer: impl Future<Output = T>,
+        progress: Option<&Progress>,
+    ) -> Result<T, Reason> {
+        tokio::pin!(answer);
+        let first_byte = self.route.waits.first_byte;
+        let mut deadline = Instant::now() + first_byte;
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return Ok(answer),
+                () = self.cancel.cancelled() => return Err(WITHDRAWN),
+                () = tokio::time::sleep_until(deadline) => {
+                    let next = progress.map_or(deadline, |progress| progress.last() + first_byte);
+                    if next <= Instant::now() {
+                        return Err(Reason::BackendSlow);
+                    }
+                    deadline = next;
+                }
+            }
+        }
+    }
+
+    fn broken(&self, why: Why, again: Option<Errand>, sent: bool, progress: Option<&Progress>) -> Broken {
+        if self.cancel.is_cancelled() {
+            return Broken::by(WITHDRAWN);
+        }
+        if progress.is_some_and(Progress::client_failed) {
+            return Broken::by(Reason::BadRequest("the body of the request did not arrive"));
+        }
+        Broken { reason: Reason::BackendBroken, why: Some(why), again: again.map(Box::new), sent }
+    }
+}
+
+impl Line {
+    /// Sends a request without a body, for the status of its answer alone. Nobody else's permit or time is asked.
+    pub(super) async fn status(self, request: Request<Upload>) -> Result<StatusCode, Why> {
+        match self {
+            Self::Own(own) => {
+                let (head, upload) = request.into_parts();
+                let mut exchange = own.wire.send(Outgoing::new(&head, upload));
+                Ok(poll_fn(|cx| exchange.poll_answer(cx)).await?.status)
+            }
+            Self::Seat(mut seat) => {
+                let answer = seat.send(request).await;
+                Ok(answer.map_err(hyper::client::conn::TrySendError::into_error)?.status())
+            }
+        }
+    }
+}
+
+impl Answered {
+    /// The body. Where the end of it cannot be told, the answer is none.
+    pub(super) fn rest(self) -> Result<(response::Parts, Rest), h1::Broken> {
+        let rest = match self.source {
+            Source::Own(exchange, backend) => Rest::Own(exchange.reply(&self.head)?, backend),
+            Source::Shared(body, seat) => Rest::Shared { body, _seat: seat },
+        };
+        Ok((self.head, rest))
+    }
+
+    /// The connection itself, after 101, with what came over it behind the head.
+    pub(super) fn into_tunnel(self) -> Option<(response::Parts, Tunnel)> {
+        match self.source {
+            Source::Own(exchange, _) => Some((self.head, exchange.into_tunnel())),
+            Source::Shared(..) => None,
+        }
+    }
+}
+
+impl Rest {
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Why>>> {
+        match self {
+            Self::Own(reply, _) => reply.poll_frame(cx).map_err(Into::into),
+            Self::Shared { body, .. } => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(reply, _) => reply.is_end_stream(),
+            Self::Shared { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(reply, _) => reply.size_hint(),
+            Self::Shared { body, .. } => body.size_hint(),
+        }
+    }
+
+    /// The connection, where it is this request's alone and free for the next.
+    pub(super) fn finish(&mut self) -> Option<Own> {
+        match self {
+            Self::Own(reply, backend) => reply.finish().map(|wire| Own { wire, backend: backend.clone() }),
+            Self::Shared { .. } => None,
+        }
+    }
+}
+
+/// A head once more; of its extensions nothing is left.
+fn copy_of(head: &Parts) -> Parts {
+    let mut copy = Request::new(()).into_parts().0;
+    copy.method = head.method.clone();
+    copy.uri = head.uri.clone();
+    copy.version = head.version;
+    copy.headers = head.headers.clone();
+    copy
+}

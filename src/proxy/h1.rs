@@ -1,0 +1,284 @@
+//! HTTP/1.1 towards a backend (RFC 9112), with no task of its own: whoever waits for the answer drives the
+//! connection, so that a request costs one write and one read. Knows nothing of permits, pools or pages.
+//!
+//! - `outgoing`: the request on its way out
+//! - `head`: the head of an answer
+//! - `framing`: where its body ends
+
+mod framing;
+mod head;
+mod outgoing;
+#[cfg(test)]
+mod tests;
+
+use std::future::{Future as _, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, response};
+use hyper::body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+use tokio_util::io::poll_read_buf;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::framing::{Framing, Step};
+pub(super) use self::outgoing::Outgoing;
+use super::body::Cut;
+
+/// What a connection runs over.
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// An open connection that carries nothing.
+pub(super) struct Wire {
+    socket: Box<dyn Io>,
+    read: BytesMut,
+}
+
+/// Why no answer came, or not all of it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    /// The backend closed the connection without a byte of an answer: it may not have read the request.
+    #[error("the backend closed the connection before it answered")]
+    Closed,
+    #[error("the backend's answer broke off")]
+    Incomplete,
+    #[error("the connection to the backend broke: {0}")]
+    Io(#[from] io::Error),
+    #[error("the backend's answer is no HTTP/1.1: {0}")]
+    Malformed(&'static str),
+    #[error("the request's body broke off")]
+    Upload(#[source] Cut),
+}
+
+/// One request under way, up to the head of its answer.
+pub(super) struct Exchange {
+    socket: Box<dyn Io>,
+    read: BytesMut,
+    out: Outgoing,
+    /// What the backend's side of the writing said; an answer may have come before.
+    write_failed: Option<Broken>,
+    interim: usize,
+    /// How much is read at once.
+    room: usize,
+}
+
+/// The body of an answer.
+pub(super) struct Reply {
+    source: Source,
+    framing: Framing,
+    reusable: bool,
+}
+
+enum Source {
+    Direct(Box<Exchange>),
+    /// Read by a task, because the request's body goes on beside it at its own pace.
+    Pumped {
+        frames: mpsc::Receiver<Result<Frame<Bytes>, Broken>>,
+        _task: AbortOnDropHandle<()>,
+    },
+    Over,
+}
+
+impl Wire {
+    pub(super) fn new(socket: Box<dyn Io>) -> Self {
+        Self { socket, read: BytesMut::new() }
+    }
+
+    /// Whether it is open as far as can be known: nothing came unasked, not even its end.
+    pub(super) fn is_open(&mut self) -> bool {
+        let mut byte = [0; 1];
+        let mut context = Context::from_waker(Waker::noop());
+        self.read.is_empty()
+            && Pin::new(&mut *self.socket).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+    }
+
+    /// Begins to send a request.
+    pub(super) fn send(self, request: Outgoing) -> Exchange {
+        Exchange {
+            socket: self.socket,
+            read: self.read,
+            out: request,
+            write_failed: None,
+            interim: 0,
+            room: READ_BYTES,
+        }
+    }
+}
+
+impl Exchange {
+    /// The head of the answer, once it has come. Not to be polled after that.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
+        self.write_on(cx)?;
+        loop {
+            while let Some(head) = head::take(&mut self.read)? {
+                if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+                    return Poll::Ready(Ok(head));
+                }
+                self.interim += 1;
+                if self.interim > INTERIM_MAX {
+                    return Poll::Ready(Err(Broken::Malformed("it has too many interim answers")));
+                }
+            }
+            let nothing_came = self.read.is_empty() && self.interim == 0;
+            match ready!(self.poll_more(cx)) {
+                Ok(0) if !nothing_came => return Poll::Ready(Err(Broken::Incomplete)),
+                Ok(0) => return Poll::Ready(Err(self.write_failed.take().unwrap_or(Broken::Closed))),
+                Ok(_) => {}
+                Err(error) if nothing_came && error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Poll::Ready(Err(self.write_failed.take().unwrap_or(Broken::Closed)));
+                }
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Whether anything of the request was written.
+    pub(super) const fn has_begun(&self) -> bool {
+        self.out.has_begun()
+    }
+
+    /// The request once more, where it may be sent over another connection: nothing of it was written; or, where
+    /// it is `repeatable`, it has no body.
+    pub(super) fn again(self, repeatable: bool) -> Option<Outgoing> {
+        self.out.again(repeatable)
+    }
+
+    /// The body of the answer whose head this is.
+    pub(super) fn reply(self, head: &response::Parts) -> Result<Reply, Broken> {
+        let framing = Framing::of(head, self.out.asks_for_head())?;
+        let reusable = framing.ends_by_itself() && head::keeps_alive(head);
+        if self.out.is_done() || self.write_failed.is_some() {
+            return Ok(Reply { source: Source::Direct(Box::new(self)), framing, reusable });
+        }
+        let (sender, frames) = mpsc::channel(1);
+        let task = AbortOnDropHandle::new(tokio::spawn(self.pump(framing.clone(), sender)));
+        Ok(Reply { source: Source::Pumped { frames, _task: task }, framing, reusable: false })
+    }
+
+    /// The connection itself, after 101, with what has come over it already.
+    pub(super) fn into_tunnel(self) -> (Box<dyn Io>, Bytes) {
+        (self.socket, self.read.freeze())
+    }
+
+    /// Goes on with the request. Where the backend takes no more of it, its answer may tell why.
+    fn write_on(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
+        if self.write_failed.is_none()
+            && let Poll::Ready(Err(why)) = self.out.poll(&mut *self.socket, cx)
+        {
+            if matches!(why, Broken::Upload(_)) {
+                return Err(why);
+            }
+            self.write_failed = Some(why);
+        }
+        Ok(())
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < READ_BYTES_MIN {
+            self.read.reserve(self.room);
+        }
+        let room = self.read.capacity() - self.read.len();
+        let count = ready!(poll_read_buf(Pin::new(&mut *self.socket), cx, &mut self.read))?;
+        if count == room {
+            self.room = READ_BYTES_MAX;
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_frame(
+        &mut self,
+        framing: &mut Framing,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        loop {
+            match framing.step(&mut self.read) {
+                Ok(Step::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Ok(Step::End) => return Poll::Ready(None),
+                Ok(Step::More) => {}
+                Err(broken) => return Poll::Ready(Some(Err(broken))),
+            }
+            match ready!(self.poll_more(cx)) {
+                Ok(0) if framing.ended_by_close() => return Poll::Ready(None),
+                Ok(0) => return Poll::Ready(Some(Err(Broken::Incomplete))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
+            }
+        }
+    }
+
+    /// Reads the answer and writes the rest of the request, neither waiting for the other.
+    async fn pump(mut self, mut framing: Framing, sender: mpsc::Sender<Result<Frame<Bytes>, Broken>>) {
+        loop {
+            let frame = poll_fn(|cx| match self.write_on(cx) {
+                Ok(()) => self.poll_frame(&mut framing, cx),
+                Err(broken) => Poll::Ready(Some(Err(broken))),
+            });
+            let Some(frame) = frame.await else { return };
+            let mut reserve = std::pin::pin!(sender.reserve());
+            let place = poll_fn(|cx| {
+                // An upload that breaks off is told at the next frame.
+                drop(self.write_on(cx));
+                reserve.as_mut().poll(cx)
+            });
+            match place.await {
+                Ok(place) => place.send(frame),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Reply {
+    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match &mut self.source {
+            Source::Direct(exchange) => exchange.poll_frame(&mut self.framing, cx),
+            Source::Pumped { frames, .. } => {
+                let frame = ready!(frames.poll_recv(cx));
+                if let Some(Ok(frame)) = &frame {
+                    self.framing.passed(frame.data_ref().map_or(0, Bytes::len));
+                }
+                Poll::Ready(frame)
+            }
+            Source::Over => Poll::Ready(None),
+        }
+    }
+
+    /// Whether there is nothing more to read, without waiting for it.
+    pub(super) fn is_end_stream(&self) -> bool {
+        matches!(self.source, Source::Over) || self.framing.is_over()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.framing.size_hint()
+    }
+
+    /// The connection, free for the next request, where both sides are done with this one and it stays open.
+    pub(super) fn finish(&mut self) -> Option<Wire> {
+        match std::mem::replace(&mut self.source, Source::Over) {
+            Source::Direct(exchange)
+                if self.reusable
+                    && self.framing.is_over()
+                    && exchange.write_failed.is_none()
+                    && exchange.read.is_empty() =>
+            {
+                Some(Wire { socket: exchange.socket, read: exchange.read })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Far more than any server sends before an answer; a storm of them is an attack.
+const INTERIM_MAX: usize = 32;
+
+/// Room that is made for what comes next, and for what comes faster than it is read.
+const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Less room than this is not worth a read.
+const READ_BYTES_MIN: usize = 2 * 1024;
