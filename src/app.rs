@@ -15,6 +15,7 @@ mod mail;
 mod operator;
 mod outside;
 mod push;
+mod reload;
 mod remind;
 mod rooms;
 
@@ -307,7 +308,7 @@ pub async fn start(
     );
 
     let background = CancellationToken::new();
-    let telling = Telling::begin(config, Arc::clone(&outside), exporter, &background)?;
+    let telling = Telling::begin(Arc::clone(&outside), exporter, &background);
     follow::follow_store(&core.view, stop, &background);
     follow::follow_rules(&core.view, &policy, &background);
     follow::follow_routes(&core.view, &house.proxy, &background);
@@ -349,6 +350,7 @@ pub async fn start(
     let files = front.clone();
     tokio::spawn(async move { files.follow_files().await });
     follow::follow_backend_files(&house.proxy, &background);
+    reload::on_hangup(config, &front, &house, &background)?;
     let entry = Entry::new("gate", Event::HouseStarted).detail("version", env!("CARGO_PKG_VERSION"));
     if let Err(error) = core.ledger.record(entry, vec![]).await {
         tracing::error!(%error, "the start was not written down");

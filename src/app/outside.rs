@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -34,24 +33,10 @@ pub(super) struct Telling {
 }
 
 impl Telling {
-    /// The log's file is opened again on SIGHUP.
-    pub(super) fn begin(
-        config: &Config,
-        outside: Arc<Outside>,
-        exporter: Option<Exporter>,
-        stop: &CancellationToken,
-    ) -> Result<Self, AppError> {
-        if config.outside.access_log.is_some() {
-            let (outside, stop) = (Arc::clone(&outside), stop.clone());
-            let mut hangup = signal(SignalKind::hangup()).map_err(AppError::System)?;
-            tokio::spawn(async move {
-                while stop.run_until_cancelled(hangup.recv()).await.flatten().is_some() {
-                    outside.reopen();
-                }
-            });
-        }
+    /// Spans are sent from now on.
+    pub(super) fn begin(outside: Arc<Outside>, exporter: Option<Exporter>, stop: &CancellationToken) -> Self {
         let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(stop.clone())));
-        Ok(Self { outside, exporter })
+        Self { outside, exporter }
     }
 
     /// Waits for the last of it, but not for long.

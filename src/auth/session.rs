@@ -65,6 +65,22 @@ impl Sessions {
         now: Time,
     ) -> Result<Option<ProvedSession>, Reason> {
         let Some(token) = read_cookie(cookies) else { return Ok(None) };
+        // As it nearly always is; what else there may be has its room in a box.
+        if let (Some(session), CertificateEvidence::Proved(proved)) = (self.view.session(&token), certificate)
+            && session.is_live(now)
+            && bool::from(proved.fingerprint().ct_eq(&session.fingerprint))
+        {
+            return Ok(Some(ProvedSession::new(session)));
+        }
+        Box::pin(self.resume_otherwise(token, certificate, now)).await
+    }
+
+    async fn resume_otherwise(
+        &self,
+        token: TokenHash,
+        certificate: &CertificateEvidence,
+        now: Time,
+    ) -> Result<Option<ProvedSession>, Reason> {
         let found = self.view.session_or_read(&token).await.map_err(|_| Reason::Internal)?;
         let Some(session) = found.filter(|session| session.is_live(now)) else { return Ok(None) };
         let bound = match certificate {
@@ -166,9 +182,12 @@ impl Sessions {
     /// without a trace.
     pub async fn touch(&self, session: &ProvedSession, now: Time) {
         let session = session.session();
-        if session.is_pre_session() || now.since(session.last_seen) < TOUCH_EVERY {
-            return;
+        if !session.is_pre_session() && now.since(session.last_seen) >= TOUCH_EVERY {
+            Box::pin(self.write_touch(session, now)).await;
         }
+    }
+
+    async fn write_touch(&self, session: &Session, now: Time) {
         let Ok(Some(read)) =
             table::get::<Session>(&**self.ledger.store(), &table::session(&session.token)).await
         else {

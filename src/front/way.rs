@@ -234,7 +234,8 @@ impl House {
 
 /// Only navigations and unsafe methods count as activity: a page that polls keeps nobody in.
 fn is_activity(request: &Request<Body>) -> bool {
-    let mode = request.headers().get("sec-fetch-mode");
+    const MODE: header::HeaderName = header::HeaderName::from_static("sec-fetch-mode");
+    let mode = request.headers().get(MODE);
     mode.is_none_or(|mode| mode.as_bytes() == b"navigate") || !request.method().is_safe()
 }
 

@@ -2,7 +2,7 @@
 //! Knows neither where connections come from nor what may be in a head.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -33,7 +33,7 @@ pub(super) struct Answered {
 
 /// Where the rest of an answer comes from.
 pub(super) enum Source {
-    Own(Box<Exchange>, Backend),
+    Own(Exchange, Backend),
     Shared(Incoming, Seat),
 }
 
@@ -118,16 +118,16 @@ impl Sending<'_> {
         repeatable: bool,
         progress: Option<&Progress>,
     ) -> Result<Answered, Broken> {
-        let outgoing = match errand {
-            Errand::Written(outgoing) => outgoing,
+        let backend = own.backend;
+        let mut exchange = match errand {
+            Errand::Written(outgoing) => own.wire.send(outgoing),
             Errand::Whole(request) => {
                 let (head, upload) = request.into_parts();
-                Outgoing::new(&head, upload)
+                own.wire.begin(&head, upload)
             }
         };
-        let (mut exchange, backend) = (own.wire.send(outgoing), own.backend);
-        match self.wait(poll_fn(|cx| exchange.poll_answer(cx)), progress).await.map_err(Broken::by)? {
-            Ok(head) => Ok(Answered { head, source: Source::Own(Box::new(exchange), backend) }),
+        match self.wait_for(&mut exchange, progress).await.map_err(Broken::by)? {
+            Ok(head) => Ok(Answered { head, source: Source::Own(exchange, backend) }),
             Err(why) => {
                 let (sent, closed) = (exchange.has_begun(), matches!(why, h1::Broken::Closed));
                 let again = exchange.again(repeatable && closed).map(Errand::Written);
@@ -162,6 +162,34 @@ impl Sending<'_> {
                 Err(self.broken(Box::new(error), unsent.or(copy).map(Errand::Whole), sent, progress))
             }
         }
+    }
+
+    /// [`Self::wait`] for an answer over HTTP/1.1, with the connection's own timer.
+    async fn wait_for(
+        &self,
+        exchange: &mut Exchange,
+        progress: Option<&Progress>,
+    ) -> Result<Result<response::Parts, h1::Broken>, Reason> {
+        let first_byte = self.route.waits.first_byte;
+        let mut deadline = Instant::now() + first_byte;
+        let mut cancelled = pin!(self.cancel.cancelled());
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = exchange.poll_answer(cx) {
+                return Poll::Ready(Ok(answer));
+            }
+            if cancelled.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(WITHDRAWN));
+            }
+            while exchange.poll_late(cx, deadline).is_ready() {
+                let next = progress.map_or(deadline, |progress| progress.last() + first_byte);
+                if next <= Instant::now() {
+                    return Poll::Ready(Err(Reason::BackendSlow));
+                }
+                deadline = next;
+            }
+            Poll::Pending
+        })
+        .await
     }
 
     /// Waits for an answer, no longer than it may take nor than the permit holds.
@@ -206,7 +234,7 @@ impl Line {
         match self {
             Self::Own(own) => {
                 let (head, upload) = request.into_parts();
-                let mut exchange = own.wire.send(Outgoing::new(&head, upload));
+                let mut exchange = own.wire.begin(&head, upload);
                 Ok(poll_fn(|cx| exchange.poll_answer(cx)).await?.status)
             }
             Self::Seat(mut seat) => {

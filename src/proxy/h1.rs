@@ -17,16 +17,18 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{StatusCode, response};
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::framing::{Framing, Step};
 pub(super) use self::outgoing::Outgoing;
-use super::body::Cut;
+use super::body::{Cut, Upload};
 
 /// What a connection runs over.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -34,9 +36,16 @@ pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 
 /// An open connection that carries nothing.
-pub(super) struct Wire {
+pub(super) struct Wire(Box<Kept>);
+
+/// What a connection keeps from one request to the next.
+struct Kept {
     socket: Box<dyn Io>,
     read: BytesMut,
+    /// Room for the next request's head.
+    spare: Vec<u8>,
+    /// Goes off at the time for an answer, or before.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why no answer came, or not all of it.
@@ -57,8 +66,7 @@ pub(super) enum Broken {
 
 /// One request under way, up to the head of its answer.
 pub(super) struct Exchange {
-    socket: Box<dyn Io>,
-    read: BytesMut,
+    kept: Box<Kept>,
     out: Outgoing,
     /// What the backend's side of the writing said; an answer may have come before.
     write_failed: Option<Broken>,
@@ -75,7 +83,7 @@ pub(super) struct Reply {
 }
 
 enum Source {
-    Direct(Box<Exchange>),
+    Direct(Exchange),
     /// Read by a task, because the request's body goes on beside it at its own pace.
     Pumped {
         frames: mpsc::Receiver<Result<Frame<Bytes>, Broken>>,
@@ -86,27 +94,27 @@ enum Source {
 
 impl Wire {
     pub(super) fn new(socket: Box<dyn Io>) -> Self {
-        Self { socket, read: BytesMut::new() }
+        Self(Box::new(Kept { socket, read: BytesMut::new(), spare: Vec::new(), alarm: None }))
     }
 
     /// Whether it is open as far as can be known: nothing came unasked, not even its end.
     pub(super) fn is_open(&mut self) -> bool {
         let mut byte = [0; 1];
         let mut context = Context::from_waker(Waker::noop());
-        self.read.is_empty()
-            && Pin::new(&mut *self.socket).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
+        let kept = &mut *self.0;
+        kept.read.is_empty()
+            && Pin::new(&mut *kept.socket).poll_read(&mut context, &mut ReadBuf::new(&mut byte)).is_pending()
     }
 
     /// Begins to send a request.
+    pub(super) fn begin(mut self, head: &Parts, upload: Upload) -> Exchange {
+        let request = Outgoing::new(std::mem::take(&mut self.0.spare), head, upload);
+        self.send(request)
+    }
+
+    /// Begins to send one that was begun elsewhere.
     pub(super) fn send(self, request: Outgoing) -> Exchange {
-        Exchange {
-            socket: self.socket,
-            read: self.read,
-            out: request,
-            write_failed: None,
-            interim: 0,
-            room: READ_BYTES,
-        }
+        Exchange { kept: self.0, out: request, write_failed: None, interim: 0, room: READ_BYTES }
     }
 }
 
@@ -115,7 +123,7 @@ impl Exchange {
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
         self.write_on(cx)?;
         loop {
-            while let Some(head) = head::take(&mut self.read)? {
+            while let Some(head) = head::take(&mut self.kept.read)? {
                 if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(head));
                 }
@@ -124,7 +132,7 @@ impl Exchange {
                     return Poll::Ready(Err(Broken::Malformed("it has too many interim answers")));
                 }
             }
-            let nothing_came = self.read.is_empty() && self.interim == 0;
+            let nothing_came = self.kept.read.is_empty() && self.interim == 0;
             match ready!(self.poll_more(cx)) {
                 Ok(0) if !nothing_came => return Poll::Ready(Err(Broken::Incomplete)),
                 Ok(0) => return Poll::Ready(Err(self.write_failed.take().unwrap_or(Broken::Closed))),
@@ -135,6 +143,22 @@ impl Exchange {
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
+    }
+
+    /// Ready once `deadline` is past. A request that is answered in time costs no timer: the connection's own is put
+    /// off only when it goes off.
+    pub(super) fn poll_late(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let alarm = self.kept.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if alarm.deadline() > deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        while alarm.as_mut().poll(cx).is_ready() {
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            alarm.as_mut().reset(deadline);
+        }
+        Poll::Pending
     }
 
     /// Whether anything of the request was written.
@@ -153,7 +177,7 @@ impl Exchange {
         let framing = Framing::of(head, self.out.asks_for_head())?;
         let reusable = framing.ends_by_itself() && head::keeps_alive(head);
         if self.out.is_done() || self.write_failed.is_some() {
-            return Ok(Reply { source: Source::Direct(Box::new(self)), framing, reusable });
+            return Ok(Reply { source: Source::Direct(self), framing, reusable });
         }
         let (sender, frames) = mpsc::channel(1);
         let task = AbortOnDropHandle::new(tokio::spawn(self.pump(framing.clone(), sender)));
@@ -162,13 +186,13 @@ impl Exchange {
 
     /// The connection itself, after 101, with what has come over it already.
     pub(super) fn into_tunnel(self) -> (Box<dyn Io>, Bytes) {
-        (self.socket, self.read.freeze())
+        (self.kept.socket, self.kept.read.freeze())
     }
 
     /// Goes on with the request. Where the backend takes no more of it, its answer may tell why.
     fn write_on(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
         if self.write_failed.is_none()
-            && let Poll::Ready(Err(why)) = self.out.poll(&mut *self.socket, cx)
+            && let Poll::Ready(Err(why)) = self.out.poll(&mut *self.kept.socket, cx)
         {
             if matches!(why, Broken::Upload(_)) {
                 return Err(why);
@@ -179,11 +203,12 @@ impl Exchange {
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read.capacity() - self.read.len() < READ_BYTES_MIN {
-            self.read.reserve(self.room);
+        let Kept { socket, read, .. } = &mut *self.kept;
+        if read.capacity() - read.len() < READ_BYTES_MIN {
+            read.reserve(self.room);
         }
-        let room = self.read.capacity() - self.read.len();
-        let count = ready!(poll_read_buf(Pin::new(&mut *self.socket), cx, &mut self.read))?;
+        let room = read.capacity() - read.len();
+        let count = ready!(poll_read_buf(Pin::new(&mut **socket), cx, read))?;
         if count == room {
             self.room = READ_BYTES_MAX;
         }
@@ -196,7 +221,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            match framing.step(&mut self.read) {
+            match framing.step(&mut self.kept.read) {
                 Ok(Step::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Ok(Step::End) => return Poll::Ready(None),
                 Ok(Step::More) => {}
@@ -264,9 +289,11 @@ impl Reply {
                 if self.reusable
                     && self.framing.is_over()
                     && exchange.write_failed.is_none()
-                    && exchange.read.is_empty() =>
+                    && exchange.kept.read.is_empty() =>
             {
-                Some(Wire { socket: exchange.socket, read: exchange.read })
+                let Exchange { mut kept, out, .. } = exchange;
+                kept.spare = out.into_spare();
+                Some(Wire(kept))
             }
             _ => None,
         }

@@ -13,7 +13,7 @@ use http::{Method, Request, StatusCode, Version, response};
 
 use super::forward::Origin;
 use super::memory::Whence;
-use super::names::{is_ours, speaks_of_framing, speaks_of_identity};
+use super::names::{is_harmless, is_ours, is_usual, speaks_of_framing, speaks_of_identity};
 use crate::domain::Reason;
 use crate::domain::route::Route;
 
@@ -46,6 +46,10 @@ pub(super) fn check_request(request: &Request<Body>, route: &Route) -> Result<()
 /// [`Reason::BadRequest`]; nothing behind it may be heard on the same connection.
 pub fn one_end(request: &Request<Body>) -> Result<(), Reason> {
     let headers = request.headers();
+    let bodied = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+    if !bodied && !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok(());
+    }
     let lengths = headers.get_all(CONTENT_LENGTH).iter().count();
     let plain = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
     if lengths > 1 || !headers.get_all(CONTENT_LENGTH).iter().all(plain) {
@@ -59,7 +63,6 @@ pub fn one_end(request: &Request<Body>) -> Result<(), Reason> {
         }
     }
     // In HTTP/1.0 what has a body has a length; others took the end of the connection for its end.
-    let bodied = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
     if lengths == 0 && bodied && request.version() < Version::HTTP_11 {
         return Err(Reason::BadRequest("the request does not say how long it is"));
     }
@@ -117,10 +120,12 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
     // Another address for this origin would lead past the gate; a wider scope would put the
     // backend's worker in front of our own pages.
     let unwanted = |name: &HeaderName| {
-        is_hop_by_hop(name)
-            || *name == ALT_SVC
-            || matches!(name.as_str(), "service-worker-allowed" | "alt-used")
-            || is_ours(name.as_str())
+        let text = name.as_str();
+        !is_usual(text)
+            && (is_hop_by_hop(name)
+                || *name == ALT_SVC
+                || matches!(text, "service-worker-allowed" | "alt-used")
+                || is_ours(text))
     };
     drop_where(headers, unwanted);
     drop_own_set_cookies(headers);
@@ -200,40 +205,6 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
     HOP_BY_HOP.contains(name) || name.as_str().starts_with("proxy-")
 }
 
-/// Names that browsers send with most requests, and that say nothing of the kind which is looked for in every spelling:
-/// looking costs more than all else that is done with them.
-fn is_harmless(name: &str) -> bool {
-    matches!(
-        name,
-        "host"
-            | "user-agent"
-            | "accept"
-            | "accept-encoding"
-            | "accept-language"
-            | "cookie"
-            | "referer"
-            | "origin"
-            | "content-type"
-            | "cache-control"
-            | "pragma"
-            | "priority"
-            | "dnt"
-            | "if-none-match"
-            | "if-modified-since"
-            | "range"
-            | "authorization"
-            | "traceparent"
-            | "upgrade-insecure-requests"
-            | "sec-fetch-site"
-            | "sec-fetch-mode"
-            | "sec-fetch-dest"
-            | "sec-fetch-user"
-            | "sec-ch-ua"
-            | "sec-ch-ua-mobile"
-            | "sec-ch-ua-platform"
-    )
-}
-
 fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
     let names: Vec<HeaderName> = headers.keys().filter(|name| unwanted(name)).cloned().collect();
     for name in names {
@@ -289,7 +260,7 @@ fn mentions_own_cookie(text: &[u8]) -> bool {
 /// A backend may clear its caches and storage, but not cookies: ours is one, and signing out
 /// is the gate's page.
 fn narrow_clear_site_data(headers: &mut HeaderMap) {
-    const NAME: &str = "clear-site-data";
+    const NAME: HeaderName = HeaderName::from_static("clear-site-data");
     if !headers.contains_key(NAME) {
         return;
     }
@@ -313,9 +284,9 @@ fn narrow_clear_site_data(headers: &mut HeaderMap) {
 
 /// Whether a browser fetches this to run it as a service worker.
 fn asks_for_worker(headers: &HeaderMap) -> bool {
-    headers.contains_key("service-worker")
+    headers.contains_key(SERVICE_WORKER)
         || headers
-            .get("sec-fetch-dest")
+            .get(SEC_FETCH_DEST)
             .is_some_and(|dest| dest.as_bytes().eq_ignore_ascii_case(b"serviceworker"))
 }
 
@@ -326,6 +297,8 @@ fn reaches_own_pages(path: &str) -> bool {
     OWN_PAGES.starts_with(folder) || folder.starts_with(OWN_PAGES)
 }
 
+const SERVICE_WORKER: HeaderName = HeaderName::from_static("service-worker");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

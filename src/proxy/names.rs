@@ -26,6 +26,17 @@ pub(super) fn speaks_of_framing(name: &str) -> bool {
     matches!(plain.strip_prefix("http-").unwrap_or(plain), "content-length" | "transfer-encoding")
 }
 
+/// Whether it is a name that browsers send with most requests, and that says nothing of what is looked for in every
+/// spelling: looking costs more than all else that is done with them.
+pub(super) fn is_harmless(name: &str) -> bool {
+    HARMLESS.binary_search(&name).is_ok()
+}
+
+/// The same of answers.
+pub(super) fn is_usual(name: &str) -> bool {
+    USUAL.binary_search(&name).is_ok()
+}
+
 /// A name as the laxest backend reads it: lower case, every run of other characters one `-`,
 /// percent signs decoded. Longer names are cut; all names that matter are shorter.
 fn plain_spelling<'a>(name: &str, buffer: &'a mut [u8; NAME_CHARS_MAX]) -> &'a str {
@@ -44,6 +55,58 @@ fn plain_spelling<'a>(name: &str, buffer: &'a mut [u8; NAME_CHARS_MAX]) -> &'a s
     }
     str::from_utf8(&buffer[..length]).unwrap_or_default().trim_end_matches('-')
 }
+
+/// What a browser sends, in order.
+const HARMLESS: [&str; 26] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "authorization",
+    "cache-control",
+    "content-type",
+    "cookie",
+    "dnt",
+    "host",
+    "if-modified-since",
+    "if-none-match",
+    "origin",
+    "pragma",
+    "priority",
+    "range",
+    "referer",
+    "sec-ch-ua",
+    "sec-ch-ua-mobile",
+    "sec-ch-ua-platform",
+    "sec-fetch-dest",
+    "sec-fetch-mode",
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "traceparent",
+    "upgrade-insecure-requests",
+    "user-agent",
+];
+
+/// What a server sends, in order.
+const USUAL: [&str; 18] = [
+    "accept-ranges",
+    "cache-control",
+    "content-encoding",
+    "content-length",
+    "content-security-policy",
+    "content-type",
+    "date",
+    "etag",
+    "expires",
+    "last-modified",
+    "location",
+    "referrer-policy",
+    "server",
+    "set-cookie",
+    "strict-transport-security",
+    "vary",
+    "x-content-type-options",
+    "x-frame-options",
+];
 
 /// Longer than every name below.
 const NAME_CHARS_MAX: usize = 64;
@@ -145,6 +208,22 @@ mod tests {
     fn the_list_is_in_order_and_every_name_fits() {
         assert!(TRUSTED.is_sorted());
         assert!(TRUSTED.iter().chain(&TRUSTED_PREFIXES).all(|name| name.len() < NAME_CHARS_MAX));
+    }
+
+    #[test]
+    fn what_is_not_looked_at_hides_nothing() {
+        assert!(HARMLESS.is_sorted() && USUAL.is_sorted());
+        for name in HARMLESS {
+            assert!(!speaks_of_identity(name) && !speaks_of_framing(name) && !is_ours(name), "{name}");
+        }
+        for name in USUAL {
+            assert!(!is_ours(name), "{name}");
+        }
+        for name in ["connection", "te", "upgrade", "expect", "keep-alive", "proxy-connection", "alt-svc"] {
+            assert!(!is_harmless(name) && !is_usual(name), "{name}");
+        }
+        assert!(!is_harmless("content-length") && !is_harmless("transfer-encoding"));
+        assert!(!is_usual("transfer-encoding") && !is_usual("service-worker-allowed"));
     }
 
     #[test]

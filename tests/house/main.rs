@@ -39,6 +39,7 @@ mod proxy;
 mod push;
 mod recovery;
 mod relayed;
+mod reload;
 mod revocation;
 mod routes;
 mod sessions;

@@ -39,14 +39,14 @@ enum Left {
 
 impl Outgoing {
     /// The head says how the body ends: by `transfer-encoding: chunked`; else its own size does.
-    pub(in crate::proxy) fn new(head: &Parts, upload: Upload) -> Self {
+    pub(super) fn new(spare: Vec<u8>, head: &Parts, upload: Upload) -> Self {
         let body = match upload.size_hint().exact() {
             _ if upload.is_end_stream() => Left::Nothing,
             _ if head.headers.contains_key(TRANSFER_ENCODING) => Left::Chunked,
             Some(0) | None => Left::Nothing,
             Some(length) => Left::Length(length),
         };
-        let lead = written(head, body);
+        let lead = written(spare, head, body);
         Self {
             lead,
             written: 0,
@@ -68,6 +68,11 @@ impl Outgoing {
     /// Whether the answer has no body, whatever its head says (RFC 9112 6.3).
     pub(super) const fn asks_for_head(&self) -> bool {
         self.asks_for_head
+    }
+
+    /// Its room, for the next.
+    pub(super) fn into_spare(self) -> Vec<u8> {
+        self.lead
     }
 
     /// Whether the socket has taken anything of it.
@@ -177,9 +182,10 @@ impl Outgoing {
 }
 
 /// The head in bytes, with the length of a body that knows it.
-fn written(head: &Parts, body: Left) -> Vec<u8> {
+fn written(mut bytes: Vec<u8>, head: &Parts, body: Left) -> Vec<u8> {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut bytes = Vec::with_capacity(HEAD_BYTES);
+    bytes.clear();
+    bytes.reserve(HEAD_BYTES);
     for piece in [head.method.as_str(), " ", path, " HTTP/1.1\r\n"] {
         bytes.extend_from_slice(piece.as_bytes());
     }
