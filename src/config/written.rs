@@ -92,7 +92,11 @@ impl Reader {
             self.port(&mut section, "public_plain_port", plain.map_or(80, |plain| plain.port()));
         let mut proxy_protocol_from = Vec::new();
         for at in section.texts("proxy_protocol_from", &mut self.notes) {
-            match at.value.parse() {
+            match at.value.parse::<ipnet::IpNet>() {
+                Ok(network) if network.prefix_len() == 0 => self.notes.at(
+                    &at.span,
+                    "`proxy_protocol_from` names everybody: then each client says itself where it comes from; name the balancers",
+                ),
                 Ok(network) => proxy_protocol_from.push(network),
                 Err(_) => self
                     .notes

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::body::Body;
-use http::header::{CACHE_CONTROL, LOCATION};
+use http::header::{CACHE_CONTROL, CONNECTION, LOCATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
@@ -147,7 +147,11 @@ impl Beside {
             Err(reason) => {
                 let number = self.house.numbers.next();
                 let nobody = std::net::IpAddr::from([0, 0, 0, 0]);
-                refusal::respond_to_nobody(&reason, number.as_str(), nobody, self.house.world.now(), false)
+                let now = self.house.world.now();
+                let mut response = refusal::respond_to_nobody(&reason, number.as_str(), nobody, now, false);
+                // Clients share this connection: nothing behind what cannot be read is heard on it.
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                response
             }
         }
     }

@@ -32,12 +32,20 @@ pub(super) struct Answered {
 }
 
 /// Where the rest of an answer comes from.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one; a box would cost each request an allocation"
+)]
 pub(super) enum Source {
     Own(Exchange, Backend),
     Shared(Incoming, Seat),
 }
 
 /// The body of an answer, with the connection that it comes over.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one; a box would cost each request an allocation"
+)]
 pub(super) enum Rest {
     Own(Reply, Backend),
     Shared { body: Incoming, _seat: Seat },

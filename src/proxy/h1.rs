@@ -46,6 +46,10 @@ struct Kept {
     spare: Vec<u8>,
     /// Goes off at the time for an answer, or before.
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Whether bytes that were taken may have left before a write fails: over TLS.
+    sealed: bool,
+    /// Which of the files by which backends are believed it was opened by.
+    opened_by: u64,
 }
 
 /// Why no answer came, or not all of it.
@@ -82,6 +86,10 @@ pub(super) struct Reply {
     reusable: bool,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "the large one is the usual one; a box would cost each request an allocation"
+)]
 enum Source {
     Direct(Exchange),
     /// Read by a task, because the request's body goes on beside it at its own pace.
@@ -93,8 +101,14 @@ enum Source {
 }
 
 impl Wire {
-    pub(super) fn new(socket: Box<dyn Io>) -> Self {
-        Self(Box::new(Kept { socket, read: BytesMut::new(), spare: Vec::new(), alarm: None }))
+    pub(super) fn new(socket: Box<dyn Io>, sealed: bool, opened_by: u64) -> Self {
+        let (read, spare) = (BytesMut::new(), Vec::new());
+        Self(Box::new(Kept { socket, read, spare, alarm: None, sealed, opened_by }))
+    }
+
+    /// Which of the files by which backends are believed it was opened by.
+    pub(super) const fn opened_by(&self) -> u64 {
+        self.0.opened_by
     }
 
     /// Whether it is open as far as can be known: nothing came unasked, not even its end.
@@ -189,13 +203,18 @@ impl Exchange {
         (self.kept.socket, self.kept.read.freeze())
     }
 
-    /// Goes on with the request. Where the backend takes no more of it, its answer may tell why.
+    /// Goes on with the request. Where the backend takes no more of it, its answer may tell why. A body that broke
+    /// off is told once, and never asked again: it would say that it is at its end.
     fn write_on(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
         if self.write_failed.is_none()
             && let Poll::Ready(Err(why)) = self.out.poll(&mut *self.kept.socket, cx)
         {
             if matches!(why, Broken::Upload(_)) {
+                self.write_failed = Some(Broken::Incomplete);
                 return Err(why);
+            }
+            if self.kept.sealed {
+                self.out.may_have_begun();
             }
             self.write_failed = Some(why);
         }
@@ -236,24 +255,37 @@ impl Exchange {
         }
     }
 
-    /// Reads the answer and writes the rest of the request, neither waiting for the other.
+    /// Reads the answer and writes the rest of the request, neither waiting for the other, until either breaks off.
     async fn pump(mut self, mut framing: Framing, sender: mpsc::Sender<Result<Frame<Bytes>, Broken>>) {
-        loop {
+        let mut broken = None;
+        while broken.is_none() {
             let frame = poll_fn(|cx| match self.write_on(cx) {
                 Ok(()) => self.poll_frame(&mut framing, cx),
                 Err(broken) => Poll::Ready(Some(Err(broken))),
             });
-            let Some(frame) = frame.await else { return };
+            let frame = match frame.await {
+                Some(Ok(frame)) => frame,
+                Some(Err(why)) => {
+                    broken = Some(why);
+                    break;
+                }
+                None => return,
+            };
             let mut reserve = std::pin::pin!(sender.reserve());
             let place = poll_fn(|cx| {
-                // An upload that breaks off is told at the next frame.
-                drop(self.write_on(cx));
+                if let Err(why) = self.write_on(cx) {
+                    broken = Some(why);
+                }
                 reserve.as_mut().poll(cx)
             });
             match place.await {
-                Ok(place) => place.send(frame),
+                Ok(place) => place.send(Ok(frame)),
                 Err(_) => return,
             }
+        }
+        if let Some(why) = broken {
+            // The reader may be gone.
+            drop(sender.send(Err(why)).await);
         }
     }
 }

@@ -142,6 +142,7 @@ impl Upstream {
                 None => Some(turn).filter(|_| self.opening(backend).is_some()),
             },
         };
+        let opened_by = self.dialler.files();
         let dialled = self.dialler.dial(backend, false).await?;
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();
@@ -151,8 +152,10 @@ impl Upstream {
         match dialled {
             Dialled::Own(own) => Ok(Line::Own(own)),
             Dialled::Link(link) => {
-                sharing.links.push(Arc::clone(&link));
-                self.sweep_soon(core, here);
+                if opened_by == self.dialler.files() {
+                    sharing.links.push(Arc::clone(&link));
+                    self.sweep_soon(core, here);
+                }
                 Ok(Line::Seat(link.seat_anyway()))
             }
         }
@@ -172,7 +175,7 @@ impl Upstream {
 
     /// Takes a connection back that carried a request and its answer to their ends.
     pub(super) fn give_back(&self, own: Option<Own>) {
-        let Some(own) = own else { return };
+        let Some(own) = own.filter(|own| own.wire.opened_by() == self.dialler.files()) else { return };
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();
         let core = cores.entry(here).or_default();

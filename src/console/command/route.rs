@@ -286,7 +286,12 @@ fn told(actor: &str, route: &Route) -> Entry {
     if route.maintenance.is_some() {
         entry = entry.detail("maintenance", "yes");
     }
-    entry
+    entry.detail("whole", whole(route))
+}
+
+/// All of a route, as a file of routes says it: what the trail tells of it leaves nothing out.
+fn whole(route: &Route) -> String {
+    serde_json::to_string(&Written::from(route)).unwrap_or_default()
 }
 
 fn urls(route: &Route) -> String {

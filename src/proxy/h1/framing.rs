@@ -125,14 +125,24 @@ impl Chunk {
     fn step(&mut self, read: &mut BytesMut) -> Result<Option<Step>, Broken> {
         loop {
             match self {
-                Self::Size => match httparse::parse_chunk_size(read) {
-                    Ok(httparse::Status::Complete((line, size))) => {
-                        read.advance(line);
-                        *self = if size == 0 { Self::Trailers } else { Self::Data(size) };
+                Self::Size => {
+                    let unreadable = Broken::Malformed("the size of a chunk cannot be read");
+                    // httparse takes no digit for a size of nothing, and a line's end alone within an extension.
+                    if read.first().is_some_and(|first| !first.is_ascii_hexdigit()) {
+                        return Err(unreadable);
                     }
-                    Ok(httparse::Status::Partial) if read.len() < SIZE_LINE_BYTES_MAX => return Ok(None),
-                    _ => return Err(Broken::Malformed("the size of a chunk cannot be read")),
-                },
+                    match read.iter().position(|byte| *byte == b'\n') {
+                        Some(end) if read.get(end.wrapping_sub(1)) == Some(&b'\r') => {}
+                        None if read.len() < SIZE_LINE_BYTES_MAX => return Ok(None),
+                        _ => return Err(unreadable),
+                    }
+                    let Ok(httparse::Status::Complete((line, size))) = httparse::parse_chunk_size(read)
+                    else {
+                        return Err(unreadable);
+                    };
+                    read.advance(line);
+                    *self = if size == 0 { Self::Trailers } else { Self::Data(size) };
+                }
                 Self::Data(left) => {
                     let Some(data) = piece(read, left) else { return Ok(None) };
                     if *left == 0 {

@@ -27,6 +27,8 @@ pub(in crate::proxy) struct Outgoing {
     began: bool,
     has_body: bool,
     asks_for_head: bool,
+    /// Whether all of it was written and has left whatever lies between.
+    done: bool,
 }
 
 /// What is left of the body.
@@ -57,12 +59,18 @@ impl Outgoing {
             began: false,
             has_body: body != Left::Nothing,
             asks_for_head: head.method == Method::HEAD,
+            done: false,
         }
     }
 
-    /// Whether all of it was written.
-    pub(super) fn is_done(&self) -> bool {
-        self.body == Left::Nothing && !self.is_waiting()
+    /// Whether all of it was written, and flushed.
+    pub(super) const fn is_done(&self) -> bool {
+        self.done
+    }
+
+    /// Says that something of it may have left, though no write told so.
+    pub(super) const fn may_have_begun(&mut self) {
+        self.began = true;
     }
 
     /// Whether the answer has no body, whatever its head says (RFC 9112 6.3).
@@ -83,14 +91,14 @@ impl Outgoing {
     /// As [`super::Exchange::again`].
     pub(super) fn again(mut self, repeatable: bool) -> Option<Self> {
         if self.began && repeatable && !self.has_body {
-            (self.written, self.began) = (0, false);
+            (self.written, self.began, self.done) = (0, false, false);
         }
         (!self.began).then_some(self)
     }
 
     /// Ready once all of it is written.
     pub(super) fn poll(&mut self, socket: &mut dyn Io, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        loop {
+        while !self.done {
             let more = if self.piece.is_empty() && self.tail.is_empty() {
                 self.fill(cx)
             } else {
@@ -102,7 +110,8 @@ impl Outgoing {
             if !self.is_waiting() {
                 ready!(Pin::new(&mut *socket).poll_flush(cx))?;
                 ready!(more)?;
-                return Poll::Ready(Ok(()));
+                self.done = true;
+                break;
             }
             let count = ready!(self.poll_write(socket, cx))?;
             if count == 0 {
@@ -111,6 +120,7 @@ impl Outgoing {
             self.began = true;
             self.advance(count);
         }
+        Poll::Ready(Ok(()))
     }
 
     fn is_waiting(&self) -> bool {

@@ -14,7 +14,7 @@ fn exchange(request: Request<Body>) -> (Exchange, DuplexStream) {
     let (ours, theirs) = duplex(1 << 20);
     let (head, body) = request.into_parts();
     let upload = Upload::new(body, None, None, std::time::Duration::from_secs(9));
-    (Wire::new(Box::new(ours)).begin(&head, upload), theirs)
+    (Wire::new(Box::new(ours), false, 0).begin(&head, upload), theirs)
 }
 
 fn get() -> Request<Body> {
@@ -103,6 +103,9 @@ async fn what_is_no_answer_is_an_error() {
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\nabc\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n;x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3;a\nb\r\nabc\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\na b: c\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n x: folded\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nx : y\r\n\r\n",
@@ -183,19 +186,53 @@ async fn an_answer_that_comes_early_is_read_while_the_request_goes_on() {
     assert!(reply.finish().is_none(), "it was shared with a task");
 }
 
+/// H-01: what broke off is never told to a backend as whole.
+#[tokio::test]
+async fn a_request_whose_body_breaks_off_behind_an_early_answer_is_never_ended() {
+    for ended in [true, false] {
+        let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+        let body = Body::from_stream(futures_util::stream::unfold(receiver, async |mut receiver| {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        }));
+        let request = Request::post("/").header("transfer-encoding", "chunked").body(body).unwrap();
+        let (mut exchange, mut theirs) = exchange(request);
+        sender.send(Ok(Bytes::from("hello"))).await.unwrap();
+        theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
+        let head = poll_fn(|cx| exchange.poll_answer(cx)).await.unwrap();
+        let mut reply = exchange.reply(&head).unwrap();
+        // An error, and then, as hyper does it, nothing more.
+        if !ended {
+            sender.send(Err(std::io::ErrorKind::UnexpectedEof.into())).await.unwrap();
+        }
+        drop(sender);
+        let reading = tokio::spawn(async move { whole(&mut reply).await.is_err() });
+        let mut sent = Vec::new();
+        while !sent.ends_with(b"0\r\n\r\n") {
+            let mut some = vec![0; 4096];
+            match theirs.read(&mut some).await.unwrap() {
+                0 => break,
+                n => sent.extend_from_slice(&some[..n]),
+            }
+        }
+        assert_eq!(sent.ends_with(b"0\r\n\r\n"), ended, "{}", String::from_utf8_lossy(&sent));
+        drop(theirs);
+        assert!(reading.await.unwrap(), "its answer broke off, too");
+    }
+}
+
 #[tokio::test]
 async fn a_request_goes_elsewhere_only_where_nothing_was_written_or_it_may_be_repeated() {
     // Nothing was written: with its body, whatever it is.
     let (ours, theirs) = duplex(64);
     drop(theirs);
-    let mut wire = Wire::new(Box::new(ours));
+    let mut wire = Wire::new(Box::new(ours), false, 0);
     assert!(!wire.is_open());
     let (head, body) = Request::post("/").body(Body::from("hello")).unwrap().into_parts();
     let upload = Upload::new(body, None, None, std::time::Duration::from_secs(9));
     let mut first = wire.begin(&head, upload);
     assert!(poll_fn(|cx| first.poll_answer(cx)).await.is_err());
     let (ours, mut theirs) = duplex(4096);
-    let mut second = Wire::new(Box::new(ours)).send(first.again(false).unwrap());
+    let mut second = Wire::new(Box::new(ours), false, 0).send(first.again(false).unwrap());
     let answered = tokio::spawn(async move { poll_fn(|cx| second.poll_answer(cx)).await.is_err() });
     let mut text = vec![0; 512];
     let n = theirs.read(&mut text).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -46,6 +47,8 @@ pub(super) struct Dialler {
     reach: Reach,
     tls: Vec<Tls>,
     within: Duration,
+    /// How often the files changed.
+    files: AtomicU64,
 }
 
 /// What came of it.
@@ -61,12 +64,12 @@ impl Dialler {
     /// [`TrustError`].
     pub(super) fn new(reach: Reach, within: Duration) -> Result<Self, TrustError> {
         let tls = reach.tls.iter().cloned().map(Tls::open).collect::<Result<_, _>>()?;
-        Ok(Self { reach, tls, within })
+        Ok(Self { reach, tls, within, files: AtomicU64::new(0) })
     }
 
     /// To places in clear alone.
     pub(super) fn plain(within: Duration) -> Self {
-        Self { reach: Reach::default(), tls: Vec::new(), within }
+        Self { reach: Reach::default(), tls: Vec::new(), within, files: AtomicU64::new(0) }
     }
 
     /// A new connection, by HTTP/1.1 where a tunnel is to be made of it.
@@ -77,24 +80,30 @@ impl Dialler {
             .map_err(|_| ConnectError::Slow)?
     }
 
+    /// How often the files by which backends are believed have changed: what was opened by older ones carries nothing new.
+    pub(super) fn files(&self) -> u64 {
+        self.files.load(Ordering::Acquire)
+    }
+
     async fn open(&self, backend: &Backend, http1_only: bool) -> Result<Dialled, ConnectError> {
         let http2 = backend.speaks == Speaks::Http2 && !http1_only;
+        let opened_by = self.files();
         let (name, port) = match &backend.place {
             Place::Host { name, port } => (name.as_str(), *port),
             Place::Socket(path) => {
-                return greet(UnixStream::connect(path).await?, backend, http2, false).await;
+                return greet(UnixStream::connect(path).await?, backend, (http2, false, opened_by)).await;
             }
         };
         let stream = TcpStream::connect((name, port)).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = self.reach.trusted(&backend.place).and_then(|place| self.tls.get(place)) else {
-            return greet(stream, backend, http2, false).await;
+            return greet(stream, backend, (http2, false, opened_by)).await;
         };
         if backend.speaks != Speaks::Tls {
-            return greet(stream, backend, http2, false).await;
+            return greet(stream, backend, (http2, false, opened_by)).await;
         }
         let (stream, http2) = tls.connect(stream, name, http1_only).await.map_err(ConnectError::Tls)?;
-        greet(stream, backend, http2, true).await
+        greet(stream, backend, (http2, true, opened_by)).await
     }
 
     /// Looks at the files; whether any changed.
@@ -111,17 +120,24 @@ impl Dialler {
                 Err(error) => tracing::error!(hosts, %error, "kept the old files of [[backend_tls]]"),
             }
         }
+        if changed {
+            self.files.fetch_add(1, Ordering::AcqRel);
+        }
         changed
     }
 }
 
-async fn greet<I>(io: I, backend: &Backend, http2: bool, tls: bool) -> Result<Dialled, ConnectError>
+async fn greet<I>(
+    io: I,
+    backend: &Backend,
+    (http2, tls, opened_by): (bool, bool, u64),
+) -> Result<Dialled, ConnectError>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     Ok(if http2 {
         Dialled::Link(Link::over(io, tls).await?)
     } else {
-        Dialled::Own(Own { wire: Wire::new(Box::new(io)), backend: backend.clone() })
+        Dialled::Own(Own { wire: Wire::new(Box::new(io), tls, opened_by), backend: backend.clone() })
     })
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Written, told, urls};
+use super::{Written, told, urls, whole};
 use crate::audit::Entry;
 use crate::console::command::output::Output;
 use crate::console::command::{Acts, CommandError, Kind};
@@ -82,7 +82,7 @@ impl Acts {
             let label = format!("{}/{}", route.tenant, route.name);
             entry = Some(match entry {
                 None => told(actor, route),
-                Some(entry) => entry.detail(&label, urls(route)),
+                Some(entry) => entry.detail(&label, whole(route)),
             });
             writes.push(match &before {
                 Some(read) => table::replace(read, route),
