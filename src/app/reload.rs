@@ -1,5 +1,6 @@
 //! What SIGHUP asks for: files that other programs write are read again at once, the access log goes on in a new file,
-//! and the configuration is read as a start would read it, so that a mistake is told before it stops one.
+//! and the configuration is looked through for mistakes, so that most are told before they stop a start. Files that it
+//! names anew are opened at that start.
 
 use std::sync::Arc;
 

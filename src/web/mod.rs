@@ -8,7 +8,7 @@
 //! - [`page::only_navigations`] before serving a page by GET.
 //! - [`form::read`] before acting on a POST; afterwards [`page::see_other`].
 //! - [`refusal::respond`] for every [`crate::domain::Reason`], on every door.
-//! - [`sse::stream`] for pages that move on by themselves.
+//! - [`sse::watch`] for pages that move on by themselves.
 //! - [`assets::serve`] for `/.portcullis/assets/NAME`.
 
 pub mod assets;

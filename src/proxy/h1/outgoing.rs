@@ -23,6 +23,9 @@ pub(in crate::proxy) struct Outgoing {
     tail: &'static [u8],
     upload: Upload,
     body: Left,
+    /// The last piece of a body that knows its length, until it is sure that nothing follows: what is longer than its
+    /// head says must not arrive whole.
+    last: Bytes,
     /// Whether the socket has taken anything.
     began: bool,
     has_body: bool,
@@ -56,6 +59,7 @@ impl Outgoing {
             tail: b"",
             upload,
             body,
+            last: Bytes::new(),
             began: false,
             has_body: body != Left::Nothing,
             asks_for_head: head.method == Method::HEAD,
@@ -159,7 +163,12 @@ impl Outgoing {
             }
             match &mut self.body {
                 Left::Length(left) => match left.checked_sub(data.len() as u64) {
-                    Some(0) => self.body = Left::Nothing,
+                    Some(0) if self.upload.is_end_stream() => self.body = Left::Nothing,
+                    Some(0) => {
+                        *left = 0;
+                        self.last = data;
+                        continue;
+                    }
                     Some(rest) => *left = rest,
                     None => return Poll::Ready(Err(Broken::Upload(Cut::Length))),
                 },
@@ -184,6 +193,7 @@ impl Outgoing {
         let body = std::mem::replace(&mut self.body, Left::Nothing);
         match body {
             Left::Chunked => self.tail = b"0\r\n\r\n",
+            Left::Length(0) => self.piece = std::mem::take(&mut self.last),
             Left::Length(_) => return Err(Broken::Upload(Cut::Length)),
             Left::Nothing => {}
         }

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 
 use axum::body::Body;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -217,6 +218,56 @@ async fn a_request_whose_body_breaks_off_behind_an_early_answer_is_never_ended()
         assert_eq!(sent.ends_with(b"0\r\n\r\n"), ended, "{}", String::from_utf8_lossy(&sent));
         drop(theirs);
         assert!(reading.await.unwrap(), "its answer broke off, too");
+    }
+}
+
+/// H-01: a body that goes on behind its length, or ends before it, arrives as no request at all.
+#[tokio::test]
+async fn a_body_of_another_length_than_was_said_never_arrives_whole() {
+    for (pieces, whole) in [(&["hel", "lo"][..], true), (&["hel", "lo", "!"], false), (&["hell"], false)] {
+        let pieces: Vec<_> =
+            pieces.iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(*piece))).collect();
+        // Each comes by itself, as over HTTP/2.
+        let pieces = futures_util::stream::iter(pieces).then(|piece| async {
+            tokio::task::yield_now().await;
+            piece
+        });
+        let body = Body::new(Said { body: Body::from_stream(pieces), length: 5 });
+        let (mut exchange, mut theirs) = exchange(Request::post("/").body(body).unwrap());
+        let answer = tokio::spawn(async move { poll_fn(|cx| exchange.poll_answer(cx)).await });
+        let mut sent = Vec::new();
+        while !sent.ends_with(b"hello") {
+            let mut some = vec![0; 4096];
+            match theirs.read(&mut some).await.unwrap() {
+                0 => break,
+                n => sent.extend_from_slice(&some[..n]),
+            }
+        }
+        assert_eq!(sent.ends_with(b"hello"), whole, "{}", String::from_utf8_lossy(&sent));
+        drop(theirs);
+        assert_eq!(matches!(answer.await.unwrap(), Err(Broken::Upload(_))), !whole);
+    }
+}
+
+/// A body that says how long it is.
+struct Said {
+    body: Body,
+    length: u64,
+}
+
+impl hyper::body::Body for Said {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
+        std::pin::Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(self.length)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::backend::{Ca, Trust};
 
-/// Why a [[backend_tls]] cannot be used. The text never holds a part of a key.
+/// Why a `[[backend_tls]]` cannot be used. The text never holds a part of a key.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// A file cannot be read.
