@@ -1,6 +1,7 @@
 //! The proxy between a real client socket and a real backend socket. The oracle is always
 //! what the backend received, byte for byte.
 
+mod checks;
 mod faults;
 mod grpc;
 mod identity;
