@@ -102,8 +102,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 pub(super) struct Arriving {
     /// Gone only when this goes.
     incoming: Option<Incoming>,
-    /// Whether a short rest that nobody read is let come.
-    lingers: bool,
+    http2: bool,
     idle: Duration,
     bytes_per_second_min: u64,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -142,7 +141,7 @@ impl Arriving {
         }
         Body::new(Self {
             incoming: Some(incoming),
-            lingers: http2,
+            http2,
             idle: settings.body_idle(),
             bytes_per_second_min: settings.body_bytes_per_second_min,
             waiting: None,
@@ -150,6 +149,12 @@ impl Arriving {
             bytes: 0,
             answered: answered.clone(),
         })
+    }
+
+    /// Whether there is no more of it though its end never came: hyper takes RST_STREAM with NO_ERROR for an end,
+    /// which it is of the client's wish alone.
+    fn is_cut_off(&self) -> bool {
+        self.http2 && self.incoming.as_ref().is_some_and(|incoming| !incoming.is_end_stream())
     }
 
     /// How long it may still keep us waiting.
@@ -177,6 +182,9 @@ impl hyper::body::Body for Arriving {
             }
             if let Some(Ok(data)) = frame.as_ref().map(|frame| frame.as_ref().map(Frame::data_ref)) {
                 self.bytes += data.map_or(0, |data| data.len() as u64);
+            } else if frame.is_none() && self.is_cut_off() {
+                self.incoming = None;
+                return Poll::Ready(Some(Err("the client reset the request before its end".into())));
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
@@ -201,10 +209,10 @@ impl hyper::body::Body for Arriving {
 }
 
 /// Who is answered before the body was read is answered over HTTP/2 with a stream that is then reset (RFC 9113 8.1),
-/// which some clients take for a failure. What is short is let come instead, and thrown away.
+/// which some clients take for a failure. A short rest is let come instead, and thrown away.
 impl Drop for Arriving {
     fn drop(&mut self) {
-        let unread = self.incoming.take().filter(|incoming| self.lingers && !incoming.is_end_stream());
+        let unread = self.incoming.take().filter(|incoming| self.http2 && !incoming.is_end_stream());
         if let (Some(mut rest), Ok(runtime)) = (unread, tokio::runtime::Handle::try_current()) {
             let mut left = LINGER_BYTES_MAX;
             runtime.spawn(tokio::time::timeout(LINGER_MAX, async move {

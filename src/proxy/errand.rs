@@ -3,7 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -276,7 +276,14 @@ impl Rest {
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Why>>> {
         match self {
             Self::Own(reply, _) => reply.poll_frame(cx).map_err(Into::into),
-            Self::Shared { body, .. } => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            Self::Shared { body, .. } => {
+                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                // hyper takes RST_STREAM with NO_ERROR for an end; it is one only behind the answer's own.
+                if frame.is_none() && !body.is_end_stream() {
+                    return Poll::Ready(Some(Err(h1::Broken::Incomplete.into())));
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+            }
         }
     }
 

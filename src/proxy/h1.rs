@@ -42,6 +42,8 @@ pub(super) struct Wire(Box<Kept>);
 struct Kept {
     socket: Box<dyn Io>,
     read: BytesMut,
+    /// What is known of a head that is not all there.
+    sought: head::Sought,
     /// Room for the next request's head.
     spare: Vec<u8>,
     /// Goes off at the time for an answer, or before.
@@ -102,8 +104,8 @@ enum Source {
 
 impl Wire {
     pub(super) fn new(socket: Box<dyn Io>, sealed: bool, opened_by: u64) -> Self {
-        let (read, spare) = (BytesMut::new(), Vec::new());
-        Self(Box::new(Kept { socket, read, spare, alarm: None, sealed, opened_by }))
+        let (read, spare, sought) = (BytesMut::new(), Vec::new(), head::Sought::default());
+        Self(Box::new(Kept { socket, read, sought, spare, alarm: None, sealed, opened_by }))
     }
 
     /// Which of the files by which backends are believed it was opened by.
@@ -137,7 +139,7 @@ impl Exchange {
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
         self.write_on(cx)?;
         loop {
-            while let Some(head) = head::take(&mut self.kept.read)? {
+            while let Some(head) = head::take(&mut self.kept.read, &mut self.kept.sought)? {
                 if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(head));
                 }

@@ -13,6 +13,7 @@
 #[allow(dead_code, reason = "other tests share it and use the rest")]
 mod support;
 
+mod broken_off;
 mod canaries;
 mod certificates;
 mod chains;

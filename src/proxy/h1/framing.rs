@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode, response};
 use hyper::body::{Frame, SizeHint};
 
 use super::Broken;
+use super::head::Sought;
 
 /// How much of a body is still to come.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub(super) enum Chunk {
     /// Before the line's end behind a chunk.
     End,
     /// Behind the last chunk.
-    Trailers,
+    Trailers(Sought),
 }
 
 /// What could be made of what has been read.
@@ -141,7 +142,7 @@ impl Chunk {
                         return Err(unreadable);
                     };
                     read.advance(line);
-                    *self = if size == 0 { Self::Trailers } else { Self::Data(size) };
+                    *self = if size == 0 { Self::Trailers(Sought::default()) } else { Self::Data(size) };
                 }
                 Self::Data(left) => {
                     let Some(data) = piece(read, left) else { return Ok(None) };
@@ -158,7 +159,7 @@ impl Chunk {
                     None if read.is_empty() || **read == *b"\r" => return Ok(None),
                     _ => return Err(Broken::Malformed("a chunk is longer than it says")),
                 },
-                Self::Trailers => return trailers(read),
+                Self::Trailers(sought) => return trailers(read, sought),
             }
         }
     }
@@ -174,15 +175,21 @@ fn piece(read: &mut BytesMut, left: &mut u64) -> Option<Bytes> {
     Some(read.split_to(here).freeze())
 }
 
-fn trailers(read: &mut BytesMut) -> Result<Option<Step>, Broken> {
+fn trailers(read: &mut BytesMut, sought: &mut Sought) -> Result<Option<Step>, Broken> {
     if read.starts_with(b"\r\n") {
         read.advance(2);
         return Ok(Some(Step::End));
     }
+    if !sought.is_due(read) {
+        return Ok(None);
+    }
     let mut fields = [httparse::EMPTY_HEADER; TRAILERS_MAX];
     let (length, fields) = match httparse::parse_headers(read, &mut fields) {
         Ok(httparse::Status::Complete(whole)) => whole,
-        Ok(httparse::Status::Partial) if read.len() < TRAILERS_BYTES_MAX => return Ok(None),
+        Ok(httparse::Status::Partial) if read.len() < TRAILERS_BYTES_MAX => {
+            sought.in_vain(read);
+            return Ok(None);
+        }
         _ => return Err(Broken::Malformed("what follows the last chunk cannot be read")),
     };
     let mut map = HeaderMap::with_capacity(fields.len());

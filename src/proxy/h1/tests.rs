@@ -114,6 +114,7 @@ async fn what_is_no_answer_is_an_error() {
         b"HTTP/1.1 99 Odd\r\n\r\n",
         b"HTTP/2 200 OK\r\n\r\n",
         b"garbage\r\n\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nhalf: a he",
         b"",
     ] {

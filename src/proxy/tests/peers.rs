@@ -138,6 +138,36 @@ async fn a_stream_that_was_refused_is_sent_again_where_it_may_be() {
     assert_eq!(gate.forward(post).await.unwrap_err(), Reason::BackendBroken);
 }
 
+/// An answer's end is its own: a stream that is reset, for whatever reason is said, has none.
+#[tokio::test]
+async fn an_answer_that_is_reset_is_not_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            let mut body = respond.send_response(Response::new(()), false).unwrap();
+            // Behind a whole answer it says, as RFC 9113 8.1 has it, that no more of the request is wanted.
+            let whole = request.uri().path() == "/whole";
+            body.send_data("half".into(), whole).unwrap();
+            let reason = request.uri().path()[1..].parse::<u32>().unwrap_or_default();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                body.send_reset(reason.into());
+            });
+        }
+    });
+    let gate = gate(&format!("h2c://{address}"), Reach::default());
+    for reason in [0, 2, 8] {
+        let answer = gate.forward(get(&format!("/{reason}"))).await.unwrap();
+        assert!(read(answer).await.is_err(), "reset with {reason}");
+    }
+    let endless = Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
+    let answer = gate.forward(Request::post("/whole").body(endless).unwrap()).await.unwrap();
+    assert_eq!(read(answer).await.unwrap(), b"half");
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_resets_its_stream_and_no_others() {
     let open = Arc::new(());
