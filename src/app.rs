@@ -23,6 +23,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Entry, Event, Ledger};
@@ -39,7 +41,7 @@ use crate::domain::certificate::Issuer;
 use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::revocation::Unfinished;
 use crate::front::accept::{self, Front, Running};
-use crate::front::door::{DoorError, Doors};
+use crate::front::door::DoorError;
 use crate::front::house::{Counting, House};
 use crate::front::live::Live;
 use crate::front::peer::Peer;
@@ -56,9 +58,11 @@ use crate::world::World;
 pub use acts::acts;
 
 use lists::Lists;
+use mail::Mailing;
 use outside::Telling;
 
 /// What every command needs: the store and what stands directly on it.
+#[derive(Clone)]
 pub struct Core {
     /// Time and chance.
     pub world: World,
@@ -90,8 +94,8 @@ pub struct Started {
     pub house: Arc<House>,
     running: Running,
     background: CancellationToken,
-    mailer: Option<tokio::task::JoinHandle<()>>,
-    telling: Telling,
+    mailing: Arc<Mailing>,
+    telling: Arc<Telling>,
 }
 
 /// Why the house could not be opened.
@@ -284,10 +288,11 @@ pub async fn start(
     let view = Arc::clone(&core.view);
     let clock = core.world.clone();
     let live = Live::beside(move || view.revision(), move || clock.now());
-    let acts = acts(config, &core, Some(Arc::clone(&authority)))?;
+    let (reloads, asked) = mpsc::channel(reload::WAITING_MAX);
+    let acts = acts::of_house(config, &core, Some(Arc::clone(&authority)), Some(reloads))?;
     let pusher = push::pusher(config, &core, Arc::clone(&acts.push))?;
     let (outside, exporter) = outside::open(config, &core.world)?;
-    let (house, jwks) = rooms::house(
+    let (house, approvals, jwks) = rooms::house(
         config,
         &core,
         Arc::clone(&policy),
@@ -298,8 +303,7 @@ pub async fn start(
     )?;
     let house = Arc::new(house);
     let doors = doors::doors(config, &core, &authority)?;
-    let followed = doors.clone();
-    let doors = Doors::new(doors)?;
+    let running_by = Arc::new(ArcSwap::from_pointee(config.clone()));
     let front = Front::new(
         doors,
         Arc::clone(&live),
@@ -313,8 +317,8 @@ pub async fn start(
     follow::follow_rules(&core.view, &policy, &background);
     follow::follow_routes(&core.view, &house.proxy, &background);
     lists.follow(&background);
-    follow_cas::follow_hints(&core.view, followed, &background);
-    follow_cas::follow_server_ca(config, &authority, &core, &background);
+    follow_cas::follow_hints(&core.view, &front, &background);
+    follow_cas::follow_server_ca(&running_by, &authority, &core, &background);
     let counting = Counting { view: Arc::clone(&core.view), world: core.world.clone() };
     let touched = core.view.subscribe();
     tokio::spawn(Arc::clone(&live).follow(
@@ -324,10 +328,10 @@ pub async fn start(
         background.clone(),
     ));
     tokio::spawn(Arc::clone(&house.confirmations).watch(background.clone()));
-    let mailer = mail::send(config, &core, &background)?;
+    let mailing = Mailing::begin(config, &core, &background)?;
     push::follow(&core, Arc::clone(&pusher), &background);
     let control = control::Listener::bind(&config.control_socket()).await?;
-    tokio::spawn(control::serve(control, acts, background.clone()));
+    tokio::spawn(control::serve(control, Arc::clone(&acts), background.clone()));
 
     let walking = Arc::clone(&house);
     let running = front
@@ -343,19 +347,32 @@ pub async fn start(
         tokio::spawn(plain::serve(listener, doors::plain_files(config, &core, &lists), front.clone()));
     }
     if let Some(listener) = ops_listener {
-        let operator = operator::told(&core, &lists, pusher, &house);
+        let operator = operator::told(&core, &lists, Arc::clone(&pusher), &house);
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));
     }
-    beside::serve(others, &house, &front);
+    let plans = beside::serve(others, &house, &front);
     let files = front.clone();
     tokio::spawn(async move { files.follow_files().await });
     follow::follow_backend_files(&house.proxy, &background);
-    reload::on_hangup(config, &front, &house, &background)?;
+    let changing = reload::Changing {
+        config: running_by,
+        core: core.clone(),
+        authority,
+        front,
+        house: Arc::clone(&house),
+        acts,
+        approvals,
+        pusher,
+        mailing: Arc::clone(&mailing),
+        telling: Arc::clone(&telling),
+        plans,
+    };
+    reload::heed(changing, asked, &background)?;
     let entry = Entry::new("gate", Event::HouseStarted).detail("version", env!("CARGO_PKG_VERSION"));
     if let Err(error) = core.ledger.record(entry, vec![]).await {
         tracing::error!(%error, "the start was not written down");
     }
-    Ok(Started { tls, plain, jwks, house, running, background, mailer, telling })
+    Ok(Started { tls, plain, jwks, house, running, background, mailing, telling })
 }
 
 impl Started {
@@ -370,9 +387,7 @@ impl Started {
         self.running.finished().await;
         self.background.cancel();
         self.telling.ended().await;
-        if let Some(mailer) = self.mailer {
-            let _ = tokio::time::timeout(email::SEND_TIMEOUT, mailer).await;
-        }
+        self.mailing.ended().await;
     }
 }
 

@@ -13,6 +13,7 @@ mod approvals;
 mod bulk;
 mod flood;
 mod idle;
+mod reload;
 #[path = "../shared/mod.rs"]
 #[allow(dead_code, reason = "the other bench shares it and uses the rest")]
 mod shared;
@@ -77,13 +78,14 @@ impl Shown {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1).filter(|one| one != "--bench");
-    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|sign-ins|approvals|uniform|bulk ...] [--small]";
+    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|sign-ins|approvals|uniform|bulk|reload ...] [--small]";
     let gate = PathBuf::from(arguments.next().ok_or(usage)?).canonicalize()?;
     let (flags, mut wanted): (Vec<_>, Vec<_>) = arguments.partition(|one| one.starts_with("--"));
     let scale = Scale { gate, small: flags.iter().any(|flag| flag == "--small") };
     if wanted.is_empty() {
-        wanted =
-            ["slow", "flood", "sign-ins", "approvals", "uniform", "bulk", "idle"].map(str::to_owned).to_vec();
+        wanted = ["slow", "flood", "sign-ins", "approvals", "uniform", "bulk", "reload", "idle"]
+            .map(str::to_owned)
+            .to_vec();
     }
     let mut missed = Vec::new();
     for load in wanted {
@@ -96,6 +98,7 @@ async fn main() -> Result<(), Failure> {
             "sign-ins" => sign_ins::run(&scale).await?,
             "approvals" => approvals::run(&scale).await?,
             "bulk" => bulk::run(&scale).await?,
+            "reload" => reload::run(&scale).await?,
             "uniform" => uniform::run(&scale).await?,
             _ => return Err(usage.into()),
         };

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::{AppError, Core, kept_lists, mail};
 use crate::ca::{Authority, KeyFolder};
 use crate::config::Config;
+use crate::console::command::reload::Reloads;
 use crate::console::command::{Acts, Site};
 use crate::domain::TenantId;
 use crate::enrolment::delivery::Deliveries;
@@ -18,13 +21,16 @@ use crate::notify::webpush::Keys;
 /// # Errors
 /// Settings of mail, or keys for push, that cannot be used.
 pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> Result<Arc<Acts>, AppError> {
-    let mut doors: BTreeSet<(String, String)> =
-        config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
-    doors.insert((config.console.host.clone(), TenantId::staff().to_string()));
-    let port_suffix = match config.listen.public_port {
-        443 => String::new(),
-        port => format!(":{port}"),
-    };
+    of_house(config, core, authority, None)
+}
+
+/// The same of a house that runs.
+pub(super) fn of_house(
+    config: &Config,
+    core: &Core,
+    authority: Option<Arc<Authority>>,
+    reloads: Option<Reloads>,
+) -> Result<Arc<Acts>, AppError> {
     let issuance = Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone()));
     let est = Est::new(
         Arc::clone(&core.ledger),
@@ -47,17 +53,30 @@ pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> 
         )),
         issuance,
         est: Arc::new(est),
-        post: mail::post(config)?,
+        post: mail::post(config)?.into(),
         push: Arc::new(Keys::open(&config.secrets.push_key_file)?),
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         world: core.world.clone(),
-        site: Site {
-            doors,
-            port_suffix,
-            start: config.public.as_ref().map(|door| config.origin(&door.host)),
-            mail: config.mail.is_some(),
-            reach: config.reach.clone(),
-        },
+        site: ArcSwap::from_pointee(site(config)),
+        reloads,
     }))
+}
+
+/// What the configuration says that the store does not.
+pub(super) fn site(config: &Config) -> Site {
+    let mut doors: BTreeSet<(String, String)> =
+        config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
+    doors.insert((config.console.host.clone(), TenantId::staff().to_string()));
+    let port_suffix = match config.listen.public_port {
+        443 => String::new(),
+        port => format!(":{port}"),
+    };
+    Site {
+        doors,
+        port_suffix,
+        start: config.public.as_ref().map(|door| config.origin(&door.host)),
+        mail: config.mail.is_some(),
+        reach: config.reach.clone(),
+    }
 }

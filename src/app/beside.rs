@@ -1,7 +1,9 @@
 //! Opens the listeners of other proxies.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use super::AppError;
 use crate::config::Config;
@@ -23,9 +25,17 @@ pub(super) fn bind(config: &Config) -> Result<Vec<(TcpListener, Plan)>, AppError
     Ok(bound)
 }
 
-/// Serves them, until the front closes.
-pub(super) fn serve(bound: Vec<(TcpListener, Plan)>, house: &Arc<House>, front: &Front) {
+/// Serves them, until the front closes. What is stored in a plan's place counts from then on.
+pub(super) fn serve(
+    bound: Vec<(TcpListener, Plan)>,
+    house: &Arc<House>,
+    front: &Front,
+) -> Vec<(SocketAddr, Arc<ArcSwap<Plan>>)> {
+    let mut plans = Vec::new();
     for (listener, plan) in bound {
+        let (listen, plan) = (plan.listen, Arc::new(ArcSwap::from_pointee(plan)));
+        plans.push((listen, Arc::clone(&plan)));
         tokio::spawn(beside::serve(listener, plan, Arc::clone(house), front.clone()));
     }
+    plans
 }

@@ -11,34 +11,50 @@ use crate::ca::Authority;
 use crate::config::{Config, Door, DoorCertificate};
 use crate::domain::certificate::IssuerKind;
 use crate::domain::{TenantId, Time};
-use crate::front::door::{DoorKind, DoorPlan};
+use crate::front::door::{DoorKind, DoorPlan, Doors};
 use crate::front::plain;
 use crate::front::tls::CertificateFiles;
 use crate::store::view::View;
 
-pub(super) fn doors(
+/// One door, as the operator wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    kind: DoorKind,
+    tenant: Option<TenantId>,
+    pub(super) door: Door,
+}
+
+/// Every door.
+pub(super) fn plans(config: &Config) -> Vec<Plan> {
+    let plan = |kind, tenant, door: &Door| Plan { kind, tenant, door: door.clone() };
+    let mut plans = vec![
+        plan(DoorKind::Console, Some(TenantId::staff()), &config.console),
+        plan(DoorKind::Phone, None, &config.phone),
+    ];
+    plans.extend(config.public.as_ref().map(|door| plan(DoorKind::Public, None, door)));
+    let portals = config.portals.iter();
+    plans.extend(portals.map(|portal| plan(DoorKind::Portal, Some(portal.tenant.clone()), &portal.door)));
+    plans
+}
+
+/// Opens one.
+pub(super) fn open(
+    plan: &Plan,
     config: &Config,
     core: &Core,
     authority: &Authority,
-) -> Result<Vec<Arc<crate::front::Door>>, AppError> {
+) -> Result<Arc<crate::front::Door>, AppError> {
+    let client_cas = hints(&core.view, plan.kind);
+    let files = door_files(config, &plan.door, authority, core.world.now())?;
     let ports = vec![config.listen.tls.port(), config.listen.public_port];
-    let mut plans = vec![
-        (DoorKind::Console, Some(TenantId::staff()), &config.console),
-        (DoorKind::Phone, None, &config.phone),
-    ];
-    plans.extend(config.public.as_ref().map(|door| (DoorKind::Public, None, door)));
-    plans.extend(
-        config.portals.iter().map(|portal| (DoorKind::Portal, Some(portal.tenant.clone()), &portal.door)),
-    );
-    plans
-        .into_iter()
-        .map(|(kind, tenant, door)| {
-            let client_cas = hints(&core.view, kind);
-            let files = door_files(config, door, authority, core.world.now())?;
-            let (hosts, ports) = (vec![door.host.clone()], ports.clone());
-            Ok(crate::front::Door::open(DoorPlan { kind, tenant, hosts, ports, files, client_cas })?)
-        })
-        .collect()
+    let (kind, tenant, hosts) = (plan.kind, plan.tenant.clone(), vec![plan.door.host.clone()]);
+    Ok(crate::front::Door::open(DoorPlan { kind, tenant, hosts, ports, files, client_cas })?)
+}
+
+/// Opens all.
+pub(super) fn doors(config: &Config, core: &Core, authority: &Authority) -> Result<Doors, AppError> {
+    let doors = plans(config).iter().map(|plan| open(plan, config, core, authority)).collect::<Vec<_>>();
+    Ok(Doors::new(doors.into_iter().collect::<Result<Vec<_>, _>>()?)?)
 }
 
 /// CAs that a door asks for certificates of: those that issue, and those whose certificates still count.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
 use super::Core;
@@ -12,14 +13,14 @@ use super::follow::on_change;
 use crate::ca::Authority;
 use crate::config::Config;
 use crate::domain::certificate::Issuer;
-use crate::front::Door;
+use crate::front::accept::Front;
 use crate::store::view::View;
 
 /// Doors ask for certificates of all CAs there are.
-pub(super) fn follow_hints(view: &Arc<View>, doors: Vec<Arc<Door>>, stop: &CancellationToken) {
-    let seen = Arc::clone(view);
+pub(super) fn follow_hints(view: &Arc<View>, front: &Front, stop: &CancellationToken) {
+    let (seen, doors) = (Arc::clone(view), Arc::clone(front.doors()));
     on_change::<Issuer>(view, stop, move || {
-        for door in &doors {
+        for door in doors.load().all() {
             if let Err(error) = door.tls().ask_for(&doors::hints(&seen, door.kind())) {
                 tracing::error!(door = %door.hosts()[0], %error, "still asks for certificates of the former CAs");
             }
@@ -30,12 +31,12 @@ pub(super) fn follow_hints(view: &Arc<View>, doors: Vec<Arc<Door>>, stop: &Cance
 /// Certificates of the built-in server CA are made anew when the CA changes, and long before they end: a gate
 /// may run for years.
 pub(super) fn follow_server_ca(
-    config: &Config,
+    config: &Arc<ArcSwap<Config>>,
     authority: &Arc<Authority>,
     core: &Core,
     stop: &CancellationToken,
 ) {
-    let (config, authority) = (config.clone(), Arc::clone(authority));
+    let (config, authority) = (Arc::clone(config), Arc::clone(authority));
     let (world, stop) = (core.world.clone(), stop.clone());
     let mut changes = authority.changes();
     tokio::spawn(async move {
@@ -48,7 +49,7 @@ pub(super) fn follow_server_ca(
             if ended {
                 return;
             }
-            let (config, authority, now) = (config.clone(), Arc::clone(&authority), world.now());
+            let (config, authority, now) = (config.load_full(), Arc::clone(&authority), world.now());
             let made =
                 tokio::task::spawn_blocking(move || doors::issue_again(&config, &authority, now)).await;
             match made {

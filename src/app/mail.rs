@@ -1,6 +1,6 @@
 //! The mail server as the operator wrote it, and what is sent through it. Knows no message.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::task::JoinHandle;
@@ -9,20 +9,88 @@ use tokio_util::sync::CancellationToken;
 use super::{AppError, Core, remind};
 use crate::config::{Config, Mail, secrets};
 use crate::domain::Secret;
-use crate::notify::email::{Mailer, Settings};
+use crate::notify::email::{self, Mailer, Settings};
 use crate::notify::post::Post;
 
-/// Sends what is queued, and queues reminders, until `shutdown`; where there is a mail server. Ends with what
-/// was under way.
-pub(super) fn send(
-    config: &Config,
-    core: &Core,
-    shutdown: &CancellationToken,
-) -> Result<Option<JoinHandle<()>>, AppError> {
-    let Some(settings) = settings(config)? else { return Ok(None) };
-    let mailer = Mailer::new(&settings, Arc::clone(&core.ledger), core.world.clone())?;
-    remind::remind(core, shutdown);
-    Ok(Some(tokio::spawn(mailer.run(shutdown.clone()))))
+/// What goes out, as long as the house stands.
+pub(super) struct Mailing {
+    core: Core,
+    shutdown: CancellationToken,
+    now: Mutex<Now>,
+}
+
+/// Who sends now, and queues reminders.
+#[derive(Default)]
+struct Now {
+    sending: Option<(CancellationToken, JoinHandle<()>)>,
+    reminding: Option<CancellationToken>,
+}
+
+/// A way to a mail server that nothing goes yet.
+pub(super) struct Ready {
+    pub(super) post: Option<Arc<Post>>,
+    mailer: Option<Mailer>,
+}
+
+impl Mailing {
+    /// Sends what is queued, and queues reminders, until `shutdown`; where there is a mail server.
+    pub(super) fn begin(
+        config: &Config,
+        core: &Core,
+        shutdown: &CancellationToken,
+    ) -> Result<Arc<Self>, AppError> {
+        let mailing = Self { core: core.clone(), shutdown: shutdown.clone(), now: Mutex::default() };
+        mailing.change(mailing.ready(config)?);
+        Ok(Arc::new(mailing))
+    }
+
+    /// The way that the configuration names.
+    pub(super) fn ready(&self, config: &Config) -> Result<Ready, AppError> {
+        let settings = settings(config)?;
+        let mailer = |settings| Mailer::new(settings, Arc::clone(&self.core.ledger), self.core.world.clone());
+        Ok(Ready { post: post(config)?, mailer: settings.as_ref().map(mailer).transpose()? })
+    }
+
+    /// Takes it from now on, once what is under way on the former one is done: nothing is sent twice.
+    pub(super) fn change(&self, ready: Ready) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = now.sending.take().map(|(stop, sending)| {
+            stop.cancel();
+            sending
+        });
+        match (&ready.mailer, now.reminding.take()) {
+            (Some(_), None) => {
+                let stop = self.shutdown.child_token();
+                remind::remind(&self.core, &stop);
+                now.reminding = Some(stop);
+            }
+            (Some(_), reminding) => now.reminding = reminding,
+            (None, Some(stop)) => stop.cancel(),
+            (None, None) => {}
+        }
+        let stop = self.shutdown.child_token();
+        let mailer = ready.mailer;
+        let sending = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                if let Some(before) = before {
+                    let _ = before.await;
+                }
+                if let Some(mailer) = mailer {
+                    mailer.run(stop).await;
+                }
+            }
+        });
+        now.sending = Some((stop, sending));
+    }
+
+    /// Waits for what was under way, after `shutdown`.
+    pub(super) async fn ended(&self) {
+        let last = self.now.lock().unwrap_or_else(PoisonError::into_inner).sending.take();
+        if let Some((_, sending)) = last {
+            let _ = tokio::time::timeout(email::SEND_TIMEOUT, sending).await;
+        }
+    }
 }
 
 /// What goes out at once, where there is a mail server.

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::domain::approval::{Approval, ApprovalState};
 use crate::domain::push::Subscription;
 use crate::domain::{ApprovalId, Time};
-use crate::notify::webpush::{Keys, Pusher, Reach, Settings, StillWanted, Word};
+use crate::notify::webpush::{Keys, Pusher, Reach, Settings, StillWanted, Way, Word};
 use crate::store::table::{self, Key, Record as _};
 use crate::store::view::View;
 use crate::store::{Store, StoreError};
@@ -29,13 +29,20 @@ pub(super) fn pusher(config: &Config, core: &Core, keys: Arc<Keys>) -> Result<Ar
              `portcullis push rotate-key`"
         );
     }
-    let settings = Settings {
+    Ok(Arc::new(Pusher::new(way(config)?, keys, Arc::clone(&core.ledger), core.world.clone())))
+}
+
+/// The way out.
+///
+/// # Errors
+/// A CA that cannot be read.
+pub(super) fn way(config: &Config) -> Result<Way, AppError> {
+    Ok(Way::open(&Settings {
         contact: config.push.contact.clone().unwrap_or_else(|| config.origin(&config.phone.host)),
         proxy: config.push.proxy.clone(),
         ca_file: config.push.ca_file.clone(),
         reach: if config.push.private_services { Reach::Private } else { Reach::Public },
-    };
-    Ok(Arc::new(Pusher::new(&settings, keys, Arc::clone(&core.ledger), core.world.clone())?))
+    })?)
 }
 
 /// Pushes until `shutdown`.

@@ -1,62 +1,159 @@
-//! What SIGHUP asks for: files that other programs write are read again at once, the access log goes on in a new file,
-//! and the configuration is looked through for mistakes, so that most are told before they stop a start. Files that it
-//! names anew are opened at that start.
+//! What SIGHUP, `portcullis reload` and the API ask for: the configuration and every file that it names are read
+//! again, and what can change while requests are under way does. Either all of it or nothing: what may fail is made
+//! first and put in place together.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::AppError;
-use crate::config::Config;
+use super::mail::Mailing;
+use super::outside::Telling;
+use super::{AppError, Core, acts, doors, limits, push, rooms};
+use crate::audit::{Entry, Event};
+use crate::auth::phone::Approvals;
+use crate::ca::Authority;
+use crate::config::{Config, Mistakes};
+use crate::console::command::Acts;
+use crate::console::command::reload::{Asked, Reloaded};
 use crate::front::accept::Front;
+use crate::front::beside::Plan;
+use crate::front::door::Doors;
 use crate::front::house::House;
+use crate::notify::webpush::Pusher;
 
-/// Heeds it until `stop`.
-pub(super) fn on_hangup(
-    config: &Config,
-    front: &Front,
-    house: &Arc<House>,
+/// All that a reload may change.
+pub(super) struct Changing {
+    /// What the gate runs by.
+    pub(super) config: Arc<ArcSwap<Config>>,
+    pub(super) core: Core,
+    pub(super) authority: Arc<Authority>,
+    pub(super) front: Front,
+    pub(super) house: Arc<House>,
+    pub(super) acts: Arc<Acts>,
+    pub(super) approvals: Arc<Approvals>,
+    pub(super) pusher: Arc<Pusher>,
+    pub(super) mailing: Arc<Mailing>,
+    pub(super) telling: Arc<Telling>,
+    pub(super) plans: Vec<(SocketAddr, Arc<ArcSwap<Plan>>)>,
+}
+
+/// Why nothing changed.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Mistakes(#[from] Mistakes),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error("reading it broke off: {0}")]
+    Panic(#[from] tokio::task::JoinError),
+}
+
+/// Heeds the signal, and whoever asks, until `stop`.
+pub(super) fn heed(
+    changing: Changing,
+    mut asked: mpsc::Receiver<Asked>,
     stop: &CancellationToken,
 ) -> Result<(), AppError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(AppError::System)?;
-    let (file, doors) = (config.file.clone(), Arc::clone(front.doors()));
-    let (house, stop) = (Arc::clone(house), stop.clone());
-    let began_with = std::fs::read_to_string(&file).ok();
-    tokio::spawn(async move {
-        while stop.run_until_cancelled(hangup.recv()).await.flatten().is_some() {
-            let (file, house) = (file.clone(), Arc::clone(&house));
-            let (doors, began_with) = (doors.load_full(), began_with.clone());
-            let read = tokio::task::spawn_blocking(move || {
-                doors.refresh();
-                house.proxy.refresh();
-                house.outside.reopen();
-                judge(&file, began_with.as_deref());
-            });
-            if let Err(error) = read.await {
-                tracing::error!(%error, "reading the files again failed");
+    let (changing, stop) = (Arc::new(changing), stop.clone());
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        loop {
+            let (actor, answer): (String, Option<oneshot::Sender<_>>) = tokio::select! {
+                Some(()) = hangup.recv() => ("signal".to_owned(), None),
+                Some(Asked { actor, answer }) = asked.recv() => (actor, Some(answer)),
+                else => return,
+            };
+            let reloaded = changing.reload(&actor).await.map_err(|why| why.to_string());
+            if let Some(answer) = answer {
+                let _ = answer.send(reloaded);
             }
         }
-    });
+    }));
     Ok(())
 }
 
-fn judge(file: &std::path::Path, began_with: Option<&str>) {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) => {
-            return tracing::error!(%error, file = %file.display(), "the configuration cannot be read; going on with the old one");
+impl Changing {
+    async fn reload(self: &Arc<Self>, actor: &str) -> Result<Reloaded, Refused> {
+        let here = Arc::clone(self);
+        // Files are read, keys made: nothing for a thread that others wait for.
+        let read = tokio::task::spawn_blocking(move || here.take_up()).await;
+        let reloaded = read.map_err(Refused::from).flatten();
+        let entry = match &reloaded {
+            Ok(reloaded) => {
+                let (changed, next_start) = (reloaded.changed.join(", "), reloaded.next_start.join(", "));
+                tracing::info!(changed, next_start, "read the configuration and all files again");
+                Entry::new(actor, Event::SettingsReloaded)
+                    .detail("changed", changed)
+                    .detail("from the next start", next_start)
+            }
+            Err(why) => {
+                tracing::error!(%why, "the configuration cannot be taken up; going on with the old one");
+                Entry::new(actor, Event::SettingsRefused)
+            }
+        };
+        if let Err(error) = self.core.ledger.record(entry, vec![]).await {
+            tracing::error!(%error, "the reload was not written down");
         }
-    };
-    match Config::parse(&text, file) {
-        Err(mistakes) => {
-            tracing::error!(%mistakes, "the configuration cannot be used; going on with the old one");
+        reloaded
+    }
+
+    fn take_up(&self) -> Result<Reloaded, Refused> {
+        let was = self.config.load_full();
+        let (config, changes) = was.taking_up(Config::load(&was.file)?);
+        // All that may fail, and nothing that anybody sees.
+        let doors = self.doors(&was, &config)?;
+        let reaching = match config.reach == was.reach {
+            true => None,
+            false => Some(self.house.proxy.change(config.reach.clone()).map_err(AppError::from)?),
+        };
+        let way = push::way(&config)?;
+        let terms = rooms::terms(&config)?;
+        let mail = self.mailing.ready(&config)?;
+        let telling = self.telling.ready(&config)?;
+        // From here on nothing fails.
+        self.front.limit(limits::limits(&config.limits, &config.listen.proxy_protocol_from));
+        self.front.doors().store(Arc::new(doors));
+        if let Some(reaching) = reaching {
+            reaching.done();
         }
-        Ok(_) if Some(text.as_str()) == began_with => tracing::info!("read the files again"),
-        Ok(_) => {
-            tracing::warn!(
-                "read the files again; what changed in the configuration counts from the next start"
-            );
+        self.pusher.change(way);
+        self.approvals.change(terms);
+        self.acts.site.store(Arc::new(acts::site(&config)));
+        self.acts.post.store(mail.post.clone());
+        self.mailing.change(mail);
+        self.telling.change(telling);
+        for (listen, plan) in &self.plans {
+            if let Some(other) = config.other_proxies.iter().find(|plan| plan.listen == *listen) {
+                plan.store(Arc::new(other.clone()));
+            }
         }
+        self.config.store(Arc::new(config));
+        self.read_again();
+        Ok(Reloaded { changed: changes.now, next_start: changes.next_start })
+    }
+
+    /// Doors that stay as they were keep what they are; the others are opened.
+    fn doors(&self, was: &Config, config: &Config) -> Result<Doors, AppError> {
+        let open = self.front.doors().load();
+        let (plans, before) = (doors::plans(config), doors::plans(was));
+        let doors = plans.into_iter().map(|plan| match open.named(&plan.door.host) {
+            Some(door) if before.contains(&plan) => Ok(Arc::clone(door)),
+            _ => doors::open(&plan, config, &self.core, &self.authority),
+        });
+        Ok(Doors::new(doors.collect::<Result<Vec<_>, _>>()?)?)
+    }
+
+    /// Files under the names that they had.
+    fn read_again(&self) {
+        self.front.doors().load().refresh();
+        self.house.proxy.refresh();
+        self.house.outside.reopen();
     }
 }
+
+/// Reloads that wait for the one under way; whoever asks more waits to ask.
+pub(super) const WAITING_MAX: usize = 8;

@@ -39,25 +39,21 @@ pub(super) fn house(
     outside: Arc<Outside>,
     acts: Arc<Acts>,
     pusher: Arc<Pusher>,
-) -> Result<(House, serde_json::Value), AppError> {
+) -> Result<(House, Arc<Approvals>, serde_json::Value), AppError> {
     let (world, view, ledger) = (core.world.clone(), Arc::clone(&core.view), Arc::clone(&core.ledger));
     let phone_origin = config.origin(&config.phone.host);
     let party = RelyingParty::at(&config.phone.host, config.listen.public_port);
-    let places = config.approvals.places_file.as_deref().map(Places::open).transpose()?;
     let approvals = Approvals::new(
         Arc::clone(&ledger),
         Arc::clone(&core.pepper),
         party.clone(),
         world.clone(),
-        approvals::Settings {
-            lives: Duration::from_secs(u64::from(config.approvals.seconds)),
-            ..approvals::Settings::default()
-        },
+        terms(config)?,
     );
     let key = config.secrets.jwt_key()?;
     let signer =
         || Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()));
-    let approvals = Arc::new(approvals.locating(places).signing(signer()?));
+    let approvals = Arc::new(approvals.signing(signer()?));
     let pairings =
         Arc::new(Pairings::new(Arc::clone(&ledger), Arc::clone(&core.pepper), party.clone(), world.clone()));
     let recovery = Arc::new(Recovery::new(
@@ -152,7 +148,17 @@ pub(super) fn house(
         console,
         est,
     };
-    Ok((house, jwks))
+    Ok((house, approvals, jwks))
+}
+
+/// How phones are asked.
+pub(super) fn terms(config: &Config) -> Result<approvals::Terms, AppError> {
+    let settings = approvals::Settings {
+        lives: Duration::from_secs(u64::from(config.approvals.seconds)),
+        ..approvals::Settings::default()
+    };
+    let places = config.approvals.places_file.as_deref().map(Places::open).transpose()?;
+    Ok(approvals::Terms { settings, places })
 }
 
 /// Whose name stands on the phone's and the public door: one tenant's where there is one, else ours.

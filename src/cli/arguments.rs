@@ -27,6 +27,8 @@ pub(super) enum Act {
     Init(Box<init::Init>),
     /// Run the gate
     Serve,
+    /// Have the running gate read its configuration and all files again, as SIGHUP does
+    Reload,
     /// Look whether all is well, and say what to do where it is not
     Doctor,
     /// Whose gate it is: add, list

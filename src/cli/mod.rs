@@ -93,6 +93,7 @@ async fn act(arguments: Arguments, environment: &Environment, printer: Printer) 
         Act::Person { command } => Command::Person(command),
         Act::Code { command } => Command::Code(command),
         Act::Push { command } => Command::Push(command),
+        Act::Reload => Command::Reload,
         Act::Audit { command } => Command::Audit(command),
     };
     let output = reach()?.run(command).await?;

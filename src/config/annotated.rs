@@ -203,6 +203,7 @@ const HEAD: &str = "\
 #
 # A key that is not known here is refused, and every mistake is told with its line:
 #     portcullis doctor --config FILE
+# After a change: portcullis reload, which says what counts at once and what from the next start.
 # Relative paths start at this file's folder. Tenants, people, routes and rules are not here
 # but in the store: portcullis tenant, person, device, route, policy.
 

@@ -4,6 +4,7 @@
 pub mod annotated;
 mod backends;
 mod beside;
+mod changes;
 pub mod environment;
 pub mod mistake;
 mod outside;
@@ -23,6 +24,7 @@ use crate::proxy::Reach;
 
 pub(crate) use written::is_host;
 
+pub use changes::Changes;
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes};
 pub use secrets::{Passphrase, SecretError};

@@ -63,6 +63,11 @@ struct RenewBody {
     csr: Option<String>,
 }
 
+/// No more than `{}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
 /// What is wrong with a call: the house's own refusal, or the command's.
 enum Wrong {
     Reason(Reason),
@@ -163,6 +168,10 @@ impl Console {
                     (None, encoding) => device::Command::Renew { device, encoding: encoding_of(encoding)? },
                 };
                 (StatusCode::CREATED, Command::Device(command))
+            }
+            ["reload"] => {
+                let Nothing {} = read(&body)?;
+                (StatusCode::OK, Command::Reload)
             }
             ["routes", ..] => (StatusCode::OK, Command::Route(routing::command(&parts[1..], &body)?)),
             _ => return Err(Reason::NotFound.into()),

@@ -32,7 +32,7 @@ struct Sent<'f> {
 impl Console {
     /// The page that takes a sheet.
     pub(super) fn ask_many(&self, here: &Here<'_>) -> Answer {
-        let refused = if self.acts.site.start.is_some() { "" } else { NO_DOOR };
+        let refused = if self.acts.site.load().start.is_some() { "" } else { NO_DOOR };
         self.many_page(here, Sent { refused, ..Sent::default() }, StatusCode::OK)
     }
 
@@ -45,7 +45,7 @@ impl Console {
             bad: lines(sent.bad),
             minutes: minutes.to_vec(),
             skip_bad: sent.skip_bad,
-            mails: self.acts.post.is_some(),
+            mails: self.acts.post.load().is_some(),
             action: "/devices/many".to_owned(),
             back: "/people/".to_owned(),
         }
@@ -59,7 +59,7 @@ impl Console {
         let (text, minutes) = (text.expose(), form.text("minutes"));
         let sent = Sent { text, minutes, skip_bad: form.has("skip_bad"), ..Sent::default() };
         let again = |sent| self.many_page(here, sent, StatusCode::UNPROCESSABLE_ENTITY);
-        if self.acts.site.start.is_none() {
+        if self.acts.site.load().start.is_none() {
             return again(Sent { refused: NO_DOOR, ..sent });
         }
         let sheet = sheet::read(text.as_bytes());
@@ -138,7 +138,7 @@ impl Console {
             person: WhichPerson { tenant: row.tenant.clone(), person: row.person.clone() },
             name: row.device.clone(),
         };
-        let mail = self.acts.post.is_some() && !person.emails.is_empty();
+        let mail = self.acts.post.load().is_some() && !person.emails.is_empty();
         let command = Command::Device(device::Command::Link { target, minutes, mail });
         let output = self.acts.run(actor, command).await.map_err(|mut error| {
             if row.new.is_some() {

@@ -45,13 +45,13 @@ impl Console {
         let tenant = acts.view.tenant(&whose.tenant).ok_or(Reason::NotFound)?;
         let tried = tried.unwrap_or(Tried { name: "", way: "", refused: "" });
         let mail_to =
-            whose.person.emails.first().filter(|_| acts.post.is_some()).cloned().unwrap_or_default();
-        let no_mail = match (&acts.post, whose.person.emails.is_empty()) {
+            whose.person.emails.first().filter(|_| acts.post.load().is_some()).cloned().unwrap_or_default();
+        let no_mail = match (&*acts.post.load(), whose.person.emails.is_empty()) {
             (None, _) => "This gate has no mail server.",
             (_, true) => "No e-mail address is recorded.",
             _ => "",
         };
-        let links = acts.site.start.is_some();
+        let links = acts.site.load().start.is_some();
         let usual = if links { "link" } else { "hand" };
         let known = ["link", "mail", "hand"].contains(&tried.way);
         Ok(IssueDevice {

@@ -89,6 +89,7 @@ pub const ROUTES: Routes = &[
     ("POST", "/api/v1/certificates/revoke"),
     ("POST", "/api/v1/devices"),
     ("POST", "/api/v1/devices/*/*/*/renew"),
+    ("POST", "/api/v1/reload"),
     ("GET", "/api/v1/routes"),
     ("POST", "/api/v1/routes"),
     ("POST", "/api/v1/routes/*/*/close"),

@@ -24,6 +24,7 @@ use super::connection::{self, Shared};
 use super::door::Doors;
 use super::limits::{Caps, Place, Settings};
 use super::live::Live;
+use super::meters::Meters;
 use super::peer::Peer;
 use super::relayed::{self, Relayed};
 use super::tls::{self, HandshakeError};
@@ -61,7 +62,10 @@ pub struct Front {
     doors: Arc<ArcSwap<Doors>>,
     live: Arc<Live>,
     caps: Arc<Caps>,
-    shared: Shared,
+    /// For connections that come from now on; each keeps those that it began with.
+    settings: Arc<ArcSwap<Settings>>,
+    meters: Arc<Meters>,
+    draining: CancellationToken,
     cut: CancellationToken,
 }
 
@@ -75,9 +79,16 @@ impl Front {
     #[must_use]
     pub fn new(doors: Doors, live: Arc<Live>, settings: Settings, stop: &CancellationToken) -> Self {
         let caps = Caps::new(settings.connections_max, settings.connections_per_address_max);
-        let shared = Shared { settings: Arc::new(settings), meters: Arc::default(), draining: stop.clone() };
+        let settings = Arc::new(ArcSwap::from_pointee(settings));
         let doors = Arc::new(ArcSwap::from_pointee(doors));
-        Self { doors, live, caps, shared, cut: CancellationToken::new() }
+        let (meters, cut) = (Arc::default(), CancellationToken::new());
+        Self { doors, live, caps, settings, meters, draining: stop.clone(), cut }
+    }
+
+    /// Other limits for the connections that come from now on.
+    pub fn limit(&self, settings: Settings) {
+        self.caps.limit(settings.connections_max, settings.connections_per_address_max);
+        self.settings.store(Arc::new(settings));
     }
 
     /// The doors as they are now; store others in their place to open or close doors. Open
@@ -90,18 +101,27 @@ impl Front {
     /// The front's counters, with what is open now.
     #[must_use]
     pub fn metrics(&self) -> String {
-        self.shared.meters.text(self.caps.count(), self.live.count())
+        self.meters.text(self.caps.count(), self.live.count())
     }
 
-    /// What plain and ops listeners share with this front.
-    pub(super) const fn shared(&self) -> &Shared {
-        &self.shared
+    /// What a connection that comes now is served by.
+    pub(super) fn shared(&self) -> Shared {
+        Shared {
+            settings: self.settings.load_full(),
+            meters: Arc::clone(&self.meters),
+            draining: self.draining.clone(),
+        }
+    }
+
+    /// Cancelled once nothing new is taken in.
+    pub(super) const fn draining(&self) -> &CancellationToken {
+        &self.draining
     }
 
     /// Looks at the certificate files of all doors now and then, until the house closes.
     pub async fn follow_files(&self) {
         let mut clock = tokio::time::interval(tls::FILES_LOOKED_AT_EVERY);
-        while self.shared.draining.run_until_cancelled(clock.tick()).await.is_some() {
+        while self.draining.run_until_cancelled(clock.tick()).await.is_some() {
             let doors = self.doors.load_full();
             if let Err(error) = tokio::task::spawn_blocking(move || doors.refresh()).await {
                 tracing::error!(%error, "looking at the certificate files failed");
@@ -144,11 +164,11 @@ impl Front {
             turns.calm().await;
             listener.accept().await
         };
-        while let Some(accepted) = self.shared.draining.run_until_cancelled(next()).await {
+        while let Some(accepted) = self.draining.run_until_cancelled(next()).await {
             match accepted {
                 Ok((stream, address)) => self.take_in(stream, address, &turns, &handler),
                 Err(error) => {
-                    self.shared.meters.accept_failed.up();
+                    self.meters.accept_failed.up();
                     pause_after(&error).await;
                 }
             }
@@ -159,8 +179,8 @@ impl Front {
     }
 
     fn take_in<H: Handler>(&self, stream: TcpStream, address: SocketAddr, turns: &Turns, handler: &H) {
-        let meters = &self.shared.meters;
-        let relayed = self.shared.settings.is_balancer(address.ip());
+        let (meters, settings) = (&self.meters, self.settings.load());
+        let relayed = settings.is_balancer(address.ip());
         let admitted = if relayed { self.caps.admit_somebody() } else { self.caps.admit(address.ip()) };
         let place = match admitted {
             Ok(place) => place,
@@ -172,7 +192,7 @@ impl Front {
         };
         meters.accepted.up();
         let (front, turns, handler) = (self.clone(), turns.clone(), handler.clone());
-        let until = Instant::now() + self.shared.settings.handshake();
+        let until = Instant::now() + settings.handshake();
         if relayed {
             tokio::spawn(async move {
                 let known = Box::pin(front.hear_of_client(stream, address, place, until)).await;
@@ -193,9 +213,9 @@ impl Front {
         mut place: Place,
         until: Instant,
     ) -> Option<(TcpStream, SocketAddr, Place)> {
-        let meters = &self.shared.meters;
+        let meters = &self.meters;
         let read = tokio::time::timeout_at(until, relayed::read(&mut stream));
-        let address = match self.shared.draining.run_until_cancelled(read).await? {
+        let address = match self.draining.run_until_cancelled(read).await? {
             Ok(Ok(Relayed::Client(address))) => address,
             Ok(Ok(Relayed::Balancer)) => balancer,
             Ok(Err(error)) => {
@@ -225,14 +245,14 @@ impl Front {
         turns: Turns,
         handler: H,
     ) {
-        let meters = &self.shared.meters;
+        let meters = &self.meters;
         // Answers are written whole; waiting for more only delays them.
         let _ = stream.set_nodelay(true);
         let doors = self.doors.load_full();
         // What only the handshake needs lies in a box, and is given back before the connection lies idle.
         let shaken = Box::pin(turns.taken_by(tls::shake(stream, &doors)));
         let shaken = tokio::time::timeout_at(until, shaken);
-        let shaken = match self.shared.draining.run_until_cancelled(shaken).await {
+        let shaken = match self.draining.run_until_cancelled(shaken).await {
             Some(Ok(Ok(shaken))) => shaken,
             Some(Ok(Err(error))) => {
                 match error {
@@ -261,7 +281,7 @@ impl Front {
             presented: std::sync::OnceLock::new(),
             address,
             cancel: cancel.clone(),
-            draining: self.shared.draining.clone(),
+            draining: self.draining.clone(),
             http2: shaken.http2,
             tls: shaken.version,
             sni: shaken.sni,
@@ -273,12 +293,13 @@ impl Front {
         let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
         // A kilobyte, which each future that it is handed on to would hold once more.
         let stream = Box::new(shaken.stream);
-        connection::serve(stream, shaken.http2, (place, guard), &cancel, &self.shared, handle).await;
+        let shared = self.shared();
+        connection::serve(stream, shaken.http2, (place, guard), &cancel, &shared, handle).await;
     }
 
     /// Waits for what is under way, then cuts what is left.
     async fn drain(&self) {
-        let finished = tokio::time::timeout(self.shared.settings.drain(), self.emptied()).await;
+        let finished = tokio::time::timeout(self.settings.load().drain(), self.emptied()).await;
         if finished.is_err() {
             tracing::warn!(open = self.caps.count(), "cut what did not finish in time");
         }

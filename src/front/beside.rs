@@ -12,6 +12,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONNECTION, LOCATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -92,6 +93,20 @@ impl Plan {
         let address = address.ip().to_canonical();
         self.from.iter().any(|network| network.contains(&address))
     }
+
+    /// What is to be done, and for which request.
+    fn errand(&self, request: Request<Body>) -> Result<(Errand, Request<Body>), Reason> {
+        if self.serves == Serves::ForwardAuth {
+            if let Some(errand) = asked::errand(self.kind, request.uri().path()) {
+                return Ok((errand, asked::question(self.kind, request)?));
+            }
+            if !request.uri().path().starts_with(OWN_PAGES) {
+                return Err(Reason::NotFound);
+            }
+        }
+        asked::over_tls(request.headers())?;
+        Ok((Errand::Serve, request))
+    }
 }
 
 /// Serves until the front closes.
@@ -100,15 +115,16 @@ impl Plan {
 /// Where the listener cannot be used by this runtime.
 pub async fn serve(
     listener: std::net::TcpListener,
-    plan: Plan,
+    plan: Arc<ArcSwap<Plan>>,
     house: Arc<House>,
     front: Front,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let shared = front.shared().clone();
-    let caps = Caps::new(shared.settings.connections_max, shared.settings.connections_max);
+    let draining = front.draining().clone();
+    let most = front.shared().settings.connections_max;
+    let caps = Caps::new(most, most);
     let beside = Arc::new(Beside { plan, house, front });
-    while let Some(accepted) = shared.draining.run_until_cancelled(listener.accept()).await {
+    while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
         let (stream, address): (TcpStream, _) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -116,15 +132,17 @@ pub async fn serve(
                 continue;
             }
         };
-        if !beside.plan.hears(address) {
+        if !beside.plan.load().hears(address) {
             tracing::debug!(%address, "closed: no other proxy is configured at this address");
             continue;
         }
+        let shared = beside.front.shared();
+        caps.limit(shared.settings.connections_max, shared.settings.connections_max);
         let Ok(place) = caps.admit(address.ip()) else { continue };
         let _ = stream.set_nodelay(true);
-        let (beside, shared) = (Arc::clone(&beside), shared.clone());
+        let beside = Arc::clone(&beside);
         tokio::spawn(async move {
-            let handle = move |request| Arc::clone(&beside).answer(request);
+            let handle = move |request| Arc::clone(&beside).answer(address, request);
             connection::serve(stream, false, place, &CancellationToken::new(), &shared, handle).await;
         });
     }
@@ -132,14 +150,16 @@ pub async fn serve(
 }
 
 struct Beside {
-    plan: Plan,
+    /// As it is now: a connection may outlive what the operator wrote when it came.
+    plan: Arc<ArcSwap<Plan>>,
     house: Arc<House>,
     front: Front,
 }
 
 impl Beside {
-    async fn answer(self: Arc<Self>, request: Request<Body>) -> Response<Body> {
-        match self.read(request) {
+    async fn answer(self: Arc<Self>, from: SocketAddr, request: Request<Body>) -> Response<Body> {
+        let plan = self.plan.load_full();
+        match self.read(&plan, from, request) {
             Ok((peer, host, request)) => {
                 let response = way::walk(&self.house, &peer, request).await;
                 said(peer.errand, &host, response)
@@ -157,18 +177,26 @@ impl Beside {
     }
 
     /// Who asks, at which host, and for what.
-    fn read(&self, request: Request<Body>) -> Result<(Peer, String, Request<Body>), Reason> {
+    fn read(
+        &self,
+        plan: &Plan,
+        from: SocketAddr,
+        request: Request<Body>,
+    ) -> Result<(Peer, String, Request<Body>), Reason> {
+        if !plan.hears(from) {
+            return Err(Reason::Misdirected);
+        }
         one_end(&request)?;
-        let leaf = shown::certificate(self.plan.kind, request.headers())?;
+        let leaf = shown::certificate(plan.kind, request.headers())?;
         let address = asked::client(request.headers())?;
-        let (errand, mut request) = self.errand(request)?;
+        let (errand, mut request) = plan.errand(request)?;
         let host = authority(request.method(), request.uri(), request.headers())?;
         let (name, host) = (
             host.0.to_ascii_lowercase(),
             host.1.map_or_else(|| host.0.to_owned(), |port| format!("{}:{port}", host.0)),
         );
-        shown::forget(self.plan.kind, request.headers_mut());
-        let door = self.door(&name)?;
+        shown::forget(plan.kind, request.headers_mut());
+        let door = self.door(plan, &name)?;
         let live = &self.house.live;
         let cut = CancellationToken::new();
         let held = leaf.as_ref().map(|leaf| Arc::new(live.enter(leaf, &cut)));
@@ -179,7 +207,7 @@ impl Beside {
             presented: OnceLock::new(),
             address: SocketAddr::new(address, 0),
             cancel: held.as_ref().map_or(cut, |held| held.token().clone()),
-            draining: self.front.shared().draining.clone(),
+            draining: self.front.draining().clone(),
             http2: false,
             tls: "",
             sni: name,
@@ -191,23 +219,8 @@ impl Beside {
         Ok((peer, host, request))
     }
 
-    /// What is to be done, and for which request.
-    fn errand(&self, request: Request<Body>) -> Result<(Errand, Request<Body>), Reason> {
-        let kind = self.plan.kind;
-        if self.plan.serves == Serves::ForwardAuth {
-            if let Some(errand) = asked::errand(kind, request.uri().path()) {
-                return Ok((errand, asked::question(kind, request)?));
-            }
-            if !request.uri().path().starts_with(OWN_PAGES) {
-                return Err(Reason::NotFound);
-            }
-        }
-        asked::over_tls(request.headers())?;
-        Ok((Errand::Serve, request))
-    }
-
-    fn door(&self, name: &str) -> Result<Arc<Door>, Reason> {
-        if !self.plan.hosts.iter().any(|host| host == name) {
+    fn door(&self, plan: &Plan, name: &str) -> Result<Arc<Door>, Reason> {
+        if !plan.hosts.iter().any(|host| host == name) {
             return Err(Reason::Misdirected);
         }
         let doors = self.front.doors().load();

@@ -88,8 +88,8 @@ impl Settings {
 pub struct Caps {
     all: AtomicUsize,
     by_network: Mutex<HashMap<IpAddr, usize>>,
-    all_max: usize,
-    per_network_max: usize,
+    all_max: AtomicUsize,
+    per_network_max: AtomicUsize,
 }
 
 /// One connection's place; given back when it is dropped.
@@ -112,7 +112,14 @@ impl Caps {
     /// Nobody is here yet.
     #[must_use]
     pub fn new(all_max: usize, per_network_max: usize) -> Arc<Self> {
+        let (all_max, per_network_max) = (AtomicUsize::new(all_max), AtomicUsize::new(per_network_max));
         Arc::new(Self { all: AtomicUsize::new(0), by_network: Mutex::default(), all_max, per_network_max })
+    }
+
+    /// As many from now on; who is here stays.
+    pub fn limit(&self, all_max: usize, per_network_max: usize) {
+        self.all_max.store(all_max, Ordering::Relaxed);
+        self.per_network_max.store(per_network_max, Ordering::Relaxed);
     }
 
     /// Takes a place for a connection from `address`.
@@ -130,7 +137,7 @@ impl Caps {
     /// # Errors
     /// [`Full::House`].
     pub fn admit_somebody(self: &Arc<Self>) -> Result<Place, Full> {
-        if self.all.fetch_add(1, Ordering::AcqRel) >= self.all_max {
+        if self.all.fetch_add(1, Ordering::AcqRel) >= self.all_max.load(Ordering::Relaxed) {
             self.all.fetch_sub(1, Ordering::AcqRel);
             return Err(Full::House);
         }
@@ -153,7 +160,7 @@ impl Place {
         let network = network(address);
         let mut by_network = self.caps.by_network.lock().unwrap_or_else(PoisonError::into_inner);
         let here = by_network.entry(network).or_default();
-        if *here >= self.caps.per_network_max {
+        if *here >= self.caps.per_network_max.load(Ordering::Relaxed) {
             return Err(Full::Address);
         }
         *here += 1;

@@ -62,8 +62,6 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let mut shared = front.shared().clone();
-    let closing = std::mem::replace(&mut shared.draining, stop.clone());
     let caps = Caps::new(CONNECTIONS_MAX, CONNECTIONS_MAX);
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (stream, address) = match accepted {
@@ -74,7 +72,9 @@ pub async fn serve(
             }
         };
         let Ok(place) = caps.admit(address.ip()) else { continue };
-        let (ops, front, shared, closing) = (ops.clone(), front.clone(), shared.clone(), closing.clone());
+        let (ops, front) = (ops.clone(), front.clone());
+        let mut shared = front.shared();
+        let closing = std::mem::replace(&mut shared.draining, stop.clone());
         tokio::spawn(async move {
             let handle = move |request: Request<Body>| {
                 let response = ops.answer(&request, &front, closing.is_cancelled());

@@ -80,9 +80,8 @@ impl fmt::Debug for Plain {
 /// Where the listener cannot be used by this runtime.
 pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let shared = front.shared().clone();
     let caps = Caps::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
-    while let Some(accepted) = shared.draining.run_until_cancelled(listener.accept()).await {
+    while let Some(accepted) = front.draining().run_until_cancelled(listener.accept()).await {
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
@@ -91,7 +90,7 @@ pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) 
             }
         };
         let Ok(place) = caps.admit(address.ip()) else { continue };
-        let (plain, shared, front) = (plain.clone(), shared.clone(), front.clone());
+        let (plain, shared, front) = (plain.clone(), front.shared(), front.clone());
         tokio::spawn(async move {
             let handle = move |request: Request<Body>| {
                 let (plain, front) = (plain.clone(), front.clone());

@@ -18,7 +18,7 @@ use crate::domain::device::{Device, DeviceState};
 use crate::domain::person::{Person, Standing};
 use crate::domain::{DeviceId, IssuerId};
 use crate::enrolment::pairing::{Ground, Opening, Verdict};
-use crate::notify::webpush::{Before, Keys, Reach, Settings};
+use crate::notify::webpush::{Before, Keys, Reach, Settings, Way};
 use crate::store::table;
 
 fn ends_in_two_weeks(rig: &Rig) -> (Device, Certificate) {
@@ -63,7 +63,12 @@ fn pusher(rig: &Rig) -> Arc<Pusher> {
         ca_file: None,
         reach: Reach::Public,
     };
-    Arc::new(Pusher::new(&settings, Arc::new(keys), rig.ledger.clone(), rig.world.clone()).unwrap())
+    Arc::new(Pusher::new(
+        Way::open(&settings).unwrap(),
+        Arc::new(keys),
+        rig.ledger.clone(),
+        rig.world.clone(),
+    ))
 }
 
 struct House {

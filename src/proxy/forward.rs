@@ -22,7 +22,7 @@ use super::memory::Memory;
 use super::receipt::CONFIRMATION;
 use super::sending::Sending;
 use super::total::{InTime, UnderWay};
-use super::upstream::{Reach, TrustError, Upstream};
+use super::upstream::{Reach, Reaching, TrustError, Upstream};
 use super::{headers, upgrade};
 use crate::crypto::Signer;
 use crate::domain::Reason;
@@ -112,6 +112,14 @@ impl Proxy {
     /// Reads the files by which backends are believed again, where they changed.
     pub fn refresh(&self) {
         self.upstream.refresh();
+    }
+
+    /// Reads the files of what is to be reached instead, from [`Reaching::done`] on.
+    ///
+    /// # Errors
+    /// A file that it names and that cannot be used.
+    pub fn change(&self, reach: Reach) -> Result<Reaching, TrustError> {
+        self.upstream.instead(reach)
     }
 
     /// The key that verifies `Portcullis-Assertion`, as a JWK set (RFC 7517).

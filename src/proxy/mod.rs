@@ -61,5 +61,5 @@ pub use keep::Kept;
 pub use memory::Memory;
 pub use receipt::evidence_sha256;
 pub use upgrade::Joined;
-pub use upstream::{Backend, BadBackend, Ca, Reach, Trust, TrustError};
+pub use upstream::{Backend, BadBackend, Ca, Reach, Reaching, Trust, TrustError};
 pub use wanted::{Asked, asks};

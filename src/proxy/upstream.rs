@@ -12,9 +12,11 @@ mod line;
 mod tls;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime;
 use tokio::time::Instant;
 
@@ -42,7 +44,9 @@ pub(super) enum Want {
 pub(super) struct Upstream {
     cores: Mutex<HashMap<runtime::Id, Core>>,
     this: Weak<Self>,
-    dialler: Dialler,
+    dialler: ArcSwap<Dialler>,
+    /// How often what the dialler believes has changed.
+    files: Arc<AtomicU64>,
     connect: Duration,
     keep: Duration,
     keep_max: usize,
@@ -86,7 +90,8 @@ impl Upstream {
         Arc::new_cyclic(|this| Self {
             cores: Mutex::default(),
             this: this.clone(),
-            dialler,
+            files: dialler.files(),
+            dialler: ArcSwap::from_pointee(dialler),
             connect: Duration::from_millis(settings.connect_ms_max),
             keep: Duration::from_millis(settings.keep_alive_ms_max),
             keep_max: settings.keep_alive_connections_max,
@@ -120,7 +125,7 @@ impl Upstream {
     /// A new connection, or a place in one that somebody else has just opened.
     pub(super) async fn connect(&self, backend: &Backend, want: Want) -> Result<Line, ConnectError> {
         if want != Want::Any || !backend.may_share() {
-            return Ok(match self.dialler.dial(backend, want == Want::Own).await? {
+            return Ok(match self.dial(backend, want == Want::Own, self.files()).await? {
                 Dialled::Own(own) => Line::Own(own),
                 Dialled::Link(link) => Line::Seat(link.seat_anyway()),
             });
@@ -142,8 +147,8 @@ impl Upstream {
                 None => Some(turn).filter(|_| self.opening(backend).is_some()),
             },
         };
-        let opened_by = self.dialler.files();
-        let dialled = self.dialler.dial(backend, false).await?;
+        let opened_by = self.files();
+        let dialled = self.dial(backend, false, opened_by).await?;
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();
         let core = cores.entry(here).or_default();
@@ -152,7 +157,7 @@ impl Upstream {
         match dialled {
             Dialled::Own(own) => Ok(Line::Own(own)),
             Dialled::Link(link) => {
-                if opened_by == self.dialler.files() {
+                if opened_by == self.files() {
                     sharing.links.push(Arc::clone(&link));
                     self.sweep_soon(core, here);
                 }
@@ -175,7 +180,7 @@ impl Upstream {
 
     /// Takes a connection back that carried a request and its answer to their ends.
     pub(super) fn give_back(&self, own: Option<Own>) {
-        let Some(own) = own.filter(|own| own.wire.opened_by() == self.dialler.files()) else { return };
+        let Some(own) = own.filter(|own| own.wire.opened_by() == self.files()) else { return };
         let here = runtime::Handle::current().id();
         let mut cores = self.cores();
         let core = cores.entry(here).or_default();
@@ -202,12 +207,32 @@ impl Upstream {
     /// Reads the files of `[[backend_tls]]` again where they changed; then nothing new goes over the
     /// connections that were opened by the old ones.
     pub(super) fn refresh(&self) {
-        if self.dialler.refresh() {
-            let mut cores = self.cores();
-            for core in cores.values_mut() {
-                core.free.clear();
-                core.shared.values_mut().for_each(|sharing| sharing.links.clear());
-            }
+        if self.dialler.load_full().refresh() {
+            self.forget();
+        }
+    }
+
+    /// Reads the files of what is to be reached instead, once it is taken up.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub(super) fn instead(self: &Arc<Self>, reach: Reach) -> Result<Reaching, TrustError> {
+        let dialler = self.dialler.load().instead(reach)?;
+        Ok(Reaching { dialler, upstream: Arc::clone(self) })
+    }
+
+    async fn dial(&self, backend: &Backend, own: bool, opened_by: u64) -> Result<Dialled, ConnectError> {
+        self.dialler.load_full().dial(backend, own, opened_by).await
+    }
+
+    fn files(&self) -> u64 {
+        self.files.load(Ordering::Acquire)
+    }
+
+    fn forget(&self) {
+        for core in self.cores().values_mut() {
+            core.free.clear();
+            core.shared.values_mut().for_each(|sharing| sharing.links.clear());
         }
     }
 
@@ -250,6 +275,21 @@ impl Core {
     fn seat(&self, backend: &Backend, idle_max: Duration) -> Option<Line> {
         let links = &self.shared.get(backend)?.links;
         links.iter().filter(|link| link.idle() <= idle_max).find_map(Link::seat).map(Line::Seat)
+    }
+}
+
+/// What is to be reached instead, read and not taken up yet.
+pub struct Reaching {
+    dialler: Dialler,
+    upstream: Arc<Upstream>,
+}
+
+impl Reaching {
+    /// From now on. Requests under way end over what they have; as where files changed, nothing new goes over it.
+    pub fn done(self) {
+        self.upstream.dialler.store(Arc::new(self.dialler));
+        self.upstream.files.fetch_add(1, Ordering::AcqRel);
+        self.upstream.forget();
     }
 }
 

@@ -49,6 +49,7 @@ mod phones;
 mod recorder;
 mod recovery;
 mod redirects;
+mod reloads;
 mod reminders;
 mod resumption;
 mod revoked;

@@ -402,7 +402,7 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         issuance,
         est: Arc::new(est),
         deliveries: Arc::new(deliveries),
-        post: None,
+        post: Default::default(),
         push: Arc::new(Keys::open(&config.secrets.push_key_file).unwrap()),
         ledger,
         view,
@@ -411,6 +411,7 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         throttles,
         first_visits,
         world: world.clone(),
-        site: Site { start, ..Site::default() },
+        site: arc_swap::ArcSwap::from_pointee(Site { start, ..Site::default() }),
+        reloads: None,
     })
 }

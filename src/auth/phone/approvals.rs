@@ -11,6 +11,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use crate::audit::{Entry, Event, Ledger, RecordError};
 use crate::auth::throttle::{Subject, Throttles};
 use crate::crypto::{Pepper, Signer};
@@ -37,9 +39,17 @@ pub struct Approvals {
     party: RelyingParty,
     throttles: Throttles,
     world: World,
-    settings: Settings,
-    places: Option<Places>,
+    terms: ArcSwap<Terms>,
     signer: Option<Signer>,
+}
+
+/// What the operator may change while questions wait: it counts for those that are asked from then on.
+#[derive(Default)]
+pub struct Terms {
+    /// How often, and how long.
+    pub settings: Settings,
+    /// Says where about an address is.
+    pub places: Option<Places>,
 }
 
 /// What is asked, and by which browser.
@@ -118,10 +128,11 @@ impl Approvals {
         pepper: Arc<Pepper>,
         party: RelyingParty,
         world: World,
-        settings: Settings,
+        terms: Terms,
     ) -> Self {
         let throttles = Throttles::new(Arc::clone(&ledger), world.clone());
-        Self { ledger, pepper, party, throttles, world, settings, places: None, signer: None }
+        let terms = ArcSwap::from_pointee(terms);
+        Self { ledger, pepper, party, throttles, world, terms, signer: None }
     }
 
     /// With the key that signs squares for phones without a network.
@@ -130,10 +141,9 @@ impl Approvals {
         Self { signer: Some(signer), ..self }
     }
 
-    /// With a file that says where about an address is.
-    #[must_use]
-    pub fn locating(self, places: Option<Places>) -> Self {
-        Self { places, ..self }
+    /// Other terms from now on.
+    pub fn change(&self, terms: Terms) {
+        self.terms.store(Arc::new(terms));
     }
 
     /// Asks. An unanswered question of the same person gives way in the same commit, so that there
@@ -146,7 +156,8 @@ impl Approvals {
         for _ in 0..TRIES_MAX {
             let now = self.world.now();
             let asked = self.asked(&asking.tenant, &asking.person).await?;
-            let times = self.settings.room_for_one(asked.as_ref().map_or(&[], |it| &it.record.times), now)?;
+            let before = asked.as_ref().map_or(&[][..], |it| &it.record.times);
+            let times = self.terms.load().settings.room_for_one(before, now)?;
             let (approval, digits) = self.make(&asking, now);
 
             let mut writes = vec![table::create(&approval)];
@@ -311,7 +322,7 @@ impl Approvals {
             nonce: self.world.bytes(),
             digits_mac: [0; 32],
             created: now,
-            expires: now.plus(self.settings.lives),
+            expires: now.plus(self.terms.load().settings.lives),
             wrong_digits: 0,
             offline: None,
             state: ApprovalState::Pending,
@@ -321,7 +332,7 @@ impl Approvals {
     }
 
     fn place_of(&self, address: IpAddr) -> String {
-        self.places.as_ref().and_then(|places| places.near(address)).unwrap_or_default()
+        self.terms.load().places.as_ref().and_then(|places| places.near(address)).unwrap_or_default()
     }
 
     fn digits_mac(&self, approval: &Approval, digits: &str) -> [u8; 32] {

@@ -13,7 +13,7 @@ use passkey::types::{Passkey, ctap2::*, webauthn::*};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::approvals::{Approvals, Asking, Settings};
+use super::approvals::{Approvals, Asking, Terms};
 use super::cose::PublicKey;
 use super::proof::{Call, Handle, Proof, Proofs, ProvedCall, ProvedKey, call_text};
 use super::webauthn::{Assertion, RelyingParty};
@@ -68,7 +68,7 @@ impl Rig {
             Arc::clone(&pepper),
             party.clone(),
             world.clone(),
-            Settings::default(),
+            Terms::default(),
         ));
         let (tenant, anna) = (TenantId::parse("bank").unwrap(), PersonId::parse("anna").unwrap());
         let throttles = Throttles::new(Arc::clone(&ledger), world.clone());

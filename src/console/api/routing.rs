@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Wrong, read, tenant_of};
+use super::{Nothing, Wrong, read, tenant_of};
 use crate::console::command::route::{Close, Command, Which, Written};
 use crate::domain::Reason;
 use crate::web::form;
@@ -21,10 +21,6 @@ struct CloseBody {
     text: String,
     until: Option<String>,
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 pub(super) fn listing(query: &str) -> Result<Command, Wrong> {
     let tenant = form::query(query, "tenant");

@@ -1,6 +1,7 @@
 //! Devices: a .p12 handed over by a one-time link, or sent as an attachment. The password is told to whoever gave
 //! the command, and goes by no mail: what sends mail takes none.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -28,7 +29,8 @@ impl Acts {
         let (issued, file) = self.certify(actor, &prepared, encoding, "by mail").await?;
         let name = file_name(&prepared);
         let attached = File { name: &name, bytes: &file.bytes, until: issued.not_after };
-        let sent = post.send_file(prepared.about(&self.site), attached).await;
+        let site = self.site.load_full();
+        let sent = post.send_file(prepared.about(&site), attached).await;
         self.tell(actor, &prepared, Event::DeliveryMailed, &sent).await;
         let mut output = match &sent {
             Ok(_) => told_once(&prepared, &issued, &file),
@@ -60,7 +62,8 @@ impl Acts {
         minutes: Option<u64>,
         mail: bool,
     ) -> Result<Output, CommandError> {
-        let start = self.site.start.as_deref().ok_or_else(|| {
+        let site = self.site.load_full();
+        let start = site.start.as_deref().ok_or_else(|| {
             CommandError::new(
                 Kind::Refused,
                 "this gate has no public door, so that a link leads nowhere",
@@ -103,7 +106,7 @@ impl Acts {
         let mut shown = true;
         if let Some(post) = post {
             let link = Link { address: &address, expires: opened.expires };
-            let sent = post.send_link(prepared.about(&self.site), link).await;
+            let sent = post.send_link(prepared.about(&site), link).await;
             self.tell(actor, &prepared, Event::DeliveryLinkMailed, &sent).await;
             match sent {
                 Ok(to) => {
@@ -133,7 +136,7 @@ impl Acts {
     }
 
     /// The way to the person's mailbox, asked for before anything is made.
-    fn post_to(&self, prepared: &Prepared) -> Result<&Post, CommandError> {
+    fn post_to(&self, prepared: &Prepared) -> Result<Arc<Post>, CommandError> {
         if prepared.person.emails.is_empty() {
             return Err(CommandError::new(
                 Kind::Refused,
@@ -141,7 +144,7 @@ impl Acts {
                 "hand the file over yourself, or make a link without --mail",
             ));
         }
-        self.post.as_deref().ok_or_else(|| {
+        self.post.load_full().ok_or_else(|| {
             CommandError::new(
                 Kind::Refused,
                 "this gate can send no mail",

@@ -211,7 +211,7 @@ impl Acts {
             let lacks_door: Vec<&String> = tenant
                 .hosts
                 .iter()
-                .filter(|host| !self.site.doors.contains(&((*host).clone(), tenant.id.to_string())))
+                .filter(|host| !self.site.load().doors.contains(&((*host).clone(), tenant.id.to_string())))
                 .collect();
             let routes: Vec<Stored<Route>> = self.read_all(&table::routes(&tenant.id)).await?;
             checks.push(if let Some(host) = lacks_door.first() {
@@ -227,7 +227,7 @@ impl Acts {
                     format!("`portcullis route set {} --backend http://127.0.0.1:9000`", tenant.id),
                 )
             } else if let Some((route, url, error)) = routes.iter().find_map(|read| {
-                let refused = |url: &String| Some((url.clone(), self.site.reach.admit(url).err()?));
+                let refused = |url: &String| Some((url.clone(), self.site.load().reach.admit(url).err()?));
                 let (url, error) = read.record.backends.iter().find_map(|one| refused(&one.url))?;
                 Some((&read.record, url, error))
             }) {

@@ -103,7 +103,7 @@ impl Acts {
                  {}/.well-known/est/simpleenroll | openssl base64 -d | openssl pkcs7 -inform DER \
                  -print_certs > certificate.pem",
                 grant.id,
-                self.site.start.as_deref().unwrap_or("https://PUBLIC-DOOR"),
+                self.site.load().start.as_deref().unwrap_or("https://PUBLIC-DOOR"),
             ),
             if device.state.is_released() {
                 "It is let in already.".to_owned()

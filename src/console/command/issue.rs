@@ -83,7 +83,7 @@ impl Acts {
     /// What comes after the certificate was made.
     pub(super) fn onward(&self, prepared: &Prepared) -> Vec<String> {
         if prepared.is_new() {
-            next_steps(&prepared.person, &prepared.tenant, &self.site.port_suffix)
+            next_steps(&prepared.person, &prepared.tenant, &self.site.load().port_suffix)
         } else {
             vec![GOES_ON.to_owned()]
         }

@@ -21,6 +21,7 @@ pub mod person;
 mod phones;
 pub mod policy;
 pub mod push;
+pub mod reload;
 pub mod request;
 pub mod revoke;
 pub mod route;
@@ -32,6 +33,7 @@ pub mod which;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::{Ledger, RecordError};
@@ -51,6 +53,7 @@ use crate::store::{Revision, StoreError, Write};
 use crate::world::World;
 
 pub use output::Output;
+use reload::Reloads;
 
 /// Something to do. Deliberately without `Debug`: a code may stand in it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -78,6 +81,8 @@ pub enum Command {
     Push(push::Command),
     /// The audit trail.
     Audit(audit::Command),
+    /// The configuration, read again.
+    Reload,
     /// Whether all is well.
     Doctor,
 }
@@ -111,7 +116,7 @@ pub struct Acts {
     /// One-time links for a .p12.
     pub deliveries: Arc<Deliveries>,
     /// The way to the mail server, where one is configured.
-    pub post: Option<Arc<Post>>,
+    pub post: ArcSwapOption<Post>,
     /// The keys by which push services know us.
     pub push: Arc<webpush::Keys>,
     /// Wrong tries.
@@ -121,7 +126,9 @@ pub struct Acts {
     /// Time and chance.
     pub world: World,
     /// What the configuration says that the store does not.
-    pub site: Site,
+    pub site: ArcSwap<Site>,
+    /// The running house, where this is one.
+    pub reloads: Option<Reloads>,
 }
 
 /// What the configuration says that the store does not.
@@ -168,6 +175,7 @@ impl Acts {
             Command::Policy(command) => self.policy(actor, command).await,
             Command::Push(command) => self.push(actor, command).await,
             Command::Audit(command) => self.audit(command).await,
+            Command::Reload => self.reload(actor).await,
             Command::Doctor => self.doctor().await,
         }
     }

@@ -58,7 +58,7 @@ impl Acts {
                 };
                 let issued = self.certified(order, key, Err(table::create(&device))).await?;
                 let mut output = handed_over(&one, &device, &issued);
-                output.lines.extend(next_steps(&one, &tenant, &self.site.port_suffix));
+                output.lines.extend(next_steps(&one, &tenant, &self.site.load().port_suffix));
                 Ok(output)
             }
             Command::Renew { device, request } => {

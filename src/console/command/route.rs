@@ -244,7 +244,7 @@ impl Acts {
 
     fn read_route(&self, tenant: &Tenant, written: Written) -> Result<Route, String> {
         let url = |url: &str| {
-            backend(url, &self.site.reach).map_err(|error| format!("{}: {}", error.what, error.next))
+            backend(url, &self.site.load().reach).map_err(|error| format!("{}: {}", error.what, error.next))
         };
         written.record(tenant, url)
     }

@@ -130,7 +130,7 @@ impl Acts {
                 &tenant.id,
                 "portal",
                 "/",
-                super::route::backend(backend, &self.site.reach)?,
+                super::route::backend(backend, &self.site.load().reach)?,
             )));
         }
         let entry = Entry::new(actor, Event::TenantCreated)
@@ -143,7 +143,7 @@ impl Acts {
             "Its rules: three locks for `group:clients` (see `portcullis policy export DIR`).".to_owned(),
         ];
         for host in &tenant.hosts {
-            if !self.site.doors.contains(&(host.clone(), tenant.id.to_string())) {
+            if !self.site.load().doors.contains(&(host.clone(), tenant.id.to_string())) {
                 lines.push(format!(
                     "Next: give {host} a door. Write in portcullis.toml, then start the gate again:\n\
                      \n  [[portal]]\n  tenant = \"{}\"\n  host = \"{host}\"\n",
@@ -221,7 +221,7 @@ impl Acts {
                     tenant
                         .hosts
                         .iter()
-                        .map(|host| format!("https://{host}{}", self.site.port_suffix))
+                        .map(|host| format!("https://{host}{}", self.site.load().port_suffix))
                         .collect::<Vec<_>>()
                         .join(" "),
                 ]

@@ -14,6 +14,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::HeaderMap;
 use papaya::HashMap;
 
@@ -50,8 +51,15 @@ pub struct Outside {
     /// Connections with another certificate.
     others: Counter,
     refusals: HashMap<&'static str, Counter>,
-    log: Option<AccessLog>,
-    spans: Option<(Spans, Ids)>,
+    wanted: ArcSwap<Wanted>,
+}
+
+/// Who is told of each request.
+#[derive(Clone, Default)]
+struct Wanted {
+    settings: Settings,
+    log: Option<Arc<AccessLog>>,
+    spans: Option<Arc<(Spans, Ids)>>,
 }
 
 impl fmt::Debug for Outside {
@@ -66,18 +74,20 @@ impl Outside {
     /// # Errors
     /// The system's, where the log cannot be opened.
     pub fn open(settings: Settings, world: World) -> io::Result<(Arc<Self>, Option<Exporter>)> {
-        let log = settings.access_log.map(AccessLog::open).transpose()?;
-        let (spans, exporter) = settings
-            .spans
-            .map(|settings| {
-                let ids = Ids::new(&world, settings.percent);
-                let (spans, exporter) = Spans::new(settings);
-                ((spans, ids), exporter)
-            })
-            .unzip();
+        let (wanted, exporter) = Wanted::default().instead(&settings, &world)?;
         let (ours, others) = (Counter::default(), Counter::default());
         let (traffic, refusals) = (Traffic::default(), HashMap::new());
-        Ok((Arc::new(Self { world, traffic, ours, others, refusals, log, spans }), exporter))
+        let wanted = ArcSwap::from_pointee(wanted);
+        Ok((Arc::new(Self { world, traffic, ours, others, refusals, wanted }), exporter))
+    }
+
+    /// Opens what is wanted instead from [`Changed::done`] on; what stays as it was is left alone.
+    ///
+    /// # Errors
+    /// The system's, where the log cannot be opened.
+    pub fn change(self: &Arc<Self>, settings: &Settings) -> io::Result<Changed> {
+        let (wanted, exporter) = self.wanted.load().instead(settings, &self.world)?;
+        Ok(Changed { outside: Arc::clone(self), wanted, exporter })
     }
 
     /// The counts, in Prometheus' text format.
@@ -90,25 +100,26 @@ impl Outside {
         for (reason, counter) in &refusals {
             text.sample("refusals_total", &[("reason", reason)], counter.get());
         }
-        if let Some(log) = &self.log {
+        let wanted = self.wanted.load();
+        if let Some(log) = &wanted.log {
             log.write_metrics(&mut text);
         }
-        if let Some((spans, _)) = &self.spans {
-            spans.write_metrics(&mut text);
+        if let Some(spans) = &wanted.spans {
+            spans.0.write_metrics(&mut text);
         }
         text.into_string()
     }
 
     /// Opens the file of the access log again: after it was moved away.
     pub fn reopen(&self) {
-        if let Some(log) = &self.log {
+        if let Some(log) = &self.wanted.load().log {
             log.reopen();
         }
     }
 
     /// Waits until what was told is written, a second at most. Blocks.
     pub fn close(&self) {
-        if let Some(log) = &self.log {
+        if let Some(log) = &self.wanted.load_full().log {
             log.close();
         }
     }
@@ -135,26 +146,67 @@ impl Outside {
         key
     }
 
-    fn trace(&self, headers: &mut HeaderMap) -> Option<Trace> {
-        match &self.spans {
-            Some((_, ids)) => ids.follow(headers),
+    /// The trace that a request belongs to, and whether anybody is told of it.
+    fn begins(&self, headers: &mut HeaderMap) -> (Option<Trace>, bool) {
+        let wanted = self.wanted.load();
+        let trace = match &wanted.spans {
+            Some(spans) => spans.1.follow(headers),
             None => {
                 trace::clean(headers);
                 None
             }
-        }
-    }
-
-    const fn wants(&self, traced: bool) -> bool {
-        traced || self.log.is_some()
+        };
+        (trace, trace.is_some() || wanted.log.is_some())
     }
 
     fn write_down(&self, record: Arc<Record>) {
-        if let Some((spans, _)) = self.spans.as_ref().filter(|_| record.trace.is_some()) {
-            spans.take(Arc::clone(&record));
+        let wanted = self.wanted.load();
+        if let Some(spans) = wanted.spans.as_ref().filter(|_| record.trace.is_some()) {
+            spans.0.take(Arc::clone(&record));
         }
-        if let Some(log) = &self.log {
+        if let Some(log) = &wanted.log {
             log.take(record);
         }
+    }
+}
+
+impl Wanted {
+    fn instead(&self, settings: &Settings, world: &World) -> io::Result<(Self, Option<Exporter>)> {
+        let mut other = Self { settings: settings.clone(), ..self.clone() };
+        if settings.access_log != self.settings.access_log {
+            other.log = settings.access_log.clone().map(AccessLog::open).transpose()?.map(Arc::new);
+        }
+        let mut runs = None;
+        if settings.spans != self.settings.spans {
+            other.spans = None;
+            if let Some(settings) = settings.spans.clone() {
+                let ids = Ids::new(world, settings.percent);
+                let (spans, exporter) = Spans::new(settings);
+                other.spans = Some(Arc::new((spans, ids)));
+                runs = Some(exporter);
+            }
+        }
+        Ok((other, runs))
+    }
+}
+
+/// Another access log, or other spans, that nobody is told of yet.
+pub struct Changed {
+    outside: Arc<Outside>,
+    wanted: Wanted,
+    exporter: Option<Exporter>,
+}
+
+impl Changed {
+    /// From now on. What was told before is still written where it was wanted; the exporter, where there is one, must be run.
+    pub fn done(self) -> Option<Exporter> {
+        self.outside.wanted.store(Arc::new(self.wanted));
+        self.exporter
+    }
+}
+
+impl fmt::Debug for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Changed(..)")
     }
 }

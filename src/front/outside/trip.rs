@@ -41,8 +41,8 @@ impl<'a> Trip<'a> {
         peer: &'a Peer,
         request: &mut Request<B>,
     ) -> Self {
-        let trace = outside.trace(request.headers_mut());
-        let record = outside.wants(trace.is_some()).then(|| {
+        let (trace, wanted) = outside.begins(request.headers_mut());
+        let record = wanted.then(|| {
             let mut record = Box::new(Record::begin(peer, request, outside.world.now()));
             record.trace = trace;
             record

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arc_swap::ArcSwap;
 use data_encoding::BASE64URL_NOPAD;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -73,14 +74,29 @@ pub enum BadSubscription {
 /// Pushes.
 pub struct Pusher {
     keys: Arc<Keys>,
-    contact: String,
-    reach: Reach,
-    line: Line,
+    way: ArcSwap<Way>,
     ledger: Arc<Ledger>,
     world: World,
     waiting: Arc<Semaphore>,
     lines: Semaphore,
     tallies: Tallies,
+}
+
+/// The way out, as the operator wrote it.
+pub struct Way {
+    contact: String,
+    reach: Reach,
+    line: Line,
+}
+
+impl Way {
+    /// Reads what the settings name.
+    ///
+    /// # Errors
+    /// [`BadSettings`].
+    pub fn open(settings: &Settings) -> Result<Self, BadSettings> {
+        Ok(Self { contact: settings.contact.clone(), reach: settings.reach, line: Line::new(settings)? })
+    }
 }
 
 /// What is pushed.
@@ -112,26 +128,22 @@ enum Outcome {
 
 impl Pusher {
     /// Over the keys, which may be none.
-    ///
-    /// # Errors
-    /// [`BadSettings`].
-    pub fn new(
-        settings: &Settings,
-        keys: Arc<Keys>,
-        ledger: Arc<Ledger>,
-        world: World,
-    ) -> Result<Self, BadSettings> {
-        Ok(Self {
+    #[must_use]
+    pub fn new(way: Way, keys: Arc<Keys>, ledger: Arc<Ledger>, world: World) -> Self {
+        Self {
             keys,
-            contact: settings.contact.clone(),
-            reach: settings.reach,
-            line: Line::new(settings)?,
+            way: ArcSwap::from_pointee(way),
             ledger,
             world,
             waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             lines: Semaphore::new(LINES_MAX),
             tallies: Tallies::default(),
-        })
+        }
+    }
+
+    /// Another way out from now on.
+    pub fn change(&self, way: Way) {
+        self.way.store(Arc::new(way));
     }
 
     /// Our keys.
@@ -151,7 +163,7 @@ impl Pusher {
     /// # Errors
     /// [`BadSubscription`].
     pub fn check(&self, subscription: &Subscription) -> Result<(), BadSubscription> {
-        Endpoint::parse(&subscription.endpoint, self.reach)?;
+        Endpoint::parse(&subscription.endpoint, self.way.load().reach)?;
         let agrees = OneAgreement::begin().and_then(|ours| ours.with(&subscription.p256dh)).is_ok();
         if !agrees || subscription.auth.len() != AUTH_BYTES {
             return Err(BadSubscription::BrowserKeys);
@@ -206,23 +218,24 @@ impl Pusher {
         let Some(key) = self.keys.of(&to.key) else {
             return Outcome::Gone("its key counts no more");
         };
-        let endpoint = match Endpoint::parse(&to.endpoint, self.reach) {
+        let way = self.way.load_full();
+        let endpoint = match Endpoint::parse(&to.endpoint, way.reach) {
             Ok(endpoint) => endpoint,
             Err(why) => return Outcome::Refused(why.to_string()),
         };
         let sealed = message::seal(&self.world, to, &message::words(&word.site));
-        let headers = self.headers(&key, &endpoint, &to.phone);
+        let headers = self.headers(&way.contact, &key, &endpoint, &to.phone);
         let (Ok(body), Some(headers)) = (sealed, headers) else {
             return Outcome::Refused("it could not be sealed".to_owned());
         };
-        match self.line.post(&endpoint, headers, body).await {
+        match way.line.post(&endpoint, headers, body).await {
             Ok(heard) => judged(heard.status, heard.retry_after.as_deref(), self.world.now()),
             Err(error) => Outcome::Later { why: error.to_string(), asked: None },
         }
     }
 
-    fn headers(&self, key: &Key, to: &Endpoint, phone: &PhoneId) -> Option<HeaderMap> {
-        let signed = key.authorization(&to.origin(), &self.contact, self.world.now()).ok()?;
+    fn headers(&self, contact: &str, key: &Key, to: &Endpoint, phone: &PhoneId) -> Option<HeaderMap> {
+        let signed = key.authorization(&to.origin(), contact, self.world.now()).ok()?;
         let mut authorization = HeaderValue::try_from(signed).ok()?;
         authorization.set_sensitive(true);
         let mut headers = HeaderMap::new();

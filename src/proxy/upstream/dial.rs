@@ -47,8 +47,8 @@ pub(super) struct Dialler {
     reach: Reach,
     tls: Vec<Tls>,
     within: Duration,
-    /// How often the files changed.
-    files: AtomicU64,
+    /// How often the files changed, or others were named.
+    files: Arc<AtomicU64>,
 }
 
 /// What came of it.
@@ -64,30 +64,48 @@ impl Dialler {
     /// [`TrustError`].
     pub(super) fn new(reach: Reach, within: Duration) -> Result<Self, TrustError> {
         let tls = reach.tls.iter().cloned().map(Tls::open).collect::<Result<_, _>>()?;
-        Ok(Self { reach, tls, within, files: AtomicU64::new(0) })
+        Ok(Self { reach, tls, within, files: Arc::default() })
+    }
+
+    /// One that reaches something else, and counts on.
+    ///
+    /// # Errors
+    /// [`TrustError`].
+    pub(super) fn instead(&self, reach: Reach) -> Result<Self, TrustError> {
+        Ok(Self { files: Arc::clone(&self.files), ..Self::new(reach, self.within)? })
     }
 
     /// To places in clear alone.
     pub(super) fn plain(within: Duration) -> Self {
-        Self { reach: Reach::default(), tls: Vec::new(), within, files: AtomicU64::new(0) }
+        Self { reach: Reach::default(), tls: Vec::new(), within, files: Arc::default() }
     }
 
-    /// A new connection, by HTTP/1.1 where a tunnel is to be made of it.
-    pub(super) async fn dial(&self, backend: &Backend, http1_only: bool) -> Result<Dialled, ConnectError> {
+    /// A new connection, by HTTP/1.1 where a tunnel is to be made of it. `opened_by` is the count of files before
+    /// this dialler was looked up.
+    pub(super) async fn dial(
+        &self,
+        backend: &Backend,
+        http1_only: bool,
+        opened_by: u64,
+    ) -> Result<Dialled, ConnectError> {
         self.reach.check(backend)?;
-        tokio::time::timeout(self.within, self.open(backend, http1_only))
+        tokio::time::timeout(self.within, self.open(backend, http1_only, opened_by))
             .await
             .map_err(|_| ConnectError::Slow)?
     }
 
     /// How often the files by which backends are believed have changed: what was opened by older ones carries nothing new.
-    pub(super) fn files(&self) -> u64 {
-        self.files.load(Ordering::Acquire)
+    pub(super) fn files(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.files)
     }
 
-    async fn open(&self, backend: &Backend, http1_only: bool) -> Result<Dialled, ConnectError> {
+    async fn open(
+        &self,
+        backend: &Backend,
+        http1_only: bool,
+        opened_by: u64,
+    ) -> Result<Dialled, ConnectError> {
         let http2 = backend.speaks == Speaks::Http2 && !http1_only;
-        let opened_by = self.files();
         let (name, port) = match &backend.place {
             Place::Host { name, port } => (name.as_str(), *port),
             Place::Socket(path) => {
