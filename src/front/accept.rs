@@ -33,7 +33,7 @@ use crate::proxy::Memory;
 
 /// Answers requests. One per thread, so that it may hold what is that thread's own, such as
 /// a pool of connections to the backend.
-pub trait Handler: Clone + Send + Sync + 'static {
+pub trait Handler: Clone + Send + Sync + Unpin + 'static {
     /// Answers one request, on a clone of its own. The body is already under the clock.
     fn handle(
         self,
@@ -44,7 +44,7 @@ pub trait Handler: Clone + Send + Sync + 'static {
 
 impl<F, R> Handler for F
 where
-    F: Fn(Arc<Peer>, Request<Body>) -> R + Clone + Send + Sync + 'static,
+    F: Fn(Arc<Peer>, Request<Body>) -> R + Clone + Send + Sync + Unpin + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
 {
     fn handle(

@@ -3,7 +3,7 @@
 //! Knows no HTTP: a connection is before its first request, in one, or between two.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +22,10 @@ pub(super) struct Activity {
     quiet_since: AtomicU64,
     /// When the first byte after a request arrived; 0 before it does.
     head_since: AtomicU64,
+    /// Whether what was written may not have left yet.
+    unflushed: AtomicBool,
+    /// Whether the last request had a body that was not read to its end.
+    unread: AtomicBool,
     /// For each answer that waits for the client to take it: since when.
     waiting: Mutex<HashMap<u64, Arc<AtomicU64>>>,
     http2: bool,
@@ -40,6 +44,8 @@ struct Limits {
 pub(super) enum Verdict {
     /// Look again then.
     Wait(Instant),
+    /// Nothing is under way and nothing has been for a while: it needs no room.
+    Rest,
     /// Nothing is under way: let it end in good order.
     Finish,
     /// It is too slow: cut.
@@ -56,10 +62,17 @@ impl Activity {
             requests: AtomicU64::new(0),
             quiet_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
+            unflushed: AtomicBool::new(false),
+            unread: AtomicBool::new(false),
             waiting: Mutex::default(),
             http2,
             limits,
         })
+    }
+
+    /// Whether it carries HTTP/2.
+    pub(super) const fn http2(&self) -> bool {
+        self.http2
     }
 
     /// Bytes arrived.
@@ -72,9 +85,25 @@ impl Activity {
         }
     }
 
+    /// Bytes are on their way out, or all have left.
+    pub(super) fn flushed(&self, all: bool) {
+        self.unflushed.store(!all, Ordering::Relaxed);
+    }
+
+    /// A request's body is there to be read, or was read to its end.
+    pub(super) fn read(&self, whole: bool) {
+        self.unread.store(!whole, Ordering::Relaxed);
+    }
+
+    /// When it ends, if no request comes.
+    pub(super) fn quiet_until(&self) -> Instant {
+        self.quiet() + self.limits.idle
+    }
+
     /// A request's head is complete.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
         self.head_since.store(0, Ordering::Relaxed);
+        self.unread.store(false, Ordering::Relaxed);
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         UnderWay { activity: Arc::clone(self), number, handed: None }
@@ -99,25 +128,44 @@ impl Activity {
             return until(self.started + self.limits.header, Verdict::Cut);
         }
         match self.head_since.load(Ordering::Relaxed) {
-            0 => {
-                let quiet = self.at(self.quiet_since.load(Ordering::Relaxed));
-                until(quiet + self.limits.idle, Verdict::Finish)
-            }
+            0 => match until(self.quiet_until(), Verdict::Finish) {
+                Verdict::Wait(end) if self.may_rest() => {
+                    match until(self.quiet() + REST_AFTER, Verdict::Rest) {
+                        Verdict::Wait(rest) => Verdict::Wait(rest.min(end)),
+                        other => other,
+                    }
+                }
+                other => other,
+            },
             since => until(self.at(since) + self.limits.header, Verdict::Cut),
         }
     }
 
-    /// Whether the head of a request has begun and is to be complete before `armed`.
+    /// Whether the head of a request has begun and is to be complete before `armed`, or nothing is under way and the
+    /// connection may rest before then.
     pub(super) fn is_due_before(&self, armed: Instant) -> bool {
         match self.head_since.load(Ordering::Relaxed) {
-            0 => false,
+            0 if self.in_flight.load(Ordering::Relaxed) > 0 => false,
+            0 => self.may_rest() && self.quiet() + REST_AFTER < armed,
             since => self.at(since) + self.limits.header < armed,
         }
+    }
+
+    /// Whether there was a request, and nothing of one or its answer can lie anywhere between the client and us.
+    fn may_rest(&self) -> bool {
+        !self.http2
+            && self.requests.load(Ordering::Relaxed) > 0
+            && !self.unflushed.load(Ordering::Relaxed)
+            && !self.unread.load(Ordering::Relaxed)
     }
 
     fn oldest_waiting(&self) -> Option<u64> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.values().map(|since| since.load(Ordering::Relaxed)).filter(|since| *since > 0).min()
+    }
+
+    fn quiet(&self) -> Instant {
+        self.at(self.quiet_since.load(Ordering::Relaxed))
     }
 
     fn millis(&self) -> u64 {
@@ -174,6 +222,9 @@ impl Drop for UnderWay {
     }
 }
 
+/// Pages ask again within this, or not for a while.
+const REST_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a connection with answers under way is looked at.
 const TICK: Duration = Duration::from_secs(5);
 
@@ -200,6 +251,33 @@ mod tests {
         assert!(matches!(after(settings.idle() * 10), Verdict::Wait(_)), "a long answer is no idleness");
         drop(request);
         assert_eq!(after(settings.idle() + A_MOMENT), Verdict::Finish);
+    }
+
+    #[tokio::test]
+    async fn it_rests_only_where_nothing_lies_between() {
+        let settings = Settings::default();
+        let activity = Activity::new(false, &settings);
+        let later = || activity.judge(Instant::now() + REST_AFTER + A_MOMENT);
+        assert!(matches!(later(), Verdict::Wait(_)), "before its first request");
+        let request = activity.begin();
+        assert!(matches!(later(), Verdict::Wait(_)), "in a request");
+        drop(request);
+        assert!(activity.is_due_before(Instant::now() + settings.idle()));
+        assert_eq!(later(), Verdict::Rest);
+        activity.flushed(false);
+        assert!(matches!(later(), Verdict::Wait(_)), "an answer may not have left");
+        activity.flushed(true);
+        activity.read(false);
+        assert!(matches!(later(), Verdict::Wait(_)), "there may be more of a body");
+        assert!(!activity.is_due_before(Instant::now() + settings.idle()));
+        drop(activity.begin());
+        assert_eq!(later(), Verdict::Rest);
+        activity.heard();
+        assert!(matches!(later(), Verdict::Wait(_)), "a head has begun");
+
+        let of_http2 = Activity::new(true, &settings);
+        drop(of_http2.begin());
+        assert!(matches!(of_http2.judge(Instant::now() + REST_AFTER + A_MOMENT), Verdict::Wait(_)));
     }
 
     #[tokio::test]

@@ -50,7 +50,7 @@ pub(super) async fn serve<I, F, R>(
     handle: F,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Fn(Request<Body>) -> R + Send + Sync + 'static,
+    F: Fn(Request<Body>) -> R + Send + Sync + Unpin + 'static,
     R: Future<Output = Response<Body>> + Send + 'static,
 {
     let settings = &shared.settings;
@@ -68,7 +68,7 @@ pub(super) async fn serve<I, F, R>(
                 None
             } else {
                 // In a box: for what is not, hyper keeps room as long as the connection lives.
-                let arriving = |body| Arriving::body(body, http2, &answered, &shared.settings);
+                let arriving = |body| Arriving::body(body, &activity, &answered, &shared.settings);
                 Some(Box::pin(handle(request.map(arriving))))
             };
             let meters = Arc::clone(&shared.meters);
@@ -93,22 +93,65 @@ pub(super) async fn serve<I, F, R>(
         })
     };
     if http2 {
-        let connection = Box::pin(http2_builder().serve_connection(io, service));
-        drive(connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
-    } else {
-        let connection = Box::pin(http1_builder().serve_connection(io, service).with_upgrades());
-        drive(connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
+        let mut connection = Box::pin(http2_builder().serve_connection(io, service));
+        drive(&mut connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
+        return;
     }
+    let (mut io, mut service) = (io, service);
+    loop {
+        let mut connection = Box::pin(http1_builder().serve_connection(io, service).with_upgrades());
+        match drive(&mut connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await {
+            Run::Over => return,
+            Run::Quiet => shared.meters.rested.up(),
+        }
+        let Some(parts) = Pin::into_inner(connection).into_parts() else { return };
+        (io, service) = (parts.io, parts.service);
+        io.inner_mut().put_back(parts.read_buf);
+        if !rest(io.inner_mut(), &activity, cancel, shared).await {
+            return;
+        }
+    }
+}
+
+/// Waits for the next request, where none may come for long, without the 16 KiB that hyper keeps for reading and
+/// writing; whether the connection goes on. Where it is to end in good order, hyper does it.
+async fn rest<I>(
+    io: &mut Watched<I>,
+    activity: &Activity,
+    cancel: &CancellationToken,
+    shared: &Shared,
+) -> bool
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => {
+            shared.meters.cut.up();
+            false
+        }
+        () = shared.draining.cancelled() => true,
+        heard = io.hears() => heard.is_ok(),
+        () = tokio::time::sleep_until(activity.quiet_until()) => true,
+    }
+}
+
+/// How a connection's run ended.
+enum Run {
+    Over,
+    /// Nothing is under way on it, and nothing was for a while.
+    Quiet,
 }
 
 /// Lets a connection run, and ends it when it is told to or must be.
 async fn drive<C>(
-    mut connection: Pin<Box<C>>,
+    connection: &mut Pin<Box<C>>,
     finish: impl Fn(Pin<&mut C>),
     activity: &Activity,
     cancel: &CancellationToken,
     shared: &Shared,
-) where
+) -> Run
+where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut armed = Instant::now();
@@ -127,7 +170,7 @@ async fn drive<C>(
             let mut rung = Context::from_waker(&waker);
             if cut.as_mut().poll(&mut rung).is_ready() {
                 shared.meters.cut.up();
-                return Poll::Ready(());
+                return Poll::Ready(Run::Over);
             }
             if !finishing && drain.as_mut().poll(&mut rung).is_ready() {
                 finishing = true;
@@ -136,6 +179,8 @@ async fn drive<C>(
             while sleep.as_mut().poll(&mut rung).is_ready() {
                 match activity.judge(Instant::now()) {
                     Verdict::Wait(until) => armed = until,
+                    Verdict::Rest if !finishing => return Poll::Ready(Run::Quiet),
+                    Verdict::Rest => armed = activity.quiet_until(),
                     Verdict::Finish if !finishing => {
                         finishing = true;
                         finish(connection.as_mut());
@@ -143,7 +188,7 @@ async fn drive<C>(
                     }
                     Verdict::Finish | Verdict::Cut => {
                         shared.meters.cut_slow.up();
-                        return Poll::Ready(());
+                        return Poll::Ready(Run::Over);
                     }
                 }
                 sleep.as_mut().reset(armed);
@@ -153,7 +198,7 @@ async fn drive<C>(
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended badly");
             }
-            return Poll::Ready(());
+            return Poll::Ready(Run::Over);
         }
         // A connection that made progress may have a nearer end than the one we wait for.
         if activity.is_due_before(armed) {
@@ -163,7 +208,7 @@ async fn drive<C>(
         }
         Poll::Pending
     })
-    .await;
+    .await
 }
 
 fn http1_builder() -> http1::Builder {

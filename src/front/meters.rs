@@ -32,6 +32,8 @@ pub struct Meters {
     pub cut_slow: Counter,
     /// Connections cut because their certificate, or the house, closed.
     pub cut: Counter,
+    /// Times that a connection of HTTP/1.1 gave its buffers back because nobody asked anything.
+    pub rested: Counter,
     /// Requests in which the house itself failed.
     pub panics: Counter,
 }
@@ -65,6 +67,11 @@ impl Meters {
             ("accept_errors_total", "Connections that the system could not hand over.", &self.accept_failed),
             ("connections_cut_slow_total", "Connections cut for being slow.", &self.cut_slow),
             ("connections_cut_total", "Connections cut with their certificate or the house.", &self.cut),
+            (
+                "connections_rested_total",
+                "Quiet HTTP/1.1 connections that gave their room back.",
+                &self.rested,
+            ),
             ("http_heads_refused_total", "Requests whose heads were too large.", &self.heads_refused),
             ("panics_total", "Requests in which the gate itself failed.", &self.panics),
         ];

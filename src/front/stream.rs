@@ -22,6 +22,8 @@ use super::limits::Settings;
 /// given back when it closes, also after it was handed on to a WebSocket.
 pub(super) struct Watched<I> {
     io: I,
+    /// What was read of it and not taken.
+    before: Bytes,
     activity: Arc<Activity>,
     stall: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
@@ -36,7 +38,13 @@ impl<I> Watched<I> {
         held: impl Send + Sync + 'static,
     ) -> Self {
         let stall = settings.write_stall();
-        Self { io, activity: Arc::clone(activity), stall, stalled: None, _held: Box::new(held) }
+        let (before, activity) = (Bytes::new(), Arc::clone(activity));
+        Self { io, before, activity, stall, stalled: None, _held: Box::new(held) }
+    }
+
+    /// Gives back what was read and not taken.
+    pub(super) fn put_back(&mut self, bytes: Bytes) {
+        self.before = bytes;
     }
 
     /// Passes progress on; where there is none, waits no longer than the limit.
@@ -52,12 +60,38 @@ impl<I> Watched<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> Watched<I> {
+    /// Returns once the client says something, or hangs up; keeps no room for it until then.
+    ///
+    /// # Errors
+    /// The socket's.
+    pub(super) async fn hears(&mut self) -> io::Result<()> {
+        if !self.before.is_empty() {
+            return Ok(());
+        }
+        poll_fn(|cx| {
+            let mut room = [0; FIRST_BYTES];
+            let mut buf = ReadBuf::new(&mut room);
+            ready!(Pin::new(&mut *self).poll_read(cx, &mut buf))?;
+            self.put_back(Bytes::copy_from_slice(buf.filled()));
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.before.is_empty() {
+            let count = buf.remaining().min(self.before.len());
+            buf.put_slice(&self.before.split_to(count));
+            self.activity.heard();
+            return Poll::Ready(Ok(()));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         if buf.filled().len() > before {
@@ -69,12 +103,16 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.activity.flushed(false);
         let progress = Pin::new(&mut self.io).poll_write(cx, buf);
         self.timed(cx, progress)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let progress = Pin::new(&mut self.io).poll_flush(cx);
+        if matches!(progress, Poll::Ready(Ok(()))) {
+            self.activity.flushed(true);
+        }
         self.timed(cx, progress)
     }
 
@@ -88,6 +126,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.activity.flushed(false);
         let progress = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
         self.timed(cx, progress)
     }
@@ -97,18 +136,21 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     }
 }
 
+/// What a client begins with; the rest is read where there is room for it.
+const FIRST_BYTES: usize = 512;
+
 /// A request's body, cut where it brings nothing or too little. Only the time in which we
 /// waited for the client counts: a slow backend is not the client's fault.
 pub(super) struct Arriving {
     /// Gone only when this goes.
     incoming: Option<Incoming>,
-    http2: bool,
     idle: Duration,
     bytes_per_second_min: u64,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     waited: Duration,
     bytes: u64,
     answered: Answered,
+    activity: Arc<Activity>,
 }
 
 /// Whether a request's answer has begun while its body was still coming, as gRPC's streams do: from then on
@@ -135,26 +177,32 @@ impl Answered {
 
 impl Arriving {
     /// The body as rooms and the proxy take it; one without bytes costs nothing.
-    pub(super) fn body(incoming: Incoming, http2: bool, answered: &Answered, settings: &Settings) -> Body {
+    pub(super) fn body(
+        incoming: Incoming,
+        activity: &Arc<Activity>,
+        answered: &Answered,
+        settings: &Settings,
+    ) -> Body {
         if incoming.is_end_stream() {
             return Body::empty();
         }
+        activity.read(false);
         Body::new(Self {
             incoming: Some(incoming),
-            http2,
             idle: settings.body_idle(),
             bytes_per_second_min: settings.body_bytes_per_second_min,
             waiting: None,
             waited: Duration::ZERO,
             bytes: 0,
             answered: answered.clone(),
+            activity: Arc::clone(activity),
         })
     }
 
     /// Whether there is no more of it though its end never came: hyper takes RST_STREAM with NO_ERROR for an end,
     /// which it is of the client's wish alone.
     fn is_cut_off(&self) -> bool {
-        self.http2 && self.incoming.as_ref().is_some_and(|incoming| !incoming.is_end_stream())
+        self.activity.http2() && self.incoming.as_ref().is_some_and(|incoming| !incoming.is_end_stream())
     }
 
     /// How long it may still keep us waiting.
@@ -176,7 +224,10 @@ impl hyper::body::Body for Arriving {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(cx) {
+        if let Poll::Ready(frame) = Pin::new(&mut *incoming).poll_frame(cx) {
+            if incoming.is_end_stream() {
+                self.activity.read(true);
+            }
             if let Some((since, _)) = self.waiting.take() {
                 self.waited += since.elapsed();
             }
@@ -212,7 +263,7 @@ impl hyper::body::Body for Arriving {
 /// which some clients take for a failure. A short rest is let come instead, and thrown away.
 impl Drop for Arriving {
     fn drop(&mut self) {
-        let unread = self.incoming.take().filter(|incoming| self.http2 && !incoming.is_end_stream());
+        let unread = self.incoming.take().filter(|incoming| self.activity.http2() && !incoming.is_end_stream());
         if let (Some(mut rest), Ok(runtime)) = (unread, tokio::runtime::Handle::try_current()) {
             let mut left = LINGER_BYTES_MAX;
             runtime.spawn(tokio::time::timeout(LINGER_MAX, async move {

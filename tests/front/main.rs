@@ -10,4 +10,5 @@ mod handshakes;
 mod limits;
 mod plain;
 mod relayed;
+mod resting;
 mod resumption;
