@@ -77,9 +77,11 @@ impl Progress {
 }
 
 /// A request's body on its way to the backend. Its trailers go with it where the backend speaks HTTP/2,
-/// cleaned: nothing that comes after the body may say who is calling.
+/// cleaned: nothing that comes after the body may say who is calling. Where nothing is left of them there are none: an
+/// empty frame of trailers is a fault to some, and ends a connection that others are on.
 pub(super) struct Upload {
     inner: Body,
+    announced: bool,
     trailers: bool,
     progress: Option<Arc<Progress>>,
     patience: Patience,
@@ -92,12 +94,18 @@ impl Upload {
         permit: Option<Permit>,
         idle: Duration,
     ) -> Self {
-        Self { inner, trailers: false, progress, patience: Patience::new(permit, idle) }
+        Self { inner, announced: false, trailers: false, progress, patience: Patience::new(permit, idle) }
     }
 
-    /// Lets trailers follow.
+    /// The request's head says that trailers follow.
+    pub(super) const fn announcing(mut self, announced: bool) -> Self {
+        self.announced = announced;
+        self
+    }
+
+    /// Lets trailers follow that were announced.
     pub(super) const fn with_trailers(&mut self) {
-        self.trailers = true;
+        self.trailers = self.announced;
     }
 
     /// No body.
@@ -129,7 +137,7 @@ impl HttpBody for Upload {
             Ok(mut frame) => match frame.trailers_mut().filter(|_| this.trailers) {
                 Some(trailers) => {
                     trailers::clean_request(trailers);
-                    Poll::Ready(Some(Ok(frame)))
+                    Poll::Ready((!trailers.is_empty()).then_some(Ok(frame)))
                 }
                 None => Poll::Ready(None),
             },
@@ -189,13 +197,14 @@ impl HttpBody for Download {
                 Poll::Ready(None)
             }
             Ok(Some(Ok(mut frame))) => {
-                if let Some(trailers) = frame.trailers_mut() {
+                let nothing = frame.trailers_mut().is_some_and(|trailers| {
                     trailers::clean_answer(trailers);
-                }
-                if rest.is_end_stream() {
+                    trailers.is_empty()
+                });
+                if rest.is_end_stream() || nothing {
                     this.upstream.give_back(rest.finish());
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready((!nothing).then_some(Ok(frame)))
             }
         }
     }

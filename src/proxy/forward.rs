@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version, response};
 use hyper::body::Body as _;
@@ -160,6 +160,7 @@ impl Proxy {
         let tunnel = upgrade::asked(&request, origin.host, &self.world)?
             .map(|asked| (asked, hyper::upgrade::on(&mut request)));
         let (parts, body) = request.into_parts();
+        let trailers = !body.is_end_stream() && parts.headers.contains_key(TRAILER);
         let asked = tunnel.as_ref().map(|(asked, _)| asked);
         let mut head = self.head(&permit, route, origin, parts, &body, asked)?;
         if let Some(receipt) = receipt {
@@ -169,7 +170,7 @@ impl Proxy {
         let sending =
             Sending { once: receipt.is_some(), route, origin, permit: &permit, cancel: permit.cancel() };
         let until = route.waits.total.map(|total| Instant::now() + total);
-        let sent = self.send(&sending, head, body, tunnel.is_some());
+        let sent = self.send(&sending, head, body, tunnel.is_some(), trailers);
         let (answer, held) = match until {
             None => sent.await?,
             Some(until) => tokio::time::timeout_at(until, sent).await.unwrap_or(Err(Reason::BackendSlow))?,

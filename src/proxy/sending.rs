@@ -34,6 +34,9 @@ struct How {
     /// Whether again: it has no body and its method is idempotent.
     again: bool,
     tunnel: bool,
+    /// Whether trailers are announced. Some backends, nginx among them, take them for a fault of the whole
+    /// connection: whoever sends some ends nobody else's requests with it.
+    trailers: bool,
     progress: Option<Arc<Progress>>,
 }
 
@@ -72,12 +75,18 @@ impl Proxy {
         head: Parts,
         body: Body,
         tunnel: bool,
+        trailers: bool,
     ) -> Result<(Answered, Held), Reason> {
         let again = body.is_end_stream() && head.method.is_idempotent() && !sending.once;
-        let how =
-            How { again, tunnel, progress: (!body.is_end_stream()).then(|| Arc::new(Progress::start())) };
+        let how = How {
+            again,
+            tunnel,
+            trailers,
+            progress: (!body.is_end_stream()).then(|| Arc::new(Progress::start())),
+        };
         let permit = how.progress.is_some().then(|| sending.permit.clone());
         let upload = Upload::new(body, how.progress.clone(), permit, sending.route.waits.body_idle);
+        let upload = upload.announcing(trailers);
         let mut errand = Errand::Whole(Request::from_parts(head, upload));
         let (mut tries, mut last) = (Tries::none(), None);
         loop {
@@ -111,7 +120,7 @@ impl Proxy {
         // A backend may close a connection just as we write to it. What cannot be sent twice
         // goes only over connections that were in use a moment ago.
         let fresh = if how.again { Duration::MAX } else { UNREPEATABLE_AGE_MAX };
-        let fits = !how.tunnel && !sending.once && !errand.is_written();
+        let fits = !how.tunnel && !how.trailers && !sending.once && !errand.is_written();
         let kept = if fits { self.upstream.take(&member.backend, fresh) } else { None };
         if let Some(line) = kept {
             match sending.over(line, errand, how.again, how.progress.as_deref()).await {
@@ -119,7 +128,7 @@ impl Proxy {
                 Err(broken) => errand = broken.again()?,
             }
         }
-        let want = match (how.tunnel || errand.is_written(), sending.once) {
+        let want = match (how.tunnel || errand.is_written(), sending.once || how.trailers) {
             (true, _) => Want::Own,
             (false, true) => Want::Fresh,
             (false, false) => Want::Any,

@@ -6,6 +6,7 @@ use futures_util::StreamExt;
 
 use crate::frames::*;
 use crate::inside::Inside;
+use crate::recorder::Got;
 use crate::support::PATIENCE;
 
 /// H-01. Lengths, connection headers and shapes of bodies over HTTP/2.
@@ -14,7 +15,19 @@ async fn a_request_of_http2_is_one_request_or_none() {
     let inside = Inside::open().await;
     let variants = variants(&inside);
     assert!(variants.len() >= 500, "{}", variants.len());
-    futures_util::stream::iter(&variants)
+    send_all(&inside, &variants).await;
+    let served = must_be_one_or_none(&variants, &inside.recorder.whole());
+    let sound = variants.iter().filter(|variant| variant.body.is_some()).count();
+    println!(
+        "{} variants over HTTP/2 ({sound} sound): {served} arrived as one request, none became two",
+        variants.len()
+    );
+    assert!(served > 50, "{served}");
+}
+
+/// Sends each on a connection of its own, and a sound request behind it.
+pub(crate) async fn send_all(inside: &Inside, variants: &[Shaped]) {
+    futures_util::stream::iter(variants)
         .for_each_concurrent(AT_ONCE, |variant| async {
             let mut h2 = H2::open(&inside.h2).await;
             h2.send(&variant.frames).await;
@@ -27,9 +40,13 @@ async fn a_request_of_http2_is_one_request_or_none() {
             }
         })
         .await;
-    let whole = inside.recorder.whole();
+}
+
+/// Each arrived once with its own body, or not at all; how many did.
+#[track_caller]
+pub(crate) fn must_be_one_or_none(variants: &[Shaped], whole: &[Got]) -> usize {
     let mut served = 0;
-    for variant in &variants {
+    for variant in variants {
         let n = variant.number;
         let of = |path: String| whole.iter().filter(|got| got.target == path).collect::<Vec<_>>();
         let (itself, smuggled) = (of(format!("/v/{n}")), of(format!("/smuggled/{n}")));
@@ -40,23 +57,20 @@ async fn a_request_of_http2_is_one_request_or_none() {
             served += 1;
         }
     }
-    let sound = variants.iter().filter(|variant| variant.body.is_some()).count();
-    println!(
-        "{} variants over HTTP/2 ({sound} sound): {served} arrived as one request, none became two",
-        variants.len()
-    );
-    assert!(served > 50, "{served}");
+    served
 }
 
-struct Variant {
-    number: usize,
-    what: String,
-    frames: Vec<u8>,
+/// One request, sent by itself.
+pub(crate) struct Shaped {
+    pub(crate) number: usize,
+    pub(crate) what: String,
+    pub(crate) frames: Vec<u8>,
     /// The body it may arrive with.
     body: Option<Vec<u8>>,
 }
 
-fn variants(inside: &Inside) -> Vec<Variant> {
+/// Every one.
+pub(crate) fn variants(inside: &Inside) -> Vec<Shaped> {
     let mut all = Vec::new();
     for payload in 0..3 {
         for shape in 0..SHAPES {
@@ -78,7 +92,7 @@ fn variant(
     shape: usize,
     length: usize,
     extra: Option<(&str, &str, bool)>,
-) -> Variant {
+) -> Shaped {
     let smuggled = format!("GET /smuggled/{number} HTTP/1.1\r\n{}\r\n", inside.lines());
     let body = match payload {
         0 => Vec::new(),
@@ -92,7 +106,7 @@ fn variant(
     let (frames, shape_right) = shaped(shape, &fields, &body);
     let right = length_right && shape_right && extra.is_none_or(|(_, _, kept)| kept);
     let what = format!("{} bytes, shape {shape}, length {values:?}, {extra:?}", body.len());
-    Variant { number, what, frames, body: right.then_some(body) }
+    Shaped { number, what, frames, body: right.then_some(body) }
 }
 
 /// Lengths that a body of `n` bytes may be said to have, and whether that may be believed.

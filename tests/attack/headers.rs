@@ -138,7 +138,7 @@ async fn over_http2(inside: &Inside, spelling: &str) {
 
 /// Each of our headers once, under one name only, and with what the gate knows.
 #[track_caller]
-fn only_ours(inside: &Inside, got: &Got, what: &str) {
+pub(crate) fn only_ours(inside: &Inside, got: &Got, what: &str) {
     assert!(!got.text().contains("evil"), "{what} reached the backend: {}", got.text());
     let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.', '%'], "-");
     for name in OURS {

@@ -42,7 +42,20 @@ impl Inside {
         start: Start,
         prepare: impl AsyncFnOnce(&Gate, &Handed) -> T,
     ) -> (Self, T) {
-        let recorder = Recorder::start().await;
+        Self::all_so(Recorder::start().await, change, start, prepare).await
+    }
+
+    /// With a backend that runs already, perhaps behind another.
+    pub(crate) async fn before(recorder: Recorder, change: impl FnOnce(&mut Plan)) -> Self {
+        Self::all_so(recorder, change, Start::default(), async |_, _| ()).await.0
+    }
+
+    async fn all_so<T>(
+        recorder: Recorder,
+        change: impl FnOnce(&mut Plan),
+        start: Start,
+        prepare: impl AsyncFnOnce(&Gate, &Handed) -> T,
+    ) -> (Self, T) {
         let gate = Gate::with(|plan| {
             plan.backend = Some(format!("http://{}", recorder.address));
             change(plan);

@@ -13,6 +13,8 @@
 #[allow(dead_code, reason = "other tests share it and use the rest")]
 mod support;
 
+mod afterwards;
+mod behind;
 mod broken_off;
 mod canaries;
 mod certificates;
@@ -42,8 +44,10 @@ mod lists;
 mod mailed;
 mod malformed;
 mod names;
+mod old_tls;
 mod openssl;
 mod paths;
+mod peers;
 mod phone;
 mod phones;
 mod recorder;
@@ -56,6 +60,7 @@ mod revoked;
 mod rollback;
 mod routes;
 mod sessions;
+mod signatures;
 mod squares;
 mod two;
 mod uniform;

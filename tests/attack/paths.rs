@@ -104,7 +104,7 @@ const BEHIND: [&str; 20] = [
 ];
 
 /// Raw targets, each of which some backend could take for `/admin`.
-fn targets() -> Vec<String> {
+pub(crate) fn targets() -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for before in BEFORE {
         all.extend(BEHIND.iter().map(|behind| format!("{before}admin{behind}")));
@@ -177,7 +177,7 @@ async fn over_http2(inside: &Inside, n: usize, target: &str) {
 }
 
 /// What the laxest backend does with a path before it looks at it.
-fn another_reading(target: &str) -> String {
+pub(crate) fn another_reading(target: &str) -> String {
     let mut path = target.split(['?', '#']).next().unwrap().as_bytes().to_vec();
     loop {
         let decoded: Vec<u8> = percent_encoding::percent_decode(&path).collect();

@@ -22,7 +22,7 @@ pub(crate) struct Variant {
 /// Variants by number.
 pub(crate) struct Variants {
     carried: Carried,
-    pub(crate) all: Vec<Variant>,
+    all: Vec<Variant>,
 }
 
 /// How a header is to be taken.
@@ -37,8 +37,15 @@ enum Kind {
 }
 
 impl Variants {
-    pub(crate) fn new(carried: Carried) -> Self {
-        Self { carried, all: Vec::new() }
+    /// Every one.
+    pub(crate) fn all(carried: Carried) -> Vec<Variant> {
+        let mut variants = Self { carried, all: Vec::new() };
+        variants.lengths_and_codings();
+        variants.methods();
+        variants.chunks();
+        variants.lines();
+        variants.bytes();
+        variants.all
     }
 
     fn next(&self) -> usize {
@@ -59,7 +66,7 @@ impl Variants {
     }
 
     /// Every length beside every coding, in either order, in both versions of HTTP/1.
-    pub(crate) fn lengths_and_codings(&mut self) {
+    fn lengths_and_codings(&mut self) {
         for version in ["1.1", "1.0"] {
             for n in 0..lengths(0).len() {
                 for m in 0..CODINGS.len() {
@@ -98,7 +105,7 @@ impl Variants {
     }
 
     /// One header alone, or none, under methods that seldom have a body.
-    pub(crate) fn methods(&mut self) {
+    fn methods(&mut self) {
         for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "get"] {
             for version in ["1.1", "1.0"] {
                 let line = format!("{method} {{}} HTTP/{version}");
@@ -133,7 +140,7 @@ impl Variants {
     }
 
     /// Every byte in every place of the two headers that say where a body ends.
-    pub(crate) fn bytes(&mut self) {
+    fn bytes(&mut self) {
         for byte in 0..=255_u8 {
             for place in 0..4 {
                 let payload = [b"0\r\n\r\n".as_slice(), &self.smuggled()].concat();
@@ -156,7 +163,7 @@ impl Variants {
     }
 
     /// Chunks, one part of them at a time spelled in every way; the others in every right one.
-    pub(crate) fn chunks(&mut self) {
+    fn chunks(&mut self) {
         for (size, size_kind) in SIZES {
             for (end, end_kind) in DATA_ENDS {
                 for (last, last_kind) in LASTS {
@@ -176,7 +183,7 @@ impl Variants {
     }
 
     /// Lines before, between and behind.
-    pub(crate) fn lines(&mut self) {
+    fn lines(&mut self) {
         let long = "x".repeat(20_000);
         for (extra, bodies) in [
             ("X: a\r\n b\r\nContent-Length: 5\r\n".to_owned(), vec![]),

@@ -6,6 +6,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 use crate::rig::said;
+pub(crate) use crate::support::installed::command;
 use crate::support::skipped::skipped;
 
 /// Python with the packages of `requirements.txt`, running `strangers.py`; says so where it is absent.
@@ -30,17 +31,6 @@ pub(crate) fn node_with_jose() -> Option<Stranger> {
         return None;
     }
     node()
-}
-
-/// A command of the system; says so where it is absent.
-#[allow(clippy::disallowed_methods, reason = "it looks for programs as the shell does")]
-pub(crate) fn command(name: &str) -> Option<PathBuf> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&paths).map(|folder| folder.join(name)).find(|path| path.is_file());
-    if found.is_none() {
-        skipped(&format!("{name} is not installed"));
-    }
-    found
 }
 
 /// An interpreter of another language with its script beside this file.

@@ -10,6 +10,7 @@ pub(crate) mod desk;
 pub(crate) mod ended;
 pub(crate) mod faketime;
 pub(crate) mod gate;
+pub(crate) mod installed;
 pub(crate) mod laid_out;
 pub(crate) mod list;
 pub(crate) mod load;

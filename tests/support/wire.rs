@@ -124,7 +124,17 @@ impl Wire {
     ) -> ClientConfig {
         let provider = portcullis::crypto::tls_provider::default_provider();
         let key = PrivateKeyDer::try_from(key.to_vec()).unwrap();
-        let key = provider.key_provider.load_private_key(key).unwrap();
+        self.config_signing(chain, provider.key_provider.load_private_key(key).unwrap(), versions, alpn)
+    }
+
+    /// The same, with a key that signs as the test likes.
+    pub(crate) fn config_signing(
+        &self,
+        chain: &[Vec<u8>],
+        key: Arc<dyn rustls::sign::SigningKey>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        alpn: &[&str],
+    ) -> ClientConfig {
         let chain = chain.iter().cloned().map(CertificateDer::from).collect();
         let shown = Arc::new(Shows(Arc::new(rustls::sign::CertifiedKey::new(chain, key))));
         speaking(self.unarmed(versions).with_client_cert_resolver(shown), alpn)

@@ -47,12 +47,60 @@ async fn trailers_go_both_ways_cleaned() {
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let sent = [("x-checksum", "7"), ("x-forwarded-for", "evil"), ("client-cert", "evil"), ("cookie", "a=1")];
-    let request = Request::post(format!("https://{HOST}/Service/Method")).header("te", "trailers");
+    let request = Request::post(format!("https://{HOST}/Service/Method"))
+        .header("te", "trailers")
+        .header("trailer", "x-checksum");
     let answer = client.send_request(request.body(body("question", trailers(&sent))).unwrap()).await.unwrap();
     let whole = answer.into_body().collect().await.unwrap();
     assert_eq!(whole.trailers(), Some(&trailers(&[("grpc-status", "0")])));
     assert_eq!(whole.to_bytes(), "answer");
     assert_eq!(seen.lock().unwrap().take(), Some(trailers(&[("x-checksum", "7")])));
+}
+
+/// An empty frame of them ends a connection of HAProxy's, with everybody's requests on it.
+#[tokio::test]
+async fn trailers_of_which_nothing_is_left_are_none() {
+    let seen = Arc::<Mutex<Vec<bool>>>::default();
+    let told = Arc::clone(&seen);
+    let peer = Peer::answering(move |request| {
+        let told = Arc::clone(&told);
+        async move {
+            let whole = request.into_body().collect().await.unwrap();
+            told.lock().unwrap().push(whole.trailers().is_some());
+            Response::new(body(
+                "answer",
+                trailers(&[("set-cookie", "a=1"), ("portcullis-assertion", "evil")]),
+            ))
+        }
+    });
+    let gate =
+        Gate::reaching(&format!("h2c://{}", peer.listen(true).await), Settings::default(), Reach::default());
+    for sent in [&[][..], &[("x-forwarded-for", "evil"), ("cookie", "a=1")]] {
+        let request = Request::post("/").header("trailer", "x-checksum");
+        let request = request.body(body("question", trailers(sent))).unwrap();
+        let whole = gate.forward(request).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(whole.trailers(), None);
+        assert_eq!(whole.to_bytes(), "answer");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*seen.lock().unwrap(), [false, false]);
+}
+
+/// Whoever sends trailers may lose a connection by it, and loses nobody else's.
+#[tokio::test]
+async fn trailers_are_announced_and_have_a_connection_of_their_own() {
+    let (peer, seen) = telling();
+    let backend = format!("h2c://{}", peer.listen(true).await);
+    let gate = Gate::reaching(&backend, Settings::default(), Reach::default());
+    for (announced, connections) in [(false, 1), (true, 2), (false, 2), (true, 3)] {
+        let request = Request::post("/");
+        let request = if announced { request.header("trailer", "x-checksum") } else { request };
+        let request = request.body(body("question", trailers(&[("x-checksum", "7")]))).unwrap();
+        assert_eq!(read(gate.forward(request).await.unwrap()).await.unwrap(), b"answer");
+        assert_eq!(seen.lock().unwrap().take().is_some(), announced);
+        assert_eq!(peer.connections.load(Ordering::SeqCst), connections);
+    }
+    assert_eq!(gate.proxy.upstream.shared(), 1);
 }
 
 #[tokio::test]
