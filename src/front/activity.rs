@@ -109,6 +109,11 @@ impl Activity {
         UnderWay { activity: Arc::clone(self), number, handed: None }
     }
 
+    /// How many requests have begun.
+    pub(super) fn begun(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// What to do now.
     pub(super) fn judge(&self, now: Instant) -> Verdict {
         let until = |moment: Instant, otherwise: Verdict| {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use futures_util::FutureExt;
-use http::{Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict};
 use super::bell::Bell;
+use super::calm;
 use super::extended;
 use super::limits::Settings;
 use super::meters::Meters;
@@ -55,7 +56,7 @@ pub(super) async fn serve<I, F, R>(
 {
     let settings = &shared.settings;
     let activity = Activity::new(http2, settings);
-    let io = TokioIo::new(Watched::new(io, &activity, settings, held));
+    let io = TokioIo::new(Watched::new(io, http2, &activity, settings, held));
     let service = {
         let (activity, shared) = (Arc::clone(&activity), shared.clone());
         service_fn(move |mut request: Request<Incoming>| {
@@ -65,20 +66,23 @@ pub(super) async fn serve<I, F, R>(
             let answered = Answered::watch(request.body(), http2);
             let answer = if request.headers().len() > HEADERS_MAX {
                 shared.meters.heads_refused.up();
-                None
+                Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+            } else if http2 && has_blank_edges(request.headers()) {
+                shared.meters.heads_refused.up();
+                Err(StatusCode::BAD_REQUEST)
             } else {
                 // In a box: for what is not, hyper keeps room as long as the connection lives.
                 let arriving = |body| Arriving::body(body, &activity, &answered, &shared.settings);
-                Some(Box::pin(handle(request.map(arriving))))
+                Ok(Box::pin(handle(request.map(arriving))))
             };
             let meters = Arc::clone(&shared.meters);
             async move {
                 let answer = match answer {
-                    Some(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+                    Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
                         meters.panics.up();
                         bare(StatusCode::INTERNAL_SERVER_ERROR)
                     }),
-                    None => bare(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+                    Err(status) => bare(status),
                 };
                 if answer.extensions().get::<Failed>().is_some() {
                     meters.panics.up();
@@ -196,6 +200,9 @@ where
         }
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             if let Err(error) = ended {
+                if calm::is_flood(&error) {
+                    shared.meters.cut_flood.up();
+                }
                 tracing::debug!(%error, "a connection ended badly");
             }
             return Poll::Ready(Run::Over);
@@ -250,6 +257,13 @@ fn bare(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
+}
+
+/// Whether a value begins or ends with a blank, as none of HTTP/2 may (RFC 9113 8.2.1) and none of HTTP/1.1 does once
+/// it is read.
+fn has_blank_edges(headers: &HeaderMap) -> bool {
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    headers.values().any(|value| blank(value.as_bytes().first()) || blank(value.as_bytes().last()))
 }
 
 /// As hyper's own limit for HTTP/1.1.

@@ -30,6 +30,8 @@ pub struct Meters {
     pub heads_refused: Counter,
     /// Connections cut for being slow.
     pub cut_slow: Counter,
+    /// Connections of HTTP/2 ended for frames that were no requests.
+    pub cut_flood: Counter,
     /// Connections cut because their certificate, or the house, closed.
     pub cut: Counter,
     /// Times that a connection of HTTP/1.1 gave its buffers back because nobody asked anything.
@@ -66,6 +68,11 @@ impl Meters {
             ("connections_refused_full_total", "Connections closed at once: full.", &self.refused_full),
             ("accept_errors_total", "Connections that the system could not hand over.", &self.accept_failed),
             ("connections_cut_slow_total", "Connections cut for being slow.", &self.cut_slow),
+            (
+                "connections_cut_flood_total",
+                "Connections of HTTP/2 ended for what they sent beside requests.",
+                &self.cut_flood,
+            ),
             ("connections_cut_total", "Connections cut with their certificate or the house.", &self.cut),
             (
                 "connections_rested_total",

@@ -8,6 +8,7 @@ pub mod activity;
 mod bell;
 pub mod beside;
 mod call;
+mod calm;
 mod connection;
 pub mod door;
 mod extended;

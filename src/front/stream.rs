@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::{Activity, UnderWay};
+use super::calm::Calm;
 use super::limits::Settings;
 
 /// A socket that ends when the client takes nothing for too long, and that holds what must be
@@ -25,6 +26,8 @@ pub(super) struct Watched<I> {
     /// What was read of it and not taken.
     before: Bytes,
     activity: Arc<Activity>,
+    /// With HTTP/2.
+    calm: Option<Calm>,
     stall: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     _held: Box<dyn Send + Sync>,
@@ -33,18 +36,25 @@ pub(super) struct Watched<I> {
 impl<I> Watched<I> {
     pub(super) fn new(
         io: I,
+        http2: bool,
         activity: &Arc<Activity>,
         settings: &Settings,
         held: impl Send + Sync + 'static,
     ) -> Self {
-        let stall = settings.write_stall();
+        let (stall, calm) = (settings.write_stall(), http2.then(Calm::new));
         let (before, activity) = (Bytes::new(), Arc::clone(activity));
-        Self { io, before, activity, stall, stalled: None, _held: Box::new(held) }
+        Self { io, before, activity, calm, stall, stalled: None, _held: Box::new(held) }
     }
 
     /// Gives back what was read and not taken.
     pub(super) fn put_back(&mut self, bytes: Bytes) {
         self.before = bytes;
+    }
+
+    fn wrote(&mut self, progress: &Poll<io::Result<usize>>) {
+        if let (Some(calm), Poll::Ready(Ok(count))) = (&mut self.calm, progress) {
+            calm.sent(*count);
+        }
     }
 
     /// Passes progress on; where there is none, waits no longer than the limit.
@@ -93,9 +103,19 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        if buf.filled().len() > before {
-            self.activity.heard();
+        let this = &mut *self;
+        if let Some(calm) = this.calm.as_mut().filter(|calm| calm.is_over()) {
+            buf.put_slice(calm.farewell(buf.remaining()));
+            return Poll::Ready(Ok(()));
+        }
+        ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        if let Some(calm) = &mut this.calm {
+            if let Some(whole) = calm.heard(&buf.filled()[before..], &this.activity) {
+                buf.set_filled(before + whole);
+                buf.put_slice(calm.farewell(buf.remaining()));
+            }
+        } else if buf.filled().len() > before {
+            this.activity.heard();
         }
         Poll::Ready(Ok(()))
     }
@@ -105,6 +125,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.activity.flushed(false);
         let progress = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.wrote(&progress);
         self.timed(cx, progress)
     }
 
@@ -128,6 +149,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     ) -> Poll<io::Result<usize>> {
         self.activity.flushed(false);
         let progress = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
+        self.wrote(&progress);
         self.timed(cx, progress)
     }
 
@@ -263,7 +285,8 @@ impl hyper::body::Body for Arriving {
 /// which some clients take for a failure. A short rest is let come instead, and thrown away.
 impl Drop for Arriving {
     fn drop(&mut self) {
-        let unread = self.incoming.take().filter(|incoming| self.activity.http2() && !incoming.is_end_stream());
+        let unread =
+            self.incoming.take().filter(|incoming| self.activity.http2() && !incoming.is_end_stream());
         if let (Some(mut rest), Ok(runtime)) = (unread, tokio::runtime::Handle::try_current()) {
             let mut left = LINGER_BYTES_MAX;
             runtime.spawn(tokio::time::timeout(LINGER_MAX, async move {

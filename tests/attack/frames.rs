@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::inside::Inside;
 use crate::support::raw::{Line, Raw};
+use crate::talk::take;
 
 /// A field of a header block.
 pub(crate) type Field = (Vec<u8>, Vec<u8>);
@@ -54,7 +55,7 @@ impl H2 {
     pub(crate) async fn listen(&mut self, stream: u32, silence: Duration) -> Heard {
         let mut heard = Heard::default();
         loop {
-            while let Some((kind, flags, of, payload)) = self.take_frame() {
+            while let Some((kind, flags, of, payload)) = take(&mut self.line.unread) {
                 match kind {
                     SETTINGS if flags & ACK == 0 => self.line.send(&frame(SETTINGS, ACK, 0, &[])).await,
                     PING if flags & ACK == 0 => self.line.send(&frame(PING, ACK, 0, &payload)).await,
@@ -75,16 +76,6 @@ impl H2 {
                 Err(_) => return heard,
             }
         }
-    }
-
-    fn take_frame(&mut self) -> Option<(u8, u8, u32, Vec<u8>)> {
-        let unread = &mut self.line.unread;
-        let head = unread.get(..9)?;
-        let length = number(&[0, head[0], head[1], head[2]]) as usize;
-        let (kind, flags, stream) = (head[3], head[4], number(&head[5..9]));
-        let payload = unread.get(9..9 + length)?.to_vec();
-        unread.drain(..9 + length);
-        Some((kind, flags, stream, payload))
     }
 }
 
@@ -147,21 +138,39 @@ impl Inside {
     }
 }
 
-/// The status, where it is said by the static table (RFC 7541 A).
-fn status(block: &[u8]) -> Option<u16> {
+/// The status: by the static table (RFC 7541 A), or as digits, which Huffman's code makes shorter.
+pub(crate) fn status(block: &[u8]) -> Option<u16> {
     // A table's new size may come first.
-    let first = block.iter().find(|byte| **byte & 0xe0 != 0x20)?;
-    match first {
+    let at = block.iter().position(|byte| byte & 0xe0 != 0x20)?;
+    match block[at] {
         0x88 => Some(200),
         0x89 => Some(204),
+        0x8a => Some(206),
+        0x8b => Some(304),
         0x8c => Some(400),
         0x8d => Some(404),
         0x8e => Some(500),
+        0x08 | 0x18 | 0x48 => digits(block[at + 1] & 0x80 != 0, block.get(at + 2..)?),
         _ => Some(0),
     }
 }
 
-fn number(bytes: &[u8]) -> u32 {
+/// Three digits (RFC 7541 B: five bits for 0, 1 and 2, six for the others).
+fn digits(huffman: bool, bytes: &[u8]) -> Option<u16> {
+    if !huffman {
+        return std::str::from_utf8(bytes.get(..3)?).ok()?.parse().ok();
+    }
+    let bit = |n: usize| u16::from(bytes.get(n / 8).copied().unwrap_or_default() >> (7 - n % 8) & 1);
+    let (mut at, mut value) = (0, 0);
+    for _ in 0..3 {
+        let five = (0..5).fold(0, |code, n| code << 1 | bit(at + n));
+        let (length, digit) = if five <= 2 { (5, five) } else { (6, (five << 1 | bit(at + 5)) - 0x16) };
+        (at, value) = (at + length, value * 10 + digit);
+    }
+    Some(value)
+}
+
+pub(crate) fn number(bytes: &[u8]) -> u32 {
     u32::from_be_bytes(bytes.try_into().unwrap())
 }
 
@@ -169,11 +178,25 @@ pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
 pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PUSH_PROMISE: u8 = 5;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 pub(crate) const ACK: u8 = 1;
 pub(crate) const END_STREAM: u8 = 1;
 pub(crate) const END_HEADERS: u8 = 4;
 pub(crate) const PADDED: u8 = 8;
+pub(crate) const WITH_PRIORITY: u8 = 0x20;
+
+/// Errors (RFC 9113 7).
+pub(crate) const NO_ERROR: u32 = 0;
+pub(crate) const PROTOCOL_ERROR: u32 = 1;
+pub(crate) const FLOW_CONTROL_ERROR: u32 = 3;
+pub(crate) const STREAM_CLOSED: u32 = 5;
+pub(crate) const FRAME_SIZE_ERROR: u32 = 6;
+pub(crate) const REFUSED_STREAM: u32 = 7;
+pub(crate) const COMPRESSION_ERROR: u32 = 9;
+pub(crate) const ENHANCE_YOUR_CALM: u32 = 11;
