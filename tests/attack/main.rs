@@ -14,6 +14,7 @@
 mod support;
 
 mod afterwards;
+mod answers;
 mod behind;
 mod broken_off;
 mod canaries;
@@ -26,6 +27,7 @@ mod dates;
 mod delivery;
 mod desk;
 mod downgrade;
+mod expect;
 mod expired;
 mod expiry;
 mod floods;
@@ -62,9 +64,11 @@ mod resumption;
 mod revoked;
 mod rollback;
 mod routes;
+mod scarce;
 mod sessions;
 mod signatures;
 mod squares;
+mod strangers;
 mod talk;
 mod two;
 mod uniform;

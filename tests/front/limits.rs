@@ -20,6 +20,7 @@ async fn closes(mut stream: impl AsyncReadExt + Unpin) {
     read_all(&mut stream).await;
 }
 
+/// T-24. Whatever it has said by then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handshake_that_stands_still_is_cut() {
     let gate = Gate::with(|settings| settings.handshake_ms_max = 300);
@@ -32,6 +33,7 @@ async fn a_handshake_that_stands_still_is_cut() {
     assert_eq!(gate.client().get(BANK, BANK, "/").await, Some(200));
 }
 
+/// H-14. The first head or a later one, byte by byte or not at all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_head_that_never_ends_is_cut() {
     let gate = Gate::with(|settings| settings.header_ms_max = 300);
@@ -84,6 +86,7 @@ async fn a_connection_may_rest_longer_than_a_head_may_take_and_then_ends() {
     .unwrap();
 }
 
+/// H-14. Silence in a body, and one that comes too slowly.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_does_not_come_is_cut() {
     let gate = Gate::with(|settings| settings.body_idle_ms_max = 300);
@@ -150,6 +153,7 @@ fn async_stream(wait: tokio::sync::oneshot::Receiver<()>, pieces: u32, sent: Arc
     Body::from_stream(first.chain(rest).chain(end))
 }
 
+/// H-14. Over either version of HTTP.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_nobody_reads_is_cut() {
     let gate = Gate::with(|settings| settings.write_stall_ms_max = 400);

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::source::Source;
 
 /// The rows that must be there, as ranges of numbers by their letter.
-const OWED: [(&str, &[(u32, u32)]); 5] = [
-    ("T", &[(1, 12), (20, 22)]),
-    ("H", &[(1, 13)]),
+const OWED: [(&str, &[(u32, u32)]); 6] = [
+    ("T", &[(1, 27)]),
+    ("H", &[(1, 14), (21, 23)]),
     ("A", &[(1, 9), (11, 12), (14, 14), (17, 17), (19, 22)]),
     ("M", &[(1, 2), (6, 7)]),
     ("S", &[(1, 5), (15, 15)]),
+    ("O", &[(1, 3), (6, 11)]),
 ];
 
 /// What is wrong with the table.
