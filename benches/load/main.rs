@@ -1,4 +1,4 @@
-//! Loads on the real gate: ten thousand idle connections, slow clients, a flood of bad handshakes, sign-ins and
+//! Loads on the real gate: ten thousand idle connections, slow clients, a flood of bad handshakes, floods of frames, sign-ins and
 //! approvals in flight; and whether answers tell by their time who is known. Prints figures and what was missed.
 
 #![allow(
@@ -12,6 +12,13 @@
 mod approvals;
 mod bulk;
 mod flood;
+#[path = "../../tests/attack/flooding.rs"]
+#[allow(dead_code, reason = "tests share it and use the rest")]
+mod flooding;
+mod floods;
+#[path = "../../tests/attack/frames.rs"]
+#[allow(dead_code, reason = "tests share it and use the rest")]
+mod frames;
 mod idle;
 mod reload;
 #[path = "../shared/mod.rs"]
@@ -22,6 +29,9 @@ mod slow;
 #[path = "../../tests/support/mod.rs"]
 #[allow(dead_code, reason = "tests share it and use the rest")]
 mod support;
+#[path = "../../tests/attack/talk.rs"]
+#[allow(dead_code, reason = "tests share it and use the rest")]
+mod talk;
 mod uniform;
 mod wakes;
 
@@ -78,12 +88,12 @@ impl Shown {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1).filter(|one| one != "--bench");
-    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|sign-ins|approvals|uniform|bulk|reload ...] [--small]";
+    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|floods|sign-ins|approvals|uniform|bulk|reload ...] [--small]";
     let gate = PathBuf::from(arguments.next().ok_or(usage)?).canonicalize()?;
     let (flags, mut wanted): (Vec<_>, Vec<_>) = arguments.partition(|one| one.starts_with("--"));
     let scale = Scale { gate, small: flags.iter().any(|flag| flag == "--small") };
     if wanted.is_empty() {
-        wanted = ["slow", "flood", "sign-ins", "approvals", "uniform", "bulk", "reload", "idle"]
+        wanted = ["slow", "flood", "floods", "sign-ins", "approvals", "uniform", "bulk", "reload", "idle"]
             .map(str::to_owned)
             .to_vec();
     }
@@ -95,6 +105,7 @@ async fn main() -> Result<(), Failure> {
             "idle" => idle::run(&scale).await?,
             "slow" => slow::run(&scale).await?,
             "flood" => flood::run(&scale).await?,
+            "floods" => floods::run(&scale).await?,
             "sign-ins" => sign_ins::run(&scale).await?,
             "approvals" => approvals::run(&scale).await?,
             "bulk" => bulk::run(&scale).await?,

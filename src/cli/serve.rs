@@ -74,6 +74,7 @@ pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
 
 /// Where log events go: to the error stream. A server tells what it does, a command only what is wrong.
 pub(super) fn log(act: &Act, wanted: Option<&str>) {
+    use tracing::Level;
     use tracing_subscriber::EnvFilter;
     use tracing_subscriber::layer::SubscriberExt as _;
     use tracing_subscriber::util::SubscriberInitExt as _;
@@ -84,9 +85,11 @@ pub(super) fn log(act: &Act, wanted: Option<&str>) {
         _ => "error,portcullis::store::view=off",
     };
     let filter = wanted.map_or_else(|| EnvFilter::new(usual), EnvFilter::new);
-    // At their lowest levels the libraries write whole headers, cookies among them, and frames.
+    // At their lowest levels the libraries write whole headers, cookies among them, and frames; h2 warns as often as a
+    // client likes.
     let own = tracing_subscriber::filter::filter_fn(|of| {
-        *of.level() <= tracing::Level::INFO || of.target().starts_with(env!("CARGO_PKG_NAME"))
+        let most = if of.target().starts_with("h2::") { Level::ERROR } else { Level::INFO };
+        *of.level() <= most || of.target().starts_with(env!("CARGO_PKG_NAME"))
     });
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let json = matches!(act, Act::Serve) && !terminal;

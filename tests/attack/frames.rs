@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::inside::Inside;
 use crate::support::raw::{Line, Raw};
 use crate::talk::take;
 
@@ -125,17 +124,15 @@ pub(crate) fn field(name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Field {
     (name.as_ref().to_vec(), value.as_ref().to_vec())
 }
 
-impl Inside {
-    /// The head of a request, pseudo-headers first, with the client's cookie.
-    pub(crate) fn fields(&self, method: &str, path: &str) -> Vec<Field> {
-        vec![
-            field(":method", method),
-            field(":scheme", "https"),
-            field(":authority", &self.host),
-            field(":path", path),
-            field("cookie", &self.cookie),
-        ]
-    }
+/// The head of a request, pseudo-headers first, with the client's cookie.
+pub(crate) fn request(host: &str, cookie: &str, method: &str, path: &str) -> Vec<Field> {
+    vec![
+        field(":method", method),
+        field(":scheme", "https"),
+        field(":authority", host),
+        field(":path", path),
+        field("cookie", cookie),
+    ]
 }
 
 /// The status: by the static table (RFC 7541 A), or as digits, which Huffman's code makes shorter.

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::frames::{Field, request};
 use crate::recorder::Recorder;
 use crate::support::browser::{Browser, COOKIE};
 use crate::support::desk::anna;
@@ -89,6 +90,11 @@ impl Inside {
     /// `Host` and `Cookie`, each with its end of line.
     pub(crate) fn lines(&self) -> String {
         format!("Host: {}\r\nCookie: {}\r\n", self.host, self.cookie)
+    }
+
+    /// The head of a request over HTTP/2.
+    pub(crate) fn fields(&self, method: &str, path: &str) -> Vec<Field> {
+        request(&self.host, &self.cookie, method, path)
     }
 
     /// A request that ends its connection.

@@ -30,6 +30,7 @@ mod downgrade;
 mod expect;
 mod expired;
 mod expiry;
+mod flooding;
 mod floods;
 mod forms;
 mod frames;

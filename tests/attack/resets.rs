@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::AsyncReadExt;
 
-use crate::floods::flood;
+use crate::flooding::flood;
 use crate::frames::*;
 use crate::inside::Inside;
 use crate::talk::{Said, Talk};
