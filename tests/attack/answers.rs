@@ -269,7 +269,7 @@ async fn a_hostile_answer_harms_nobody_but_who_asked() {
 }
 
 /// The body of a whole answer of HTTP/1.1.
-fn body_of(text: &str) -> Option<String> {
+pub(crate) fn body_of(text: &str) -> Option<String> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let head = head.to_ascii_lowercase();
     let bodiless = head.starts_with("http/1.1 204") || head.starts_with("http/1.1 304");

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use crate::frames::*;
 use crate::framing::Told;
 use crate::framing_http2::{self, Shaped};
-use crate::headers::only_ours;
+use crate::headers::{each_spelling, only_ours};
 use crate::inside::Inside;
 use crate::paths::{NO_ADMIN, another_reading, targets};
 use crate::peers::{Make, Peer, Read};
@@ -220,6 +220,18 @@ async fn both_read_the_path_that_the_rules_saw() {
             all.len()
         );
         assert!(heard > 12, "{heard}");
+    }
+}
+
+/// H-07. What is left of each header by which a client could say who it is, once both makes have made of it what
+/// they do: ours, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn both_get_each_identity_header_once() {
+    for make in [Make::Nginx, Make::Haproxy] {
+        let Some((inside, _peer)) = inside(make, 1, |_| {}).await else { continue };
+        let (names, served, refused) = each_spelling(&inside).await;
+        println!("{names} spellings to {make:?}: {served} requests served without them, {refused} refused");
+        assert!(names >= 150 && served >= 150 && refused >= 150, "{names} {served} {refused}");
     }
 }
 

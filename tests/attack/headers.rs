@@ -67,7 +67,13 @@ fn spellings(name: &str) -> BTreeSet<String> {
 /// both versions of HTTP and in trailers: the backend gets each of our headers once, and it is ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_spelling_of_an_identity_header_passes() {
-    let inside = Inside::open().await;
+    let (names, served, refused) = each_spelling(&Inside::open().await).await;
+    println!("{names} spellings: {served} requests served without them, {refused} refused");
+    assert!(names >= 150 && served >= 150 && refused >= 150, "{names} {served} {refused}");
+}
+
+/// Every spelling of every header; how many there are, and how many requests were served without them or refused.
+pub(crate) async fn each_spelling(inside: &Inside) -> (usize, usize, usize) {
     let (mut served, mut refused, mut names) = (0, 0, BTreeSet::new());
     for name in OURS.into_iter().chain(BELIEVED) {
         let ours = OURS.contains(&name);
@@ -89,7 +95,7 @@ async fn no_spelling_of_an_identity_header_passes() {
                 let heard = inside.h1.exchange(inside.last("GET", "/v", &form).as_bytes()).await;
                 match heard.status() {
                     Some(200) => {
-                        only_ours(&inside, &inside.recorder.only_one(), &form);
+                        only_ours(inside, &inside.recorder.only_one(), &form);
                         served += 1;
                     }
                     Some(400) => {
@@ -100,14 +106,13 @@ async fn no_spelling_of_an_identity_header_passes() {
                 }
             }
             if ours {
-                in_trailers(&inside, &spelling).await;
-                over_http2(&inside, &spelling).await;
+                in_trailers(inside, &spelling).await;
+                over_http2(inside, &spelling).await;
             }
             names.insert(spelling);
         }
     }
-    println!("{} spellings: {served} requests served without them, {refused} refused", names.len());
-    assert!(names.len() >= 150 && served >= 150 && refused >= 150, "{} {served} {refused}", names.len());
+    (names.len(), served, refused)
 }
 
 async fn in_trailers(inside: &Inside, spelling: &str) {

@@ -15,6 +15,7 @@ mod support;
 
 mod afterwards;
 mod answers;
+mod answers_http2;
 mod behind;
 mod broken_off;
 mod canaries;
