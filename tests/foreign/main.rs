@@ -27,4 +27,5 @@ mod receipts;
 mod requests;
 mod revocation;
 mod rig;
+mod scanned;
 mod strangers;
