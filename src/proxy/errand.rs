@@ -13,14 +13,15 @@ use tokio::time::Instant;
 
 use super::body::{Progress, Upload};
 use super::h1::{self, Exchange, Io, Outgoing, Reply};
+use super::ours::Ours;
 use super::sending::{Sending, WITHDRAWN};
 use super::upstream::{Backend, Line, Own, Seat, refused};
 use crate::domain::Reason;
 
 /// A request to be sent.
 pub(super) enum Errand {
-    /// To whoever takes it.
-    Whole(Request<Upload>),
+    /// To whoever takes it, with what is ours to say.
+    Whole(Request<Upload>, Ours),
     /// In the manner of HTTP/1.1, once tried already.
     Written(Outgoing),
 }
@@ -32,20 +33,12 @@ pub(super) struct Answered {
 }
 
 /// Where the rest of an answer comes from.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one; a box would cost each request an allocation"
-)]
 pub(super) enum Source {
     Own(Exchange, Backend),
     Shared(Incoming, Seat),
 }
 
 /// The body of an answer, with the connection that it comes over.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one; a box would cost each request an allocation"
-)]
 pub(super) enum Rest {
     Own(Reply, Backend),
     Shared { body: Incoming, _seat: Seat },
@@ -77,8 +70,8 @@ impl Broken {
     }
 
     /// No connection could be made to send it over.
-    pub(super) fn not_begun(self, errand: Errand) -> Self {
-        Self { again: Some(Box::new(errand)), sent: false, ..self }
+    pub(super) fn not_begun(self, errand: Option<Errand>) -> Self {
+        Self { again: errand.map(Box::new), sent: false, ..self }
     }
 
     /// What may be sent over another connection to the same backend: a request of which nothing was written, or one
@@ -93,46 +86,42 @@ impl Broken {
     }
 }
 
-impl Errand {
-    /// Whether only HTTP/1.1 can take it.
-    pub(super) const fn is_written(&self) -> bool {
-        matches!(self, Self::Written(_))
-    }
-}
-
 impl Sending<'_> {
     /// Sends over one connection and waits for the head of the answer. The wait starts anew
-    /// with each piece of the request's body: a long upload is no slow backend.
+    /// with each piece of the request's body: a long upload is no slow backend. `errand` is taken.
     pub(super) async fn over(
         &self,
         line: Line,
-        errand: Errand,
+        errand: &mut Option<Errand>,
         repeatable: bool,
         progress: Option<&Progress>,
     ) -> Result<Answered, Broken> {
-        match (line, errand) {
-            (Line::Own(own), errand) => self.alone(own, errand, repeatable, progress).await,
-            (Line::Seat(seat), Errand::Whole(request)) => {
-                Box::pin(self.shared(seat, request, repeatable, progress)).await
-            }
-            (Line::Seat(_), Errand::Written(_)) => Err(Broken::by(Reason::Internal)),
+        match line {
+            Line::Own(own) => self.alone(own, errand, repeatable, progress).await,
+            Line::Seat(seat) => match errand.take() {
+                Some(Errand::Whole(request, ours)) => {
+                    Box::pin(self.shared(seat, request, ours, repeatable, progress)).await
+                }
+                _ => Err(Broken::by(Reason::Internal)),
+            },
         }
     }
 
     async fn alone(
         &self,
         own: Own,
-        errand: Errand,
+        errand: &mut Option<Errand>,
         repeatable: bool,
         progress: Option<&Progress>,
     ) -> Result<Answered, Broken> {
         let backend = own.backend;
-        let mut exchange = match errand {
-            Errand::Written(outgoing) => own.wire.send(outgoing),
-            Errand::Whole(request) => {
+        let mut exchange = match errand.take() {
+            Some(Errand::Written(outgoing)) => own.wire.send(outgoing),
+            Some(Errand::Whole(request, ours)) => {
                 let (head, upload) = request.into_parts();
-                own.wire.begin(&head, upload)
+                own.wire.begin(&head, &ours, upload)
             }
+            None => return Err(Broken::by(Reason::Internal)),
         };
         match self.wait_for(&mut exchange, progress).await.map_err(Broken::by)? {
             Ok(head) => Ok(Answered { head, source: Source::Own(exchange, backend) }),
@@ -148,10 +137,12 @@ impl Sending<'_> {
         &self,
         mut seat: Seat,
         request: Request<Upload>,
+        ours: Ours,
         repeatable: bool,
         progress: Option<&Progress>,
     ) -> Result<Answered, Broken> {
-        let (head, upload) = request.into_parts();
+        let (mut head, upload) = request.into_parts();
+        ours.put_in(&mut head.headers);
         let copy = repeatable.then(|| copy_of(&head));
         match self.wait(seat.send(Request::from_parts(head, upload)), progress).await.map_err(Broken::by)? {
             Ok(answer) => {
@@ -167,7 +158,12 @@ impl Sending<'_> {
                     || error.is_closed()
                     || refused(&error);
                 let copy = copy.filter(|_| closed).map(|head| Request::from_parts(head, Upload::none()));
-                Err(self.broken(Box::new(error), unsent.or(copy).map(Errand::Whole), sent, progress))
+                Err(self.broken(
+                    Box::new(error),
+                    unsent.or(copy).map(|request| Errand::Whole(request, Ours::default())),
+                    sent,
+                    progress,
+                ))
             }
         }
     }
@@ -242,7 +238,7 @@ impl Line {
         match self {
             Self::Own(own) => {
                 let (head, upload) = request.into_parts();
-                let mut exchange = own.wire.begin(&head, upload);
+                let mut exchange = own.wire.begin(&head, &Ours::default(), upload);
                 Ok(poll_fn(|cx| exchange.poll_answer(cx)).await?.status)
             }
             Self::Seat(mut seat) => {

@@ -162,21 +162,24 @@ impl Proxy {
         let (parts, body) = request.into_parts();
         let trailers = !body.is_end_stream() && parts.headers.contains_key(TRAILER);
         let asked = tunnel.as_ref().map(|(asked, _)| asked);
-        let mut head = self.head(&permit, route, origin, parts, &body, asked)?;
+        let mut head = self.head(route, parts, &body, asked)?;
         if let Some(receipt) = receipt {
             let receipt = HeaderValue::try_from(receipt).map_err(|_| Reason::Internal)?;
             head.headers.insert(CONFIRMATION, receipt);
         }
+        let (head, tunnels) = ((head, self.ours(&permit, route, origin)?), tunnel.is_some());
         let sending =
             Sending { once: receipt.is_some(), route, origin, permit: &permit, cancel: permit.cancel() };
         let until = route.waits.total.map(|total| Instant::now() + total);
-        let sent = self.send(&sending, head, body, tunnel.is_some(), trailers);
         let (answer, held) = match until {
-            None => sent.await?,
-            Some(until) => tokio::time::timeout_at(until, sent).await.unwrap_or(Err(Reason::BackendSlow))?,
+            None => self.send(&sending, head, body, tunnels, trailers).await?,
+            Some(until) => {
+                let sent = Box::pin(self.send(&sending, head, body, tunnels, trailers));
+                tokio::time::timeout_at(until, sent).await.unwrap_or(Err(Reason::BackendSlow))?
+            }
         };
         let broken = |why: &dyn std::fmt::Display| sending.failed(held.member(), Reason::BackendBroken, why);
-        headers::check_answer(&answer.head, tunnel.is_some()).map_err(|why| broken(&why))?;
+        headers::check_answer(&answer.head, tunnels).map_err(|why| broken(&why))?;
         match answer.head.status {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 route.failed(held.member());
@@ -201,19 +204,15 @@ impl Proxy {
         })
     }
 
-    /// The head as the backend gets it: theirs cleaned, then ours put in.
+    /// The client's head as the backend gets it: cleaned, with the path that it has there.
     fn head(
         &self,
-        permit: &Permit,
         route: &Destination,
-        origin: Origin<'_>,
         mut parts: Parts,
         body: &Body,
         tunnel: Option<&upgrade::Asked>,
     ) -> Result<Parts, Reason> {
         headers::clean_request(&mut parts.headers);
-        headers::set_forwarded(&mut parts.headers, origin)?;
-        self.identity.set(&mut parts.headers, permit, route, origin.host, origin.memory)?;
         if let Some(asked) = tunnel {
             upgrade::set(&mut parts.headers, asked)?;
         }

@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::framing::{Framing, Step};
 pub(super) use self::outgoing::Outgoing;
 use super::body::{Cut, Upload};
+use super::ours::Ours;
 
 /// What a connection runs over.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -38,14 +39,20 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
 /// An open connection that carries nothing.
 pub(super) struct Wire(Box<Kept>);
 
-/// What a connection keeps from one request to the next.
+/// A connection, and the request that is under way on it. In one box, as long as the connection lives: it goes from
+/// hand to hand.
 struct Kept {
     socket: Box<dyn Io>,
     read: BytesMut,
     /// What is known of a head that is not all there.
     sought: head::Sought,
-    /// Room for the next request's head.
-    spare: Vec<u8>,
+    /// The request, or room for the next.
+    out: Outgoing,
+    /// What the backend's side of the writing said; an answer may have come before.
+    write_failed: Option<Broken>,
+    interim: usize,
+    /// How much is read at once.
+    room: usize,
     /// Goes off at the time for an answer, or before.
     alarm: Option<Pin<Box<Sleep>>>,
     /// Whether bytes that were taken may have left before a write fails: over TLS.
@@ -71,15 +78,7 @@ pub(super) enum Broken {
 }
 
 /// One request under way, up to the head of its answer.
-pub(super) struct Exchange {
-    kept: Box<Kept>,
-    out: Outgoing,
-    /// What the backend's side of the writing said; an answer may have come before.
-    write_failed: Option<Broken>,
-    interim: usize,
-    /// How much is read at once.
-    room: usize,
-}
+pub(super) struct Exchange(Box<Kept>);
 
 /// The body of an answer.
 pub(super) struct Reply {
@@ -88,10 +87,6 @@ pub(super) struct Reply {
     reusable: bool,
 }
 
-#[allow(
-    clippy::large_enum_variant,
-    reason = "the large one is the usual one; a box would cost each request an allocation"
-)]
 enum Source {
     Direct(Exchange),
     /// Read by a task, because the request's body goes on beside it at its own pace.
@@ -104,8 +99,18 @@ enum Source {
 
 impl Wire {
     pub(super) fn new(socket: Box<dyn Io>, sealed: bool, opened_by: u64) -> Self {
-        let (read, spare, sought) = (BytesMut::new(), Vec::new(), head::Sought::default());
-        Self(Box::new(Kept { socket, read, sought, spare, alarm: None, sealed, opened_by }))
+        Self(Box::new(Kept {
+            socket,
+            read: BytesMut::new(),
+            sought: head::Sought::default(),
+            out: Outgoing::none(Vec::new()),
+            write_failed: None,
+            interim: 0,
+            room: READ_BYTES,
+            alarm: None,
+            sealed,
+            opened_by,
+        }))
     }
 
     /// Which of the files by which backends are believed it was opened by.
@@ -123,14 +128,16 @@ impl Wire {
     }
 
     /// Begins to send a request.
-    pub(super) fn begin(mut self, head: &Parts, upload: Upload) -> Exchange {
-        let request = Outgoing::new(std::mem::take(&mut self.0.spare), head, upload);
-        self.send(request)
+    pub(super) fn begin(mut self, head: &Parts, ours: &Ours, upload: Upload) -> Exchange {
+        let spare = self.0.out.take_room();
+        self.send(Outgoing::new(spare, head, ours, upload))
     }
 
     /// Begins to send one that was begun elsewhere.
-    pub(super) fn send(self, request: Outgoing) -> Exchange {
-        Exchange { kept: self.0, out: request, write_failed: None, interim: 0, room: READ_BYTES }
+    pub(super) fn send(mut self, request: Outgoing) -> Exchange {
+        self.0.out = request;
+        (self.0.write_failed, self.0.interim, self.0.room) = (None, 0, READ_BYTES);
+        Exchange(self.0)
     }
 }
 
@@ -139,22 +146,22 @@ impl Exchange {
     pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
         self.write_on(cx)?;
         loop {
-            while let Some(head) = head::take(&mut self.kept.read, &mut self.kept.sought)? {
+            while let Some(head) = head::take(&mut self.0.read, &mut self.0.sought)? {
                 if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(head));
                 }
-                self.interim += 1;
-                if self.interim > INTERIM_MAX {
+                self.0.interim += 1;
+                if self.0.interim > INTERIM_MAX {
                     return Poll::Ready(Err(Broken::Malformed("it has too many interim answers")));
                 }
             }
-            let nothing_came = self.kept.read.is_empty() && self.interim == 0;
+            let nothing_came = self.0.read.is_empty() && self.0.interim == 0;
             match ready!(self.poll_more(cx)) {
                 Ok(0) if !nothing_came => return Poll::Ready(Err(Broken::Incomplete)),
-                Ok(0) => return Poll::Ready(Err(self.write_failed.take().unwrap_or(Broken::Closed))),
+                Ok(0) => return Poll::Ready(Err(self.0.write_failed.take().unwrap_or(Broken::Closed))),
                 Ok(_) => {}
                 Err(error) if nothing_came && error.kind() == io::ErrorKind::ConnectionReset => {
-                    return Poll::Ready(Err(self.write_failed.take().unwrap_or(Broken::Closed)));
+                    return Poll::Ready(Err(self.0.write_failed.take().unwrap_or(Broken::Closed)));
                 }
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
@@ -164,7 +171,7 @@ impl Exchange {
     /// Ready once `deadline` is past. A request that is answered in time costs no timer: the connection's own is put
     /// off only when it goes off.
     pub(super) fn poll_late(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
-        let alarm = self.kept.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let alarm = self.0.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if alarm.deadline() > deadline {
             alarm.as_mut().reset(deadline);
         }
@@ -179,20 +186,20 @@ impl Exchange {
 
     /// Whether anything of the request was written.
     pub(super) const fn has_begun(&self) -> bool {
-        self.out.has_begun()
+        self.0.out.has_begun()
     }
 
     /// The request once more, where it may be sent over another connection: nothing of it was written; or, where
     /// it is `repeatable`, it has no body.
-    pub(super) fn again(self, repeatable: bool) -> Option<Outgoing> {
-        self.out.again(repeatable)
+    pub(super) fn again(mut self, repeatable: bool) -> Option<Outgoing> {
+        std::mem::replace(&mut self.0.out, Outgoing::none(Vec::new())).again(repeatable)
     }
 
     /// The body of the answer whose head this is.
     pub(super) fn reply(self, head: &response::Parts) -> Result<Reply, Broken> {
-        let framing = Framing::of(head, self.out.asks_for_head())?;
+        let framing = Framing::of(head, self.0.out.asks_for_head())?;
         let reusable = framing.ends_by_itself() && head::keeps_alive(head);
-        if self.out.is_done() || self.write_failed.is_some() {
+        if self.0.out.is_done() || self.0.write_failed.is_some() {
             return Ok(Reply { source: Source::Direct(self), framing, reusable });
         }
         let (sender, frames) = mpsc::channel(1);
@@ -202,36 +209,37 @@ impl Exchange {
 
     /// The connection itself, after 101, with what has come over it already.
     pub(super) fn into_tunnel(self) -> (Box<dyn Io>, Bytes) {
-        (self.kept.socket, self.kept.read.freeze())
+        (self.0.socket, self.0.read.freeze())
     }
 
     /// Goes on with the request. Where the backend takes no more of it, its answer may tell why. A body that broke
     /// off is told once, and never asked again: it would say that it is at its end.
     fn write_on(&mut self, cx: &mut Context<'_>) -> Result<(), Broken> {
-        if self.write_failed.is_none()
-            && let Poll::Ready(Err(why)) = self.out.poll(&mut *self.kept.socket, cx)
+        let kept = &mut *self.0;
+        if kept.write_failed.is_none()
+            && let Poll::Ready(Err(why)) = kept.out.poll(&mut *kept.socket, cx)
         {
             if matches!(why, Broken::Upload(_)) {
-                self.write_failed = Some(Broken::Incomplete);
+                kept.write_failed = Some(Broken::Incomplete);
                 return Err(why);
             }
-            if self.kept.sealed {
-                self.out.may_have_begun();
+            if kept.sealed {
+                kept.out.may_have_begun();
             }
-            self.write_failed = Some(why);
+            kept.write_failed = Some(why);
         }
         Ok(())
     }
 
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Kept { socket, read, .. } = &mut *self.kept;
+        let Kept { socket, read, room, .. } = &mut *self.0;
         if read.capacity() - read.len() < READ_BYTES_MIN {
-            read.reserve(self.room);
+            read.reserve(*room);
         }
-        let room = read.capacity() - read.len();
+        let free = read.capacity() - read.len();
         let count = ready!(poll_read_buf(Pin::new(&mut **socket), cx, read))?;
-        if count == room {
-            self.room = READ_BYTES_MAX;
+        if count == free {
+            *room = READ_BYTES_MAX;
         }
         Poll::Ready(Ok(count))
     }
@@ -242,7 +250,7 @@ impl Exchange {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            match framing.step(&mut self.kept.read) {
+            match framing.step(&mut self.0.read) {
                 Ok(Step::Frame(frame)) => return Poll::Ready(Some(Ok(frame))),
                 Ok(Step::End) => return Poll::Ready(None),
                 Ok(Step::More) => {}
@@ -322,11 +330,12 @@ impl Reply {
             Source::Direct(exchange)
                 if self.reusable
                     && self.framing.is_over()
-                    && exchange.write_failed.is_none()
-                    && exchange.kept.read.is_empty() =>
+                    && exchange.0.write_failed.is_none()
+                    && exchange.0.read.is_empty() =>
             {
-                let Exchange { mut kept, out, .. } = exchange;
-                kept.spare = out.into_spare();
+                let mut kept = exchange.0;
+                // Nothing that was the request's stays, least of all its permit.
+                kept.out = Outgoing::none(kept.out.take_room());
                 Some(Wire(kept))
             }
             _ => None,

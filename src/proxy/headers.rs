@@ -12,7 +12,7 @@ use http::header::{
 use http::{Method, Request, StatusCode, Version, response};
 
 use super::forward::Origin;
-use super::memory::Whence;
+use super::memory::{Remembered, Whence};
 use super::names::{is_harmless, is_ours, is_usual, speaks_of_framing, speaks_of_identity};
 use crate::domain::Reason;
 use crate::domain::route::Route;
@@ -96,10 +96,10 @@ pub(super) fn check_answer(answer: &response::Parts, tunnel: bool) -> Result<(),
     Ok(())
 }
 
-/// Removes everything from a request's headers that may not reach a backend, but for the host, which
-/// [`set_forwarded`] puts in anew.
+/// Removes everything from a request's headers that may not reach a backend, or that is ours to say.
 pub(super) fn clean_request(headers: &mut HeaderMap) {
     drop_named_by_connection(headers);
+    headers.remove(HOST);
     // The gate itself answers 100, as soon as the backend takes the body.
     let unwanted = |name: &HeaderName| {
         let text = name.as_str();
@@ -132,23 +132,16 @@ pub(super) fn clean_answer(headers: &mut HeaderMap) {
     narrow_clear_site_data(headers);
 }
 
-/// Where the request came from: each header exactly once, ours.
+/// From where the request comes, as it was said last over its connection, or worked out anew.
 ///
 /// # Errors
 /// A host that is no header value.
-pub(super) fn set_forwarded(headers: &mut HeaderMap, origin: Origin<'_>) -> Result<(), Reason> {
-    let mut remembered = origin.memory.recall();
-    let whence = match &remembered.whence {
-        Some(whence) if whence.host == origin.host && whence.address == origin.address => whence,
-        _ => remembered.whence.insert(whence(origin)?),
-    };
-    headers.insert(HOST, whence.host_value.clone());
-    headers.insert(X_FORWARDED_FOR, whence.address_value.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    headers.insert(X_FORWARDED_HOST, whence.host_value.clone());
-    headers.insert(X_FORWARDED_PORT, whence.port.clone());
-    headers.insert(FORWARDED, whence.forwarded.clone());
-    headers.insert(X_REQUEST_ID, value(origin.request_id)?);
+pub(super) fn remember_whence(remembered: &mut Remembered, origin: Origin<'_>) -> Result<(), Reason> {
+    let same = |whence: &Whence| whence.host == origin.host && whence.address == origin.address;
+    if !remembered.whence.as_ref().is_some_and(same) {
+        remembered.said = None;
+        remembered.whence = Some(whence(origin)?);
+    }
     Ok(())
 }
 
@@ -162,14 +155,17 @@ fn whence(origin: Origin<'_>) -> Result<Whence, Reason> {
         return Err(Reason::BadRequest("the host cannot be forwarded"));
     }
     let port = origin.host.rsplit_once(':').map(|(_, port)| port).filter(|port| port.parse::<u16>().is_ok());
-    Ok(Whence {
-        host: origin.host.to_owned(),
-        address: origin.address,
-        host_value: value(origin.host)?,
-        address_value: value(&address.to_string())?,
-        port: value(port.unwrap_or("443"))?,
-        forwarded: value(&format!("for={node};host=\"{}\";proto=https", origin.host))?,
-    })
+    let host = value(origin.host)?;
+    let forwarded = value(&format!("for={node};host=\"{}\";proto=https", origin.host))?;
+    let lines = vec![
+        (HOST, host.clone()),
+        (X_FORWARDED_FOR, value(&address.to_string())?),
+        (X_FORWARDED_PROTO, HeaderValue::from_static("https")),
+        (X_FORWARDED_HOST, host),
+        (X_FORWARDED_PORT, value(port.unwrap_or("443"))?),
+        (FORWARDED, forwarded),
+    ];
+    Ok(Whence { host: origin.host.to_owned(), address: origin.address, lines })
 }
 
 fn value(text: &str) -> Result<HeaderValue, Reason> {
@@ -185,7 +181,12 @@ pub(super) fn set_upgrade(headers: &mut HeaderMap) {
 /// All that `Connection` names, but for what says where the message ends. Ours are put in afterwards, so that
 /// nobody names them away.
 fn drop_named_by_connection(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONNECTION) {
+    let Some(one) = headers.get(CONNECTION) else { return };
+    let usual =
+        one.as_bytes().eq_ignore_ascii_case(b"keep-alive") || one.as_bytes().eq_ignore_ascii_case(b"close");
+    if usual && headers.get_all(CONNECTION).iter().nth(1).is_none() {
+        // They name nothing that is not taken out anyway.
+        headers.remove(CONNECTION);
         return;
     }
     let named: Vec<HeaderName> = headers
@@ -304,7 +305,6 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Headers of the message's own shape, which `Connection` may not name away.
 const FRAMING: [HeaderName; 3] = [TRANSFER_ENCODING, CONTENT_LENGTH, CONNECTION];

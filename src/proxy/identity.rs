@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
 
-use super::memory::{Caller, Memory};
+use super::memory::{Caller, Remembered};
 use super::receipt;
 use crate::crypto::{self, Signer};
 use crate::domain::Reason;
@@ -84,32 +84,28 @@ impl Identity {
         }] })
     }
 
-    /// Puts in who is calling; nothing where no certificate was asked for.
-    pub(super) fn set(
+    /// Who is calling, as a backend of this route is told; nothing where no certificate was asked for.
+    ///
+    /// # Errors
+    /// [`Reason::Internal`].
+    pub(super) fn of(
         &self,
-        headers: &mut HeaderMap,
+        remembered: &mut Remembered,
         permit: &Permit,
         route: &Route,
         host: &str,
-        memory: &Memory,
-    ) -> Result<(), Reason> {
+    ) -> Result<Option<Arc<Told>>, Reason> {
         let now = self.world.now();
-        let mut remembered = memory.recall();
-        let told = match &remembered.caller {
-            Some(caller) if caller.told.is_usable(now) && caller.is(permit, route, host) => {
-                Arc::clone(&caller.told)
-            }
-            _ => {
-                let Some(told) = self.told(permit, route, host, now)? else { return Ok(()) };
-                remembered.caller = Some(Caller::of(permit, route, host, Arc::clone(&told)));
-                told
-            }
-        };
-        headers.insert(ASSERTION, told.token.clone());
-        if route.client_cert {
-            headers.insert(CLIENT_CERT, told.certificate.clone());
+        if let Some(caller) = &remembered.caller
+            && caller.told.is_usable(now)
+            && caller.is(permit, route, host)
+        {
+            return Ok(Some(Arc::clone(&caller.told)));
         }
-        Ok(())
+        let told = self.told(permit, route, host, now)?;
+        remembered.said = None;
+        remembered.caller = told.as_ref().map(|told| Caller::of(permit, route, host, Arc::clone(told)));
+        Ok(told)
     }
 
     /// Signed anew, or found among what was signed a moment ago for another connection.
@@ -176,6 +172,12 @@ impl Identity {
 }
 
 impl Told {
+    /// The headers that say it.
+    pub(super) fn lines(&self, route: &Route) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let certificate = route.client_cert.then(|| (CLIENT_CERT, self.certificate.clone()));
+        std::iter::once((ASSERTION, self.token.clone())).chain(certificate)
+    }
+
     fn is_usable(&self, now: Time) -> bool {
         self.signed <= now && now.since(self.signed) < REUSE_MAX
     }
@@ -224,6 +226,10 @@ fn coordinates(public: &[u8]) -> (String, String) {
 
 const ASSERTION: HeaderName = HeaderName::from_static("portcullis-assertion");
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
+
+/// Every header that [`Told::lines`] may make.
+#[cfg(test)]
+pub(super) const NAMES: [HeaderName; 2] = [ASSERTION, CLIENT_CERT];
 
 /// A backend verifies it on receipt; a minute would only serve thieves.
 const LIFETIME_SECS: i64 = 30;

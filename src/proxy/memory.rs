@@ -4,9 +4,10 @@
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 
 use super::identity::Told;
+use super::ours::Said;
 use crate::domain::route::Route;
 use crate::policy::Permit;
 
@@ -18,17 +19,15 @@ pub struct Memory(Mutex<Remembered>);
 pub(super) struct Remembered {
     pub(super) whence: Option<Whence>,
     pub(super) caller: Option<Caller>,
+    /// Both as they are said to a backend; nothing once either changes.
+    pub(super) said: Option<Arc<Said>>,
 }
 
 /// From where a request comes, as headers say it.
-#[derive(Clone)]
 pub(super) struct Whence {
     pub(super) host: String,
     pub(super) address: IpAddr,
-    pub(super) host_value: HeaderValue,
-    pub(super) address_value: HeaderValue,
-    pub(super) port: HeaderValue,
-    pub(super) forwarded: HeaderValue,
+    pub(super) lines: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// Who is calling, as a backend was told last.

@@ -12,6 +12,7 @@
 //! - `errand`: one request over one connection
 //! - `headers`: what may not pass, in either direction
 //! - `names`: of headers that would say who is calling
+//! - `ours`: what the gate says itself
 //! - `identity`: who the caller is, as the backend can verify it
 //! - `confirmed`: requests that a backend wants confirmed
 //! - `memory`: what comes out the same at each request of a connection
@@ -40,6 +41,7 @@ mod keep;
 mod member;
 mod memory;
 mod names;
+mod ours;
 mod receipt;
 mod sending;
 mod total;

@@ -15,6 +15,7 @@ use super::destination::{Destination, Tries};
 use super::errand::{Answered, Broken, Errand};
 use super::forward::{Origin, Proxy};
 use super::member::{Held, Member};
+use super::ours::Ours;
 use super::upstream::{ConnectError, Line, Want, Whole};
 use crate::domain::Reason;
 use crate::policy::Permit;
@@ -72,7 +73,7 @@ impl Proxy {
     pub(super) async fn send(
         &self,
         sending: &Sending<'_>,
-        head: Parts,
+        (head, ours): (Parts, Ours),
         body: Body,
         tunnel: bool,
         trailers: bool,
@@ -87,7 +88,7 @@ impl Proxy {
         let permit = how.progress.is_some().then(|| sending.permit.clone());
         let upload = Upload::new(body, how.progress.clone(), permit, sending.route.waits.body_idle);
         let upload = upload.announcing(trailers);
-        let mut errand = Errand::Whole(Request::from_parts(head, upload));
+        let mut errand = Some(Errand::Whole(Request::from_parts(head, upload), ours));
         let (mut tries, mut last) = (Tries::none(), None);
         loop {
             let session = sending.permit.session().map(|session| session.token());
@@ -96,13 +97,13 @@ impl Proxy {
                 Ok(held) => held,
                 Err(none) => return Err(last.unwrap_or(none)),
             };
-            let broken = match self.send_to(sending, held.member(), errand, &how).await {
+            let broken = match self.send_to(sending, held.member(), &mut errand, &how).await {
                 Ok(answered) => return Ok((answered, held)),
                 Err(broken) => broken,
             };
             let (reason, unsent) = sending.give_up(held.member(), broken);
             match unsent {
-                Some(unsent) if again && sending.route.again(&mut tries) => errand = *unsent,
+                Some(unsent) if again && sending.route.again(&mut tries) => errand = Some(*unsent),
                 _ => return Err(reason),
             }
             last = Some(reason);
@@ -114,21 +115,21 @@ impl Proxy {
         &self,
         sending: &Sending<'_>,
         member: &Member,
-        mut errand: Errand,
+        errand: &mut Option<Errand>,
         how: &How,
     ) -> Result<Answered, Broken> {
         // A backend may close a connection just as we write to it. What cannot be sent twice
         // goes only over connections that were in use a moment ago.
         let fresh = if how.again { Duration::MAX } else { UNREPEATABLE_AGE_MAX };
-        let fits = !how.tunnel && !how.trailers && !sending.once && !errand.is_written();
+        let fits = !how.tunnel && !how.trailers && !sending.once && !is_written(errand.as_ref());
         let kept = if fits { self.upstream.take(&member.backend, fresh) } else { None };
         if let Some(line) = kept {
             match sending.over(line, errand, how.again, how.progress.as_deref()).await {
                 Ok(answered) => return Ok(answered),
-                Err(broken) => errand = broken.again()?,
+                Err(broken) => *errand = Some(broken.again()?),
             }
         }
-        let want = match (how.tunnel || errand.is_written(), sending.once || how.trailers) {
+        let want = match (how.tunnel || is_written(errand.as_ref()), sending.once || how.trailers) {
             (true, _) => Want::Own,
             (false, true) => Want::Fresh,
             (false, false) => Want::Any,
@@ -136,7 +137,7 @@ impl Proxy {
         // In a box: most requests open no connection, and none needs room for it.
         match Box::pin(self.connect(sending, member, want)).await {
             Ok(line) => sending.over(line, errand, false, how.progress.as_deref()).await,
-            Err(broken) => Err(broken.not_begun(errand)),
+            Err(broken) => Err(broken.not_begun(errand.take())),
         }
     }
 
@@ -151,6 +152,11 @@ impl Proxy {
             }
         }
     }
+}
+
+/// Whether only HTTP/1.1 can take it.
+const fn is_written(errand: Option<&Errand>) -> bool {
+    matches!(errand, Some(Errand::Written(_)))
 }
 
 /// The permit ended while the request was under way; its connection is being cut.

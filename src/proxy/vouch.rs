@@ -36,7 +36,12 @@ impl Proxy {
         }
         let number = HeaderValue::from_str(origin.request_id).map_err(|_| Reason::Internal)?;
         told.insert("x-request-id", number);
-        self.identity.set(&mut told, permit, route, origin.host, origin.memory)?;
+        let mut remembered = origin.memory.recall();
+        if let Some(caller) = self.identity.of(&mut remembered, permit, route, origin.host)? {
+            for (name, value) in caller.lines(route) {
+                told.insert(name, value);
+            }
+        }
         Ok(told)
     }
 }

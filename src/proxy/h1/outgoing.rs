@@ -12,6 +12,7 @@ use hyper::body::Body as _;
 
 use super::{Broken, Io};
 use crate::proxy::body::{Cut, Upload};
+use crate::proxy::ours::{Ours, write_line};
 
 /// A request, and how much of it is still to be written.
 pub(in crate::proxy) struct Outgoing {
@@ -44,25 +45,36 @@ enum Left {
 
 impl Outgoing {
     /// The head says how the body ends: by `transfer-encoding: chunked`; else its own size does.
-    pub(super) fn new(spare: Vec<u8>, head: &Parts, upload: Upload) -> Self {
+    pub(super) fn new(spare: Vec<u8>, head: &Parts, ours: &Ours, upload: Upload) -> Self {
         let body = match upload.size_hint().exact() {
             _ if upload.is_end_stream() => Left::Nothing,
             _ if head.headers.contains_key(TRANSFER_ENCODING) => Left::Chunked,
             Some(0) | None => Left::Nothing,
             Some(length) => Left::Length(length),
         };
-        let lead = written(spare, head, body);
         Self {
-            lead,
+            lead: written(spare, head, ours, body),
+            upload,
+            body,
+            has_body: body != Left::Nothing,
+            asks_for_head: head.method == Method::HEAD,
+            ..Self::none(Vec::new())
+        }
+    }
+
+    /// No request, and room for the next.
+    pub(super) fn none(room: Vec<u8>) -> Self {
+        Self {
+            lead: room,
             written: 0,
             piece: Bytes::new(),
             tail: b"",
-            upload,
-            body,
+            upload: Upload::none(),
+            body: Left::Nothing,
             last: Bytes::new(),
             began: false,
-            has_body: body != Left::Nothing,
-            asks_for_head: head.method == Method::HEAD,
+            has_body: false,
+            asks_for_head: false,
             done: false,
         }
     }
@@ -83,8 +95,8 @@ impl Outgoing {
     }
 
     /// Its room, for the next.
-    pub(super) fn into_spare(self) -> Vec<u8> {
-        self.lead
+    pub(super) fn take_room(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.lead)
     }
 
     /// Whether the socket has taken anything of it.
@@ -201,8 +213,8 @@ impl Outgoing {
     }
 }
 
-/// The head in bytes, with the length of a body that knows it.
-fn written(mut bytes: Vec<u8>, head: &Parts, body: Left) -> Vec<u8> {
+/// The head in bytes, with what is ours and the length of a body that knows it.
+fn written(mut bytes: Vec<u8>, head: &Parts, ours: &Ours, body: Left) -> Vec<u8> {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     bytes.clear();
     bytes.reserve(HEAD_BYTES);
@@ -210,10 +222,9 @@ fn written(mut bytes: Vec<u8>, head: &Parts, body: Left) -> Vec<u8> {
         bytes.extend_from_slice(piece.as_bytes());
     }
     for (name, value) in &head.headers {
-        for piece in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            bytes.extend_from_slice(piece);
-        }
+        write_line(&mut bytes, name, value);
     }
+    ours.write(&mut bytes);
     if let Left::Length(length) = body {
         let _ = write!(bytes, "content-length: {length}\r\n");
     }

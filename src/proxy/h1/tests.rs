@@ -10,12 +10,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::{Broken, Exchange, Reply, Wire};
 use crate::proxy::body::Upload;
+use crate::proxy::ours::Ours;
 
 fn exchange(request: Request<Body>) -> (Exchange, DuplexStream) {
     let (ours, theirs) = duplex(1 << 20);
     let (head, body) = request.into_parts();
     let upload = Upload::new(body, None, None, std::time::Duration::from_secs(9));
-    (Wire::new(Box::new(ours), false, 0).begin(&head, upload), theirs)
+    (Wire::new(Box::new(ours), false, 0).begin(&head, &Ours::default(), upload), theirs)
 }
 
 fn get() -> Request<Body> {
@@ -281,7 +282,7 @@ async fn a_request_goes_elsewhere_only_where_nothing_was_written_or_it_may_be_re
     assert!(!wire.is_open());
     let (head, body) = Request::post("/").body(Body::from("hello")).unwrap().into_parts();
     let upload = Upload::new(body, None, None, std::time::Duration::from_secs(9));
-    let mut first = wire.begin(&head, upload);
+    let mut first = wire.begin(&head, &Ours::default(), upload);
     assert!(poll_fn(|cx| first.poll_answer(cx)).await.is_err());
     let (ours, mut theirs) = duplex(4096);
     let mut second = Wire::new(Box::new(ours), false, 0).send(first.again(false).unwrap());
