@@ -26,6 +26,7 @@ mod reload;
 mod shared;
 mod sign_ins;
 mod slow;
+mod soak;
 #[path = "../../tests/support/mod.rs"]
 #[allow(dead_code, reason = "tests share it and use the rest")]
 mod support;
@@ -88,10 +89,11 @@ impl Shown {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1).filter(|one| one != "--bench");
-    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|floods|sign-ins|approvals|uniform|bulk|reload ...] [--small]";
+    let usage = "say which program and which loads: load PROGRAM [idle|slow|flood|floods|sign-ins|approvals|uniform|bulk|reload|soak ...] [--small]";
     let gate = PathBuf::from(arguments.next().ok_or(usage)?).canonicalize()?;
     let (flags, mut wanted): (Vec<_>, Vec<_>) = arguments.partition(|one| one.starts_with("--"));
     let scale = Scale { gate, small: flags.iter().any(|flag| flag == "--small") };
+    // Two hours are asked for by name.
     if wanted.is_empty() {
         wanted = ["slow", "flood", "floods", "sign-ins", "approvals", "uniform", "bulk", "reload", "idle"]
             .map(str::to_owned)
@@ -103,6 +105,7 @@ async fn main() -> Result<(), Failure> {
         let busy = report::busy();
         let mut shown = match load.as_str() {
             "idle" => idle::run(&scale).await?,
+            "soak" => soak::run(&scale).await?,
             "slow" => slow::run(&scale).await?,
             "flood" => flood::run(&scale).await?,
             "floods" => floods::run(&scale).await?,

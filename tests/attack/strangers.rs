@@ -232,7 +232,7 @@ async fn nobody_gets_what_was_meant_for_another() {
     assert_eq!(next.load(Ordering::SeqCst), REQUESTS);
 }
 
-/// O-03. The same again and again: neither memory nor open files grow by it. The long run is `benches/load`'s.
+/// O-03. The same again and again: neither memory nor open files grow by it. Two hours of it are in `benches/load`.
 #[tokio::test(flavor = "multi_thread")]
 async fn those_who_give_up_leave_nothing_behind() {
     let echo = Echo::default();
