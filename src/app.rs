@@ -4,11 +4,13 @@
 mod acts;
 mod beside;
 mod doors;
+mod error;
 mod factors;
 mod follow;
 mod follow_cas;
 mod ground;
 mod heed;
+mod judge;
 mod limits;
 mod lists;
 mod mail;
@@ -18,9 +20,10 @@ mod push;
 mod reload;
 mod remind;
 mod rooms;
+pub mod service;
+mod sockets;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -29,26 +32,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Entry, Event, Ledger};
 use crate::auth::password::{self, Passwords};
-use crate::auth::phone::place;
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
-use crate::ca::{self, Authority, CaError, KeptLists, KeyFolder};
-use crate::config::{Config, Engine, Environment, SecretError};
+use crate::ca::{self, Authority, KeptLists, KeyFolder};
+use crate::config::{Config, Engine, Environment};
+use crate::console::command::upgrade;
 use crate::control;
 use crate::crypto::Pepper;
-use crate::domain::TenantId;
 use crate::domain::certificate::Issuer;
 use crate::enrolment::first_visit::FirstVisits;
-use crate::enrolment::revocation::Unfinished;
-use crate::front::accept::{self, Front, Running};
-use crate::front::door::DoorError;
+use crate::front::accept::{Front, Running};
 use crate::front::house::{Counting, House};
 use crate::front::live::Live;
 use crate::front::peer::Peer;
-use crate::front::{Settings, ops, plain, way};
-use crate::notify::{email, webpush};
+use crate::front::{ops, plain, way};
 use crate::policy::Policy;
-use crate::proxy::TrustError;
 use crate::store::redb::Redb;
 #[cfg(feature = "sled")]
 use crate::store::sled::Sled;
@@ -56,6 +54,9 @@ use crate::store::view::View;
 use crate::store::{Store, StoreError};
 use crate::world::World;
 pub use acts::acts;
+pub use error::AppError;
+pub use judge::judge;
+pub use sockets::{Kept, Sockets};
 
 use lists::Lists;
 use mail::Mailing;
@@ -92,87 +93,14 @@ pub struct Started {
     pub jwks: serde_json::Value,
     /// Every room, for tests that look inside.
     pub house: Arc<House>,
+    /// What it listens on, for whoever takes over.
+    pub sockets: Kept,
+    /// Who wants another process to take over: whoever runs the house sees to it.
+    pub upgrades: mpsc::Receiver<upgrade::Asked>,
     running: Running,
     background: CancellationToken,
     mailing: Arc<Mailing>,
     telling: Arc<Telling>,
-}
-
-/// Why the house could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// The folder of the data, or what should lie in it; the text ends with the next step.
-    #[error("{0}")]
-    Ground(String),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The pepper, the passphrase or the signing key.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// The CA.
-    #[error(transparent)]
-    Ca(#[from] CaError),
-    /// A door.
-    #[error(transparent)]
-    Door(#[from] DoorError),
-    /// An address.
-    #[error(
-        "{what} cannot listen at {address}: {source}; is another server there? Change [listen] in {file}"
-    )]
-    Listen {
-        /// "TLS".
-        what: &'static str,
-        /// Which.
-        address: SocketAddr,
-        /// The configuration.
-        file: String,
-        /// The system's.
-        source: std::io::Error,
-    },
-    /// A file.
-    #[error("{path} cannot be written: {source}; look at the folder's owner and mode")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// The system's.
-        source: std::io::Error,
-    },
-    /// The control socket.
-    #[error(transparent)]
-    Control(#[from] control::ListenError),
-    /// The file of places.
-    #[error(transparent)]
-    Places(#[from] place::BadFile),
-    /// The settings of mail.
-    #[error(transparent)]
-    Mail(#[from] email::BadSettings),
-    /// The keys for push.
-    #[error(transparent)]
-    PushKeys(#[from] webpush::KeysError),
-    /// The settings of push.
-    #[error(transparent)]
-    Push(#[from] webpush::BadSettings),
-    /// The key that signs whom the backend is told of.
-    #[error("the key in {0} is no P-256 key: make a new one with `openssl ecparam -genkey -name prime256v1`")]
-    JwtKey(PathBuf),
-    /// The system gave no thread or socket.
-    #[error("the system gives no thread or socket: {0}")]
-    System(#[source] std::io::Error),
-    /// What the last lists tell could not be revoked again.
-    #[error("what the last revocation list tells is not all revoked again ({0}): start it once more")]
-    Unheeded(#[from] Unfinished),
-    /// The files by which backends are believed.
-    #[error(transparent)]
-    Backends(#[from] TrustError),
-    /// A tenant's rules.
-    #[error("the rules of {tenant} cannot be used: {mistakes}")]
-    Policy {
-        /// Whose.
-        tenant: TenantId,
-        /// What is wrong.
-        mistakes: String,
-    },
 }
 
 /// Opens the store, which is there, and what stands on it.
@@ -254,42 +182,42 @@ pub async fn start(
     hashing: password::Settings,
     stop: &CancellationToken,
 ) -> Result<Started, AppError> {
+    start_on(config, environment, world, hashing, stop, None).await
+}
+
+/// The same on sockets that are open already.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn start_on(
+    config: &Config,
+    environment: &Environment,
+    world: World,
+    hashing: password::Settings,
+    stop: &CancellationToken,
+    sockets: Option<Sockets>,
+) -> Result<Started, AppError> {
     let core = open(config, world, hashing).await?;
     let authority = Arc::new(open_authority(config, environment, &core)?);
     let policy = Arc::new(Policy::empty());
     follow::load_all_rules(&core.view, &policy)?;
     let lists = Lists::open(&authority, &core, kept_lists(config)).await?;
 
-    let threads = Settings::default().threads;
-    let bind = |what, address: SocketAddr, threads| {
-        accept::bind(address, threads).map_err(|source| AppError::Listen {
-            what,
-            address,
-            file: config.file.display().to_string(),
-            source,
-        })
+    let sockets = match sockets {
+        Some(sockets) => sockets,
+        None => Sockets::open(config, vec![])?,
     };
-    let tls_listeners = bind("TLS", config.listen.tls, threads)?;
-    let plain_listener = config.listen.plain.map(|address| bind("plain HTTP", address, 1)).transpose()?;
-    let plain_listener = plain_listener.and_then(|mut one| one.pop());
-    let ops_listener = match config.listen.ops {
-        Some(address) => Some(ops::bind(address).map_err(|source| AppError::Listen {
-            what: "the operator's listener",
-            address,
-            file: config.file.display().to_string(),
-            source,
-        })?),
-        None => None,
-    };
-    let others = beside::bind(config)?;
-    let tls = local(tls_listeners.first()).unwrap_or(config.listen.tls);
-    let plain = local(plain_listener.as_ref());
+    let kept = sockets.kept(stop)?;
+    let (tls, plain) = (sockets.tls_address().unwrap_or(config.listen.tls), sockets.plain_address());
+    let Sockets { tls: tls_listeners, plain: plain_listener, ops: ops_listener, others } = sockets;
 
     let view = Arc::clone(&core.view);
     let clock = core.world.clone();
     let live = Live::beside(move || view.revision(), move || clock.now());
     let (reloads, asked) = mpsc::channel(reload::WAITING_MAX);
-    let acts = acts::of_house(config, &core, Some(Arc::clone(&authority)), Some(reloads))?;
+    let (upgrades, upgrades_asked) = mpsc::channel(1);
+    let keys = Some(Arc::clone(&authority));
+    let acts = acts::of_house(config, &core, keys, Some(reloads), Some(upgrades))?;
     let pusher = push::pusher(config, &core, Arc::clone(&acts.push))?;
     let (outside, exporter) = outside::open(config, &core.world)?;
     let (house, approvals, jwks) = rooms::house(
@@ -372,7 +300,18 @@ pub async fn start(
     if let Err(error) = core.ledger.record(entry, vec![]).await {
         tracing::error!(%error, "the start was not written down");
     }
-    Ok(Started { tls, plain, jwks, house, running, background, mailing, telling })
+    Ok(Started {
+        tls,
+        plain,
+        jwks,
+        house,
+        sockets: kept,
+        upgrades: upgrades_asked,
+        running,
+        background,
+        mailing,
+        telling,
+    })
 }
 
 impl Started {
@@ -389,10 +328,6 @@ impl Started {
         self.telling.ended().await;
         self.mailing.ended().await;
     }
-}
-
-fn local(listener: Option<&std::net::TcpListener>) -> Option<SocketAddr> {
-    listener.and_then(|listener| listener.local_addr().ok())
 }
 
 /// Name of this machine in the audit trail. One machine has one; many get their own with etcd.

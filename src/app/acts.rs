@@ -9,6 +9,7 @@ use super::{AppError, Core, kept_lists, mail};
 use crate::ca::{Authority, KeyFolder};
 use crate::config::Config;
 use crate::console::command::reload::Reloads;
+use crate::console::command::upgrade::Upgrades;
 use crate::console::command::{Acts, Site};
 use crate::domain::TenantId;
 use crate::enrolment::delivery::Deliveries;
@@ -21,7 +22,7 @@ use crate::notify::webpush::Keys;
 /// # Errors
 /// Settings of mail, or keys for push, that cannot be used.
 pub fn acts(config: &Config, core: &Core, authority: Option<Arc<Authority>>) -> Result<Arc<Acts>, AppError> {
-    of_house(config, core, authority, None)
+    of_house(config, core, authority, None, None)
 }
 
 /// The same of a house that runs.
@@ -30,6 +31,7 @@ pub(super) fn of_house(
     core: &Core,
     authority: Option<Arc<Authority>>,
     reloads: Option<Reloads>,
+    upgrades: Option<Upgrades>,
 ) -> Result<Arc<Acts>, AppError> {
     let issuance = Arc::new(Issuance::new(Arc::clone(&core.ledger), authority, core.world.clone()));
     let est = Est::new(
@@ -60,6 +62,7 @@ pub(super) fn of_house(
         world: core.world.clone(),
         site: ArcSwap::from_pointee(site(config)),
         reloads,
+        upgrades,
     }))
 }
 

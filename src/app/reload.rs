@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::mail::Mailing;
 use super::outside::Telling;
-use super::{AppError, Core, acts, doors, limits, push, rooms};
+use super::{AppError, Core, acts, doors, limits, push, rooms, service};
 use crate::audit::{Entry, Event};
 use crate::auth::phone::Approvals;
 use crate::ca::Authority;
@@ -78,9 +78,11 @@ pub(super) fn heed(
 
 impl Changing {
     async fn reload(self: &Arc<Self>, actor: &str) -> Result<Reloaded, Refused> {
+        service::reloading();
         let here = Arc::clone(self);
         // Files are read, keys made: nothing for a thread that others wait for.
         let read = tokio::task::spawn_blocking(move || here.take_up()).await;
+        service::ready();
         let reloaded = read.map_err(Refused::from).flatten();
         let entry = match &reloaded {
             Ok(reloaded) => {

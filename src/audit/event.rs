@@ -140,6 +140,7 @@ events! {
     ThrottleBlocked = "throttle.blocked", "Too many wrong tries in a row: blocked until the desk unlocks.";
     RequestRefused = "request.refused", "A request was refused.";
     HouseStarted = "house.started", "The gate was started.";
+    HouseHandedOver = "house.handed-over", "The gate goes on as another process.";
     SettingsReloaded = "settings.reloaded", "The configuration was read again and taken up.";
     SettingsRefused = "settings.refused", "The configuration was read again and has mistakes; nothing changed.";
     NoticeQueued = "notice.queued", "A notice was queued.";

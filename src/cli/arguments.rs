@@ -29,6 +29,8 @@ pub(super) enum Act {
     Serve,
     /// Have the running gate read its configuration and all files again, as SIGHUP does
     Reload,
+    /// Have the program that lies in its place now take over from the running gate, as SIGUSR2 does: no connection is refused
+    Upgrade,
     /// Look whether all is well, and say what to do where it is not
     Doctor,
     /// Whose gate it is: add, list

@@ -18,6 +18,7 @@ mod revoke;
 mod route;
 mod serve;
 mod shield;
+mod upgrade;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,7 +60,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let done = match runtime {
         Ok(runtime) => {
-            let done = runtime.block_on(act(arguments, &environment, printer));
+            let done = runtime.block_on(act(arguments, &typed, &environment, printer));
             // All that matters has ended by now; a read that a closed window left behind must not keep us.
             runtime.shutdown_timeout(LEFT_BEHIND);
             done
@@ -76,13 +77,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 /// Whether all was well.
-async fn act(arguments: Arguments, environment: &Environment, printer: Printer) -> Result<bool, Failure> {
+async fn act(
+    arguments: Arguments,
+    typed: &[OsString],
+    environment: &Environment,
+    printer: Printer,
+) -> Result<bool, Failure> {
     let file = arguments.config;
     let reach = || Reach::open(file.as_deref(), environment);
     let command = match arguments.act {
         Act::Init(init) => return init::run(init, environment, printer).await,
         Act::Demo(demo) => return demo::run(demo, environment, printer).await,
-        Act::Serve => return serve::run(&reach()?.config, environment, printer).await,
+        Act::Serve => return serve::run(&reach()?.config, environment, typed, printer).await,
         Act::Doctor => return doctor::run(file.as_deref(), environment, printer).await,
         Act::Device { command } => return device::run(command, &reach()?, printer).await,
         Act::Certificate { command } => return certificate::run(command, &reach()?, printer).await,
@@ -94,6 +100,7 @@ async fn act(arguments: Arguments, environment: &Environment, printer: Printer) 
         Act::Code { command } => Command::Code(command),
         Act::Push { command } => Command::Push(command),
         Act::Reload => Command::Reload,
+        Act::Upgrade => Command::Upgrade,
         Act::Audit { command } => Command::Audit(command),
     };
     let output = reach()?.run(command).await?;

@@ -1,4 +1,6 @@
-//! `portcullis serve`: runs the gate until it is told to stop. Opening it is `app`'s.
+//! `portcullis serve`: runs the gate until it is told to stop, or until another one takes over. Opening it is `app`'s.
+
+use std::ffi::OsString;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -6,9 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::Act;
 use super::failure::Failure;
 use super::print::Printer;
-use crate::app;
+use super::upgrade::{Given, Origin, take_over};
+use crate::app::{self, Sockets, service};
+use crate::audit::{Entry, Event};
 use crate::auth::password;
 use crate::config::{Config, Environment};
+use crate::console::command::upgrade::Asked;
 use crate::console::command::{Command, ca};
 use crate::control::{self, CallError};
 use crate::world::World;
@@ -16,18 +21,65 @@ use crate::world::World;
 pub(super) async fn run(
     config: &Config,
     environment: &Environment,
+    typed: &[OsString],
     printer: Printer,
 ) -> Result<bool, Failure> {
-    refuse_second(config).await?;
+    let Given { listeners, before, passphrase } = Given::take(environment)?;
+    let environment = &Environment {
+        passphrase: passphrase.or_else(|| environment.passphrase.clone()),
+        ..environment.clone()
+    };
+    let origin = Origin::of(typed, environment)?;
+    let mut upgrade = signal(SignalKind::user_defined2()).map_err(Failure::System)?;
     let stop = stop_on_signal()?;
-    let started =
-        app::start(config, environment, World::real(), password::Settings::default(), &stop).await?;
+    let sockets = match before {
+        None => {
+            refuse_second(config).await?;
+            if listeners.is_empty() { None } else { Some(Sockets::open(config, listeners)?) }
+        }
+        Some(before) => {
+            app::judge(config, environment, &World::real())?;
+            let sockets = Sockets::open(config, listeners)?;
+            // Told to stop meanwhile, it does so where it would have begun.
+            take_over(before).await?;
+            Some(sockets)
+        }
+    };
+    let (world, hashing) = (World::real(), password::Settings::default());
+    let mut started = app::start_on(config, environment, world, hashing, &stop, sockets).await?;
     printer.say(&format!("Portcullis listens at {}.", started.tls))?;
     for door in config.doors() {
         printer.say(&format!("  {}/", config.origin(&door.host)))?;
     }
-    stop.cancelled().await;
+    service::ready();
+    loop {
+        let (actor, answer) = tokio::select! {
+            () = stop.cancelled() => break,
+            Some(()) = upgrade.recv() => ("signal".to_owned(), None),
+            Some(Asked { actor, answer }) = started.upgrades.recv() => (actor, Some(answer)),
+        };
+        let followed = match started.sockets.copies() {
+            Ok(sockets) => origin.follow_up(&sockets).await,
+            Err(error) => Err(error.to_string()),
+        };
+        match &followed {
+            Ok(pid) => {
+                let entry = Entry::new(&actor, Event::HouseHandedOver).detail("process", pid.to_string());
+                if let Err(error) = started.house.ledger.record(entry, vec![]).await {
+                    tracing::error!(%error, "it was not written down that another process takes over");
+                }
+                tracing::info!(pid, "another process takes over");
+                service::goes_on_as(*pid);
+                stop.cancel();
+            }
+            Err(why) => tracing::error!(why, "the gate goes on as it was"),
+        }
+        if let Some(answer) = answer {
+            let _ = answer.send(followed);
+        }
+    }
     let lost = started.lost_its_store();
+    service::stopping();
     printer.say("Stopping; requests under way may finish.")?;
     started.closed().await;
     if lost {

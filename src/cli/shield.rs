@@ -48,20 +48,25 @@ pub(super) fn shed_passphrase(environment: &Environment, arguments: &[OsString])
 }
 
 fn restarted(passphrase: &Secret, arguments: &[OsString]) -> std::io::Result<std::convert::Infallible> {
+    let stdin = on_stdin(passphrase)?;
+    let name = arguments.first().cloned().unwrap_or_else(|| "portcullis".into());
+    // By its own name, which `ps` shows; where that file is gone, by what is left of it.
+    let own = std::env::current_exe().ok().filter(|own| own.is_file());
+    let mut command = Command::new(own.unwrap_or_else(|| "/proc/self/exe".into()));
+    command.arg0(name).args(arguments.iter().skip(1)).stdin(stdin);
+    command.env_remove(environment::PASSPHRASE).env(environment::PASSPHRASE_ON_STDIN, "1");
+    Err(command.exec())
+}
+
+/// The passphrase as a process reads it that is told so by `PASSPHRASE_ON_STDIN`.
+pub(super) fn on_stdin(passphrase: &Secret) -> std::io::Result<Stdio> {
     let (reader, mut writer) = std::io::pipe()?;
     // A pipe holds at least 4 KiB without a reader; longer ones would wait for ever.
     if passphrase.expose().len() > PIPE_BYTES_MAX {
         return Err(std::io::Error::other("the passphrase is too long to be handed over"));
     }
     writer.write_all(passphrase.expose().as_bytes())?;
-    drop(writer);
-    let name = arguments.first().cloned().unwrap_or_else(|| "portcullis".into());
-    // By its own name, which `ps` shows; where that file is gone, by what is left of it.
-    let own = std::env::current_exe().ok().filter(|own| own.is_file());
-    let mut command = Command::new(own.unwrap_or_else(|| "/proc/self/exe".into()));
-    command.arg0(name).args(arguments.iter().skip(1)).stdin(Stdio::from(reader));
-    command.env_remove(environment::PASSPHRASE).env(environment::PASSPHRASE_ON_STDIN, "1");
-    Err(command.exec())
+    Ok(Stdio::from(reader))
 }
 
 /// What POSIX promises of every pipe is less; Linux gives 64 KiB, and 4 KiB to a user with many.

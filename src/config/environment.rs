@@ -14,6 +14,8 @@ pub struct Environment {
     pub passphrase: Option<Secret>,
     /// Whether it stands in the environment, where `/proc` shows it.
     pub exposes_passphrase: bool,
+    /// Whether a running gate started this one, to take over from it.
+    pub takes_over: bool,
     /// `CREDENTIALS_DIRECTORY`: where systemd lays a service's credentials.
     pub credentials: Option<PathBuf>,
     /// `PORTCULLIS_CONFIG`: the configuration file, where no `--config` names it.
@@ -38,6 +40,7 @@ impl Environment {
         Self {
             passphrase: exposed.or_else(handed),
             exposes_passphrase,
+            takes_over: std::env::var_os(TAKES_OVER).is_some(),
             credentials: folder("CREDENTIALS_DIRECTORY"),
             config: folder("PORTCULLIS_CONFIG"),
             log: std::env::var("PORTCULLIS_LOG").ok(),
@@ -64,6 +67,9 @@ fn handed_over() -> Option<Secret> {
 
 /// Holds the passphrase.
 pub const PASSPHRASE: &str = "PORTCULLIS_PASSPHRASE";
+
+/// Says that the sockets come from a gate that gives way.
+pub const TAKES_OVER: &str = "PORTCULLIS_TAKES_OVER";
 
 /// Says that the passphrase comes on standard input.
 pub const PASSPHRASE_ON_STDIN: &str = "PORTCULLIS_PASSPHRASE_ON_STDIN";

@@ -7,13 +7,12 @@
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::{Request, Response};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -23,6 +22,7 @@ use super::beside::Errand;
 use super::connection::{self, Shared};
 use super::door::Doors;
 use super::limits::{Caps, Place, Settings};
+pub use super::listening::bind;
 use super::live::Live;
 use super::meters::Meters;
 use super::peer::Peer;
@@ -62,11 +62,23 @@ pub struct Front {
     doors: Arc<ArcSwap<Doors>>,
     live: Arc<Live>,
     caps: Arc<Caps>,
+    /// Connections of plain HTTP and of other proxies: they take no places from those over TLS.
+    beside: Arc<Beside>,
     /// For connections that come from now on; each keeps those that it began with.
     settings: Arc<ArcSwap<Settings>>,
     meters: Arc<Meters>,
     draining: CancellationToken,
     cut: CancellationToken,
+}
+
+/// Places beside those of the doors.
+#[derive(Default)]
+struct Beside(Mutex<Vec<Arc<Caps>>>);
+
+impl Beside {
+    fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|caps| caps.count()).sum()
+    }
 }
 
 /// The threads at work.
@@ -82,7 +94,18 @@ impl Front {
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let doors = Arc::new(ArcSwap::from_pointee(doors));
         let (meters, cut) = (Arc::default(), CancellationToken::new());
-        Self { doors, live, caps, settings, meters, draining: stop.clone(), cut }
+        let beside = Arc::default();
+        Self { doors, live, caps, beside, settings, meters, draining: stop.clone(), cut }
+    }
+
+    /// Waits for connections that have places of their own, too, before the house closes.
+    pub(super) fn waits_for(&self, caps: &Arc<Caps>) {
+        self.beside.0.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(caps));
+    }
+
+    /// Ends a connection that is still there once the house has closed.
+    pub(super) fn cut(&self) -> CancellationToken {
+        self.cut.child_token()
     }
 
     /// Other limits for the connections that come from now on.
@@ -166,7 +189,11 @@ impl Front {
         };
         while let Some(accepted) = self.draining.run_until_cancelled(next()).await {
             match accepted {
-                Ok((stream, address)) => self.take_in(stream, address, &turns, &handler),
+                Ok((stream, address)) => {
+                    // A socket for both kinds of addresses, as systemd opens them, writes IPv4 in IPv6.
+                    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+                    self.take_in(stream, address, &turns, &handler);
+                }
                 Err(error) => {
                     self.meters.accept_failed.up();
                     pause_after(&error).await;
@@ -215,7 +242,7 @@ impl Front {
     ) -> Option<(TcpStream, SocketAddr, Place)> {
         let meters = &self.meters;
         let read = tokio::time::timeout_at(until, relayed::read(&mut stream));
-        let address = match self.draining.run_until_cancelled(read).await? {
+        let address = match self.unless_closing(read).await? {
             Ok(Ok(Relayed::Client(address))) => address,
             Ok(Ok(Relayed::Balancer)) => balancer,
             Ok(Err(error)) => {
@@ -250,9 +277,8 @@ impl Front {
         let _ = stream.set_nodelay(true);
         let doors = self.doors.load_full();
         // What only the handshake needs lies in a box, and is given back before the connection lies idle.
-        let shaken = Box::pin(turns.taken_by(tls::shake(stream, &doors)));
-        let shaken = tokio::time::timeout_at(until, shaken);
-        let shaken = match self.draining.run_until_cancelled(shaken).await {
+        let shaken = tokio::time::timeout_at(until, turns.taken_by(tls::shake(stream, &doors)));
+        let shaken = match Box::pin(self.unless_closing(shaken)).await {
             Some(Ok(Ok(shaken))) => shaken,
             Some(Ok(Err(error))) => {
                 match error {
@@ -287,7 +313,7 @@ impl Front {
             sni: shaken.sni,
             errand: Errand::Serve,
             held: None,
-            attended: std::sync::Mutex::default(),
+            attended: Mutex::default(),
             memory: Memory::default(),
         });
         let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
@@ -295,6 +321,18 @@ impl Front {
         let stream = Box::new(shaken.stream);
         let shared = self.shared();
         connection::serve(stream, shaken.http2, (place, guard), &cancel, &shared, handle).await;
+    }
+
+    /// Who was taken in is heard, though not for long once the house closes.
+    async fn unless_closing<F: Future>(&self, doing: F) -> Option<F::Output> {
+        let closing = async {
+            self.draining.cancelled().await;
+            tokio::time::sleep(connection::FIRST_MAX).await;
+        };
+        tokio::select! {
+            done = doing => Some(done),
+            () = closing => None,
+        }
     }
 
     /// Waits for what is under way, then cuts what is left.
@@ -308,7 +346,7 @@ impl Front {
     }
 
     async fn emptied(&self) {
-        while self.caps.count() > 0 {
+        while self.caps.count() + self.beside.count() > 0 {
             tokio::time::sleep(EMPTIED_LOOKED_AT_EVERY).await;
         }
     }
@@ -323,28 +361,6 @@ impl Running {
     }
 }
 
-/// Sockets that share one address, one for each thread. Port 0 takes a free one.
-///
-/// # Errors
-/// The system's; `AddrInUse` also where another process of ours listens there, which
-/// SO_REUSEPORT alone would let pass in silence.
-pub fn bind(address: SocketAddr, threads: usize) -> io::Result<Vec<StdListener>> {
-    let probe = listener(address, false)?;
-    let address = probe.local_addr()?;
-    drop(probe);
-    (0..threads.max(1)).map(|_| listener(address, true)).collect()
-}
-
-fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
 /// After an error of `accept`: one that concerns a single connection costs nothing, any other
 /// (no open files, no memory) will not pass in the next microsecond.
 pub(super) async fn pause_after(error: &io::Error) {
@@ -357,9 +373,6 @@ pub(super) async fn pause_after(error: &io::Error) {
 
 /// Short enough to be serving again well within a second once there are files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections that wait for us; the system cuts this to `net.core.somaxconn`.
-const BACKLOG: i32 = 4096;
 
 const EMPTIED_LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
 

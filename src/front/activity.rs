@@ -146,6 +146,11 @@ impl Activity {
         }
     }
 
+    /// Whether no request has come yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
+    }
+
     /// Whether the head of a request has begun and is to be complete before `armed`, or nothing is under way and the
     /// connection may rest before then.
     pub(super) fn is_due_before(&self, armed: Instant) -> bool {

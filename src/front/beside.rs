@@ -18,7 +18,6 @@ use http::header::{CACHE_CONTROL, CONNECTION, LOCATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
 
 use super::accept::{Front, pause_after};
 use super::connection;
@@ -123,6 +122,7 @@ pub async fn serve(
     let draining = front.draining().clone();
     let most = front.shared().settings.connections_max;
     let caps = Caps::new(most, most);
+    front.waits_for(&caps);
     let beside = Arc::new(Beside { plan, house, front });
     while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
         let (stream, address): (TcpStream, _) = match accepted {
@@ -140,10 +140,10 @@ pub async fn serve(
         caps.limit(shared.settings.connections_max, shared.settings.connections_max);
         let Ok(place) = caps.admit(address.ip()) else { continue };
         let _ = stream.set_nodelay(true);
-        let beside = Arc::clone(&beside);
+        let (beside, cut) = (Arc::clone(&beside), beside.front.cut());
         tokio::spawn(async move {
             let handle = move |request| Arc::clone(&beside).answer(address, request);
-            connection::serve(stream, false, place, &CancellationToken::new(), &shared, handle).await;
+            connection::serve(stream, false, place, &cut, &shared, handle).await;
         });
     }
     Ok(())
@@ -198,7 +198,7 @@ impl Beside {
         shown::forget(plan.kind, request.headers_mut());
         let door = self.door(plan, &name)?;
         let live = &self.house.live;
-        let cut = CancellationToken::new();
+        let cut = self.front.cut();
         let held = leaf.as_ref().map(|leaf| Arc::new(live.enter(leaf, &cut)));
         let peer = Peer {
             door,

@@ -162,7 +162,7 @@ where
     let mut sleep = Box::pin(tokio::time::sleep_until(armed));
     let mut cut = Box::pin(cancel.cancelled());
     let mut drain = Box::pin(shared.draining.cancelled());
-    let mut finishing = false;
+    let (mut draining, mut finishing) = (false, false);
     let mut bell: Option<Arc<Bell>> = None;
     poll_fn(|cx| {
         let bell = match &mut bell {
@@ -176,12 +176,20 @@ where
                 shared.meters.cut.up();
                 return Poll::Ready(Run::Over);
             }
-            if !finishing && drain.as_mut().poll(&mut rung).is_ready() {
+            if !draining && drain.as_mut().poll(&mut rung).is_ready() {
+                draining = true;
+                // Whoever was taken in may ask once, for they know nothing yet.
+                armed = armed.min(Instant::now() + FIRST_MAX);
+                sleep.as_mut().reset(armed);
+            }
+            if draining && !finishing && !activity.is_new() {
                 finishing = true;
                 finish(connection.as_mut());
             }
             while sleep.as_mut().poll(&mut rung).is_ready() {
-                match activity.judge(Instant::now()) {
+                let verdict =
+                    if draining && !finishing { Verdict::Finish } else { activity.judge(Instant::now()) };
+                match verdict {
                     Verdict::Wait(until) => armed = until,
                     Verdict::Rest if !finishing => return Poll::Ready(Run::Quiet),
                     Verdict::Rest => armed = activity.quiet_until(),
@@ -206,6 +214,9 @@ where
                 tracing::debug!(%error, "a connection ended badly");
             }
             return Poll::Ready(Run::Over);
+        }
+        if draining && !finishing && !activity.is_new() {
+            bell.ring();
         }
         // A connection that made progress may have a nearer end than the one we wait for.
         if activity.is_due_before(armed) {
@@ -299,6 +310,9 @@ const SEND_BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// A client that went away without a word is found within half a minute.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A connection that was taken in before the house closes brings its first request within this.
+pub(super) const FIRST_MAX: Duration = Duration::from_secs(2);
 
 /// How long a connection without requests may take to say goodbye.
 const FINISH_MAX: Duration = Duration::from_secs(5);

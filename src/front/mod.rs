@@ -15,6 +15,7 @@ mod extended;
 pub mod house;
 mod kept;
 pub mod limits;
+mod listening;
 pub mod live;
 pub mod meters;
 pub mod ops;

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use super::accept::{Front, pause_after};
 use super::connection;
@@ -81,6 +80,7 @@ impl fmt::Debug for Plain {
 pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let caps = Caps::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
+    front.waits_for(&caps);
     while let Some(accepted) = front.draining().run_until_cancelled(listener.accept()).await {
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
@@ -90,7 +90,7 @@ pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) 
             }
         };
         let Ok(place) = caps.admit(address.ip()) else { continue };
-        let (plain, shared, front) = (plain.clone(), front.shared(), front.clone());
+        let (plain, shared, cut, front) = (plain.clone(), front.shared(), front.cut(), front.clone());
         tokio::spawn(async move {
             let handle = move |request: Request<Body>| {
                 let (plain, front) = (plain.clone(), front.clone());
@@ -102,7 +102,7 @@ pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) 
                     }
                 }
             };
-            connection::serve(stream, false, place, &CancellationToken::new(), &shared, handle).await;
+            connection::serve(stream, false, place, &cut, &shared, handle).await;
         });
     }
     Ok(())

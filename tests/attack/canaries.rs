@@ -30,6 +30,7 @@ async fn no_secret_is_left_behind() {
     let start = Start {
         under: ["prlimit", "--core=unlimited"].map(str::to_owned).to_vec(),
         environment: vec![("PORTCULLIS_LOG".to_owned(), "trace".to_owned())],
+        ..Start::default()
     };
     let mut program = Program::started_so(gate, start).await;
     let mut pages = Vec::new();

@@ -28,6 +28,7 @@ mod dates;
 mod delivery;
 mod desk;
 mod downgrade;
+mod drain;
 mod expect;
 mod expired;
 mod expiry;

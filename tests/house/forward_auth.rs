@@ -494,3 +494,20 @@ async fn behind_a_proxy_in_front_what_is_open_is_cut() {
     let answer = tokio::time::timeout(PATIENCE, waiting).await.expect("it is cut").unwrap();
     assert_eq!(answer.status, 403, "{}", answer.text());
 }
+
+/// What is under way when the gate stops ends well here, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_what_comes_through_another_proxy() {
+    let rig = Rig::open(Serves::Door).await;
+    let mut request = rig.question(Kind::Rfc9440).request();
+    *request.uri_mut() = "/late".parse().unwrap();
+    let waiting = tokio::spawn(send(rig.address(Kind::Rfc9440), request));
+    while !rig.gate.backend.text().contains("GET /late") {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut gate = rig.gate;
+    gate.close().await;
+    assert!(waiting.is_finished(), "the house closed before its answer");
+    let answer = waiting.await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "late, but whole"));
+}

@@ -46,6 +46,7 @@ mod sessions;
 mod settings;
 mod streaming;
 mod throttles;
+mod upgrade;
 mod visits;
 mod waiting;
 mod websocket;

@@ -31,6 +31,8 @@ pub(crate) struct Backend {
     received: Arc<Mutex<Vec<u8>>>,
     /// Bytes of bodies that `/up` has read.
     pub(crate) uploaded: Arc<AtomicU64>,
+    /// Requests of `/late`, or `/late?MILLISECONDS`, that wait.
+    pub(crate) late: Arc<AtomicU64>,
     /// WebSockets that are open.
     pub(crate) sockets: Arc<AtomicU64>,
     /// When something last came in the body of `/grpc/NUMBER`.
@@ -44,6 +46,7 @@ impl Backend {
             address: listener.local_addr().unwrap(),
             received: Arc::default(),
             uploaded: Arc::default(),
+            late: Arc::default(),
             sockets: Arc::default(),
             heard: Arc::default(),
         };
@@ -114,7 +117,10 @@ impl Backend {
                 Response::new(Body::from_stream(stream))
             }
             "/late" => {
-                tokio::time::sleep(Duration::from_millis(1500)).await;
+                let wanted = request.uri().query().and_then(|query| query.parse().ok());
+                self.late.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(wanted.unwrap_or(1500))).await;
+                self.late.fetch_sub(1, Ordering::SeqCst);
                 Response::new(Body::from("late, but whole"))
             }
             "/never" => std::future::pending().await,

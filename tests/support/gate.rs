@@ -413,5 +413,6 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         world: world.clone(),
         site: arc_swap::ArcSwap::from_pointee(Site { start, ..Site::default() }),
         reloads: None,
+        upgrades: None,
     })
 }

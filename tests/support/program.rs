@@ -2,8 +2,10 @@
 //! are made in the test's own process first; from then on the store is the program's alone.
 
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use portcullis::store::redb::Redb;
@@ -20,6 +22,8 @@ pub(crate) struct Start {
     pub(crate) under: Vec<String>,
     /// More of its environment: `PORTCULLIS_LOG`.
     pub(crate) environment: Vec<(String, String)>,
+    /// A listening socket that outlives it, which is the standard input of what runs it.
+    pub(crate) socket: Option<Arc<std::net::TcpListener>>,
 }
 
 /// A running program. `Gate`'s browsers, phones and doors lead to it; its store and trail do not.
@@ -65,6 +69,9 @@ impl Program {
         command.args(&line[1..]).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("PORTCULLIS_PASSPHRASE", PASSPHRASE).envs(self.start.environment.clone());
         command.stdout(log.try_clone().unwrap()).stderr(log);
+        if let Some(socket) = &self.start.socket {
+            command.stdin(OwnedFd::from(socket.try_clone().unwrap()));
+        }
         self.child = Some(command.spawn().unwrap());
     }
 

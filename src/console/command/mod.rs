@@ -28,6 +28,7 @@ pub mod route;
 pub mod search;
 pub mod tenant;
 pub mod terms;
+pub mod upgrade;
 pub mod which;
 
 use std::collections::BTreeSet;
@@ -54,6 +55,7 @@ use crate::world::World;
 
 pub use output::Output;
 use reload::Reloads;
+use upgrade::Upgrades;
 
 /// Something to do. Deliberately without `Debug`: a code may stand in it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -83,6 +85,8 @@ pub enum Command {
     Audit(audit::Command),
     /// The configuration, read again.
     Reload,
+    /// The program, the next one.
+    Upgrade,
     /// Whether all is well.
     Doctor,
 }
@@ -129,6 +133,8 @@ pub struct Acts {
     pub site: ArcSwap<Site>,
     /// The running house, where this is one.
     pub reloads: Option<Reloads>,
+    /// Whoever runs it.
+    pub upgrades: Option<Upgrades>,
 }
 
 /// What the configuration says that the store does not.
@@ -176,6 +182,7 @@ impl Acts {
             Command::Push(command) => self.push(actor, command).await,
             Command::Audit(command) => self.audit(command).await,
             Command::Reload => self.reload(actor).await,
+            Command::Upgrade => self.upgrade(actor).await,
             Command::Doctor => self.doctor().await,
         }
     }

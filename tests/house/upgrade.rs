@@ -1,0 +1,211 @@
+//! Another program takes over from the running one, and nobody is refused; sockets that somebody else holds outlive the
+//! gate that listens on them.
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt as _;
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use serde_json::json;
+
+use crate::support::PATIENCE;
+use crate::support::browser::{Browser, navigation};
+use crate::support::desk::anna;
+use crate::support::gate::Gate;
+use crate::support::load::Load;
+use crate::support::program::{Program, Start};
+
+/// A gate whose program lies in its own folder, and a client who has signed in.
+async fn installed(environment: Vec<(String, String)>) -> (Program, Arc<Browser>) {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let client = Arc::new(gate.signed_in("bank", &laptop).await);
+    let program = program_of(gate.folder.path());
+    std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
+    let line = format!("shift; exec {} \"$@\"", program.display());
+    let under = ["sh", "-c", &line, "sh"].map(str::to_owned).to_vec();
+    let start = Start { under, environment, ..Start::default() };
+    (Program::started_so(gate, start).await, client)
+}
+
+fn program_of(folder: &Path) -> PathBuf {
+    folder.join("portcullis")
+}
+
+/// Puts another file in the program's place, as a package manager does.
+fn install(folder: &Path, text: Option<&str>) {
+    let fresh = folder.join("portcullis.new");
+    match text {
+        None => drop(std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &fresh).unwrap()),
+        Some(text) => {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::write(&fresh, text).unwrap();
+            std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+    std::fs::rename(fresh, program_of(folder)).unwrap();
+}
+
+/// The process that took over, which is nobody's child here.
+struct Successor(Pid);
+
+impl Successor {
+    fn of(pid: u64) -> Self {
+        Self(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap())
+    }
+
+    fn lives(&self) -> bool {
+        test_kill_process(self.0).is_ok()
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::KILL);
+    }
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..1200 {
+        if done() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never {what}");
+}
+
+/// The whole of it: new connections and kept ones, a download that is under way, what systemd hears.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_program_takes_over_and_nobody_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let systemd = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    systemd.set_nonblocking(true).unwrap();
+    let mut told = String::new();
+    let mut hears = |what: &str| {
+        let mut buffer = [0; 4096];
+        while let Ok(n) = systemd.recv(&mut buffer) {
+            told.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
+        }
+        told.contains(what)
+    };
+    let socket = folder.path().join("notify").display().to_string();
+    let (mut program, client) = installed(vec![("NOTIFY_SOCKET".to_owned(), socket)]).await;
+    until("ready", || hears("READY=1")).await;
+    program.json(&["reload"]);
+    until("read again", || hears("RELOADING=1") && hears("MONOTONIC_USEC=")).await;
+    let old = program.pid();
+
+    let load = Load::begin(&client, "/accounts");
+    load.reach(500).await;
+    let download = tokio::spawn({
+        let client = Arc::clone(&client);
+        async move {
+            let mut request = navigation(&format!("/down?{DOWNLOAD}"));
+            client.dress(&mut request);
+            let mut line = client.wire.h1("bank.localhost").await;
+            let mut body = line.send_request(request).await.unwrap().into_body();
+            let mut length = 0;
+            while let Some(frame) = body.frame().await {
+                length += frame.unwrap().data_ref().map_or(0, |data| data.len() as u64);
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            length
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    install(program.folder.path(), None);
+    let answer = tokio::task::block_in_place(|| program.json(&["upgrade"]));
+    let new = Successor::of(answer["pid"].as_u64().unwrap());
+    assert_ne!(new.0.as_raw_nonzero().get().cast_unsigned(), old);
+    assert!(!download.is_finished(), "it was under way");
+    until("gone", || program.ended().is_some()).await;
+    assert!(program.ended().unwrap().success(), "{}", program.log());
+    assert_eq!(download.await.unwrap(), DOWNLOAD, "it came whole");
+    let before = load.answered();
+    load.reach(before + 500).await;
+    let (_, _, again, failed) = load.end().await;
+    assert_eq!(failed, Vec::<String>::new(), "{again} asked again: {}", program.log());
+    assert!(new.lives());
+    until("the new one", || hears(&format!("MAINPID={}", answer["pid"])) && hears("STOPPING=1")).await;
+    assert_eq!(program.told_of("house.started"), 3, "in the test's process, the old one, the new one");
+    assert_eq!(program.lines_of("house.handed-over")[0]["details"]["process"], answer["pid"].to_string());
+    // And once more, by the signal, from the one that took over.
+    let _ = kill_process(new.0, Signal::USR2);
+    until("gone, too", || !new.lives()).await;
+    client.open("/accounts").await.must_say("the bank's own page at /accounts");
+    let entries = program.lines_of("house.handed-over");
+    assert_eq!(entries[1]["who"], "signal");
+    let last = entries[1]["details"]["process"].as_str().unwrap().parse().unwrap();
+    assert!(Successor::of(last).lives());
+}
+
+/// What cannot take over does not, and the old one goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_or_a_configuration_that_is_broken_leaves_the_old_one_serving() {
+    let (mut program, client) = installed(vec![]).await;
+    let load = Load::begin(&client, "/accounts");
+    for broken in ["#!/bin/sh\nexit 3\n", "no program at all\n", "#!/bin/sh\nexec sleep 0.2\n"] {
+        install(program.folder.path(), Some(broken));
+        let output = tokio::task::block_in_place(|| program.cli(&["upgrade"]));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("the gate goes on as it was"), "{output:?}");
+    }
+    install(program.folder.path(), None);
+    let file = program.config.file.clone();
+    let written = std::fs::read_to_string(&file).unwrap();
+    let pid = Pid::from_raw(program.pid().cast_signed()).unwrap();
+    let key = program.folder.path().join("data/jwt.key");
+    let (no_key, moved) = (std::fs::read(&key).unwrap(), key.with_extension("moved"));
+    for (round, spoil) in ["nonsense = 1\n", ""].iter().enumerate() {
+        std::fs::write(&file, format!("{written}{spoil}")).unwrap();
+        if spoil.is_empty() {
+            std::fs::rename(&key, &moved).unwrap();
+        }
+        kill_process(pid, Signal::USR2).unwrap();
+        let count = || program.log().matches("the gate goes on as it was").count();
+        until("told", || count() == 4 + round).await;
+    }
+    std::fs::rename(&moved, &key).unwrap();
+    assert_eq!(std::fs::read(&key).unwrap(), no_key);
+    load.reach(load.answered() + 100).await;
+    let (_, _, again, failed) = load.end().await;
+    assert_eq!((again, failed), (0, vec![]), "nobody noticed: {}", program.log());
+    assert!(program.ended().is_none());
+    assert_eq!(program.told_of("house.handed-over"), 0);
+}
+
+/// As `systemctl restart` does with `portcullis.socket`: who comes in between waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_no_gate_runs_waits_on_sockets_that_outlive_it() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let client = Arc::new(gate.signed_in("bank", &laptop).await);
+    let address = client.wire.address;
+    let mut program = Program::started_so(gate, Start::default()).await;
+    program.stop();
+    let held = Arc::new(std::net::TcpListener::bind(address).unwrap());
+    // As systemd hands sockets over: from 3 on.
+    let line = "exec 3<&0 0</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$@\"";
+    let under = ["sh", "-c", line, "sh"].map(str::to_owned).to_vec();
+    program.start_next_so(Start { under, socket: Some(Arc::clone(&held)), ..Start::default() });
+    program.start();
+    let load = Load::begin(&client, "/accounts");
+    for _ in 0..2 {
+        load.reach(load.answered() + 200).await;
+        assert_eq!(tokio::task::block_in_place(|| program.stop()), Some(0));
+        // Nobody is there; the socket is.
+        std::net::TcpStream::connect(address).unwrap();
+        tokio::task::block_in_place(|| program.start());
+    }
+    load.reach(load.answered() + 200).await;
+    let (_, _, _, failed) = load.end().await;
+    assert_eq!(failed, Vec::<String>::new(), "{}", program.log());
+    assert_eq!(program.json(&["reload"]), json!({ "changed": [], "next_start": [] }));
+    assert!(tokio::time::timeout(PATIENCE, client.open("/accounts")).await.unwrap().status == 200);
+}
+
+/// Read slowly, it takes a second or two.
+const DOWNLOAD: u64 = 16 << 20;
