@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::inside::Inside;
 use crate::limits::resident_bytes;
+use crate::peers::{Make, Peer};
 use crate::support::PATIENCE;
 
 /// Answers with the token it was asked with, over and over.
@@ -99,6 +100,16 @@ fn dice(number: usize, salt: usize) -> usize {
     (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40
 }
 
+/// How a request is made: 1 to 3 are given up.
+fn manner(number: usize) -> usize {
+    dice(number, 3) % 8
+}
+
+/// Pieces of its body.
+fn length(number: usize) -> usize {
+    dice(number, 4) % 4
+}
+
 /// A client's connection.
 enum Sender {
     Http1(http1::SendRequest<Body>),
@@ -131,11 +142,19 @@ impl Sender {
     }
 }
 
+/// How many answers were whole, how many had anything foreign in them, and how many were lost that nobody gave up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Count {
+    whole: usize,
+    foreign: usize,
+    lost: usize,
+}
+
 /// One request; whether it was heard to its end, and whether anything foreign was in it.
 async fn one(inside: &Inside, sender: &mut Sender, h2: bool, number: usize) -> (bool, bool) {
     let own = token(number);
-    let how = dice(number, 3) % 8;
-    let length = dice(number, 4) % 4;
+    let how = manner(number);
+    let length = length(number);
     let pieces: Vec<Result<Bytes, std::io::Error>> =
         (0..length).map(|_| Ok(Bytes::from(own.repeat(500)))).collect();
     let body = match (length, how) {
@@ -175,32 +194,41 @@ async fn one(inside: &Inside, sender: &mut Sender, h2: bool, number: usize) -> (
     (true, !only(&own, &got))
 }
 
-/// So many requests over one version of HTTP; how many answers were whole, and how many had anything foreign in them.
-async fn crowd(inside: &Arc<Inside>, h2: bool, next: &Arc<AtomicUsize>, requests: usize) -> (usize, usize) {
+/// So many requests over one version of HTTP.
+async fn crowd(inside: &Arc<Inside>, h2: bool, next: &Arc<AtomicUsize>, requests: usize) -> Count {
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..CLIENTS {
         let (inside, next) = (Arc::clone(inside), Arc::clone(next));
         clients.spawn(async move {
             let mut sender = Sender::open(&inside, h2).await;
-            let (mut whole, mut foreign) = (0, 0);
+            let mut count = Count::default();
             for _ in 0..requests / CLIENTS {
                 if sender.is_closed() {
                     sender = Sender::open(&inside, h2).await;
                 }
                 let number = next.fetch_add(1, Ordering::SeqCst);
                 let (heard, not_mine) = one(&inside, &mut sender, h2, number).await;
-                whole += usize::from(heard);
-                foreign += usize::from(not_mine);
+                count.whole += usize::from(heard);
+                count.foreign += usize::from(not_mine);
+                count.lost += usize::from(
+                    !heard
+                        && (length(number) == 0 || manner(number) != 1)
+                        && !matches!(manner(number), 2 | 3),
+                );
                 // Over HTTP/1.1, who gives up has left.
                 if !heard && !h2 {
                     sender = Sender::open(&inside, h2).await;
                 }
             }
-            (whole, foreign)
+            count
         });
     }
     let all = clients.join_all().await;
-    all.into_iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    all.into_iter().fold(Count::default(), |sum, one| Count {
+        whole: sum.whole + one.whole,
+        foreign: sum.foreign + one.foreign,
+        lost: sum.lost + one.lost,
+    })
 }
 
 /// H-22. Ten thousand requests over both versions of HTTP on either side, each with a token of its own in its
@@ -213,7 +241,7 @@ async fn nobody_gets_what_was_meant_for_another() {
         let url = echo.start(backend_h2).await;
         let inside = Arc::new(Inside::with(|plan| plan.backend = Some(url)).await);
         for h2 in [false, true] {
-            let (whole, foreign) = crowd(&inside, h2, &next, REQUESTS / 4).await;
+            let Count { whole, foreign, lost } = crowd(&inside, h2, &next, REQUESTS / 4).await;
             println!(
                 "{} requests of {} to a backend of {}: {whole} answers whole, the rest given up, over {} connections; {foreign} foreign tokens",
                 REQUESTS / 4,
@@ -221,7 +249,7 @@ async fn nobody_gets_what_was_meant_for_another() {
                 if backend_h2 { "HTTP/2" } else { "HTTP/1.1" },
                 echo.connections.load(Ordering::SeqCst),
             );
-            assert_eq!(foreign, 0);
+            assert_eq!((foreign, lost), (0, 0));
             assert!(whole > REQUESTS / 8 && whole < REQUESTS / 4, "{whole}");
             assert_eq!(*echo.mixed.lock().unwrap(), Vec::<String>::new());
         }
@@ -230,6 +258,28 @@ async fn nobody_gets_what_was_meant_for_another() {
         assert!(!inside.program.log().contains("panicked"), "{}", inside.program.log());
     }
     assert_eq!(next.load(Ordering::SeqCst), REQUESTS);
+}
+
+/// H-22. The same where nginx or HAProxy shares a connection of HTTP/2 among them: those who give up end nobody else's
+/// requests with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_loses_by_those_who_give_up() {
+    for make in [Make::Nginx, Make::Haproxy] {
+        let echo = Echo::default();
+        let Some(peer) = Peer::before(make, &echo.start(false).await) else { continue };
+        let inside = Arc::new(Inside::with(|plan| plan.backend = Some(peer.urls[1].clone())).await);
+        let next = Arc::new(AtomicUsize::new(0));
+        for h2 in [false, true] {
+            let count = crowd(&inside, h2, &next, REQUESTS / 8).await;
+            println!(
+                "{} requests of {} to {make:?} over HTTP/2: {count:?}",
+                REQUESTS / 8,
+                if h2 { "HTTP/2" } else { "HTTP/1.1" }
+            );
+            assert_eq!((count.foreign, count.lost), (0, 0), "{}", inside.program.log());
+        }
+        assert_eq!(*echo.mixed.lock().unwrap(), Vec::<String>::new());
+    }
 }
 
 /// O-03. The same again and again: neither memory nor open files grow by it. Two hours of it are in `benches/load`.
@@ -244,8 +294,8 @@ async fn those_who_give_up_leave_nothing_behind() {
     let mut before = (0, 0);
     for round in 0..ROUNDS {
         for h2 in [false, true] {
-            let (_, foreign) = crowd(&inside, h2, &next, REQUESTS / 20).await;
-            assert_eq!(foreign, 0);
+            let count = crowd(&inside, h2, &next, REQUESTS / 20).await;
+            assert_eq!((count.foreign, count.lost), (0, 0));
         }
         if round == ROUNDS / 3 {
             before = (resident_bytes(pid), files());
