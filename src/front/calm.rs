@@ -22,6 +22,8 @@ pub(super) struct Calm {
     /// Requests that had begun by then.
     begun: u64,
     since: Instant,
+    /// Bytes that were read since there were last none.
+    at_once: usize,
     /// How much of the farewell was said, once it is over.
     farewell: Option<usize>,
 }
@@ -36,14 +38,31 @@ impl Calm {
             sent: 0,
             begun: 0,
             since: Instant::now(),
+            at_once: 0,
             farewell: None,
         }
+    }
+
+    /// Whether others are to be served before more is read. Whoever sends what is dear to read would otherwise have the
+    /// thread for as long as more of it lies ready.
+    pub(super) const fn gives_way(&mut self) -> bool {
+        let long = self.at_once >= BYTES_AT_ONCE;
+        if long {
+            self.at_once = 0;
+        }
+        long
+    }
+
+    /// Nothing lies ready.
+    pub(super) const fn waits(&mut self) {
+        self.at_once = 0;
     }
 
     /// Counts what arrived. Returns how much of it may be passed on, where the client has used up its credit: whole
     /// frames.
     pub(super) fn heard(&mut self, mut bytes: &[u8], activity: &Activity) -> Option<usize> {
         let all = bytes.len();
+        self.at_once += all;
         loop {
             let here = self.rest.min(bytes.len());
             (self.rest, bytes) = (self.rest - here, &bytes[here..]);
@@ -119,8 +138,9 @@ pub(super) fn is_flood(error: &hyper::Error) -> bool {
 const fn price(kind: u8, flags: u8, length: usize) -> u64 {
     match kind {
         DATA if length > 0 || flags & END_STREAM != 0 => 0,
-        DATA | CONTINUATION => 1,
-        HEADERS => PRICE_OF_HEADERS,
+        DATA => 1,
+        CONTINUATION => 1 + (length / BYTES_OF_HEADERS) as u64,
+        HEADERS => PRICE_OF_HEADERS + (length / BYTES_OF_HEADERS) as u64,
         RST_STREAM => PRICE_OF_RESET,
         _ => 1 + (length / BYTES_PER_FRAME) as u64,
     }
@@ -144,6 +164,9 @@ const CREDIT: u64 = 2_000;
 /// A head costs about as much as four PINGs. A request that begins pays it back: it is no flood, and bounded elsewhere.
 const PRICE_OF_HEADERS: u64 = 4;
 
+/// More for a long one, which its request does not pay back: its answer does, were it as short as a 304.
+const BYTES_OF_HEADERS: usize = 1024;
+
 /// Work that was begun in vain, here and at the backend: five hundred at once, as Envoy has it (CVE-2023-44487).
 const PRICE_OF_RESET: u64 = 4;
 
@@ -156,6 +179,9 @@ const BYTES_SENT_PER_FRAME: u64 = 32;
 
 /// Enough for whoever keeps a connection alive, and no load: a hundred of them are 50 µs.
 const FRAMES_PER_SECOND: u64 = 100;
+
+/// Two or three milliseconds of the dearest, a head of sizes of tables; much more of what is cheap is not read at once.
+const BYTES_AT_ONCE: usize = 64 * 1024;
 
 /// RFC 9113 3.4 and 4.1.
 const PREFACE: usize = 24;
@@ -215,7 +241,8 @@ mod tests {
             assert_eq!(passed(&frame(RST_STREAM, 0, 4), size, 5_000), 501, "{size}");
             assert_eq!(passed(&frame(HEADERS, 5, 40), size, 5_000), 501, "{size}");
         }
-        // A frame of no known kind, as long as may be.
+        // A header block, and a frame of no known kind, as long as may be.
+        assert_eq!(passed(&frame(HEADERS, 5, 16_384), 16_384, 500), 101);
         assert_eq!(passed(&frame(0xbe, 0, 16_384), 16_384, 50), 8);
         // What is a body.
         assert_eq!(passed(&frame(DATA, 0, 100), 16_384, 5_000), 5_000);
@@ -246,6 +273,27 @@ mod tests {
             !over
         });
         assert!(resets.count() <= 2_000);
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn() {
+        let (mut calm, activity) = begin();
+        let mut at_once = Vec::new();
+        for _ in 0..100 {
+            let mut reads = 0;
+            while !calm.gives_way() {
+                calm.heard(&frame(DATA, 0, 16_375), &activity);
+                reads += 1;
+            }
+            at_once.push(reads);
+        }
+        assert!(at_once.iter().all(|reads| *reads == 4), "{at_once:?}");
+        // Where nothing lies ready there is nothing to give way for.
+        for _ in 0..100 {
+            calm.heard(&frame(DATA, 0, 16_375), &activity);
+            calm.waits();
+            assert!(!calm.gives_way());
+        }
     }
 
     #[tokio::test]

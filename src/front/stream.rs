@@ -104,11 +104,21 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         }
         let before = buf.filled().len();
         let this = &mut *self;
-        if let Some(calm) = this.calm.as_mut().filter(|calm| calm.is_over()) {
-            buf.put_slice(calm.farewell(buf.remaining()));
-            return Poll::Ready(Ok(()));
+        if let Some(calm) = &mut this.calm {
+            if calm.is_over() {
+                buf.put_slice(calm.farewell(buf.remaining()));
+                return Poll::Ready(Ok(()));
+            }
+            if calm.gives_way() {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
-        ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        let Poll::Ready(read) = Pin::new(&mut this.io).poll_read(cx, buf) else {
+            this.calm.as_mut().map(Calm::waits);
+            return Poll::Pending;
+        };
+        read?;
         if let Some(calm) = &mut this.calm {
             if let Some(whole) = calm.heard(&buf.filled()[before..], &this.activity) {
                 buf.set_filled(before + whole);
