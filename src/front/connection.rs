@@ -179,7 +179,7 @@ where
             if !draining && drain.as_mut().poll(&mut rung).is_ready() {
                 draining = true;
                 // Whoever was taken in may ask once, for they know nothing yet.
-                armed = armed.min(Instant::now() + FIRST_MAX);
+                armed = Instant::now() + FIRST_MAX;
                 sleep.as_mut().reset(armed);
             }
             if draining && !finishing && !activity.is_new() {
