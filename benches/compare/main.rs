@@ -19,20 +19,27 @@ mod support;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use peers::{Files, Peer};
 use portcullis::domain::certificate::IssuerKind;
 use rustls::NamedGroup;
 use shared::driver::{Protocol, Way};
 use shared::house::{House, Setting};
+use shared::probe::{Probe, Seen};
 use shared::{Failure, process, report};
 
 /// What one sample does.
 #[derive(Clone, Copy)]
 enum Work {
     Requests(Protocol),
-    Visits { with_request: bool },
+    Visits {
+        with_request: bool,
+    },
+    /// So many requests a second, however long their answers take.
+    Paced {
+        a_second: f64,
+    },
 }
 
 struct Measure {
@@ -65,6 +72,8 @@ async fn main() -> Result<(), Failure> {
         Measure::of("CPU per full mTLS handshake (µs)", Work::Visits { with_request: false }),
         Measure::of("CPU per mTLS handshake and one request (µs)", Work::Visits { with_request: true }),
     ];
+    let a_second = Work::Requests(Protocol::H1).rate(&ways[0]).await? / 2.0;
+    measures.push(Measure::of("p99 at half of nginx's most, HTTP/1.1 (µs)", Work::Paced { a_second }));
     if let Some(only) = &only {
         measures.retain(|measure| measure.name.contains(only));
     }
@@ -157,7 +166,15 @@ impl Work {
         match self {
             Self::Requests(_) => REQUESTS,
             Self::Visits { .. } => VISITS,
+            Self::Paced { .. } => PACED,
         }
+    }
+
+    /// How many a second, as fast as they go.
+    async fn rate(self, way: &Way) -> Result<f64, Failure> {
+        let begun = Instant::now();
+        self.run(way, self.count()).await?;
+        Ok(as_f64(self.count() as u64) / begun.elapsed().as_secs_f64())
     }
 
     async fn run(self, way: &Way, count: usize) -> Result<(), Failure> {
@@ -165,11 +182,15 @@ impl Work {
             Self::Requests(Protocol::H1) => way.requests(Protocol::H1, (32, 1), count).await,
             Self::Requests(Protocol::H2) => way.requests(Protocol::H2, (4, 8), count).await,
             Self::Visits { with_request } => way.handshakes(8, count, with_request).await,
+            Self::Paced { a_second } => paced(way, a_second, count).await.map(drop),
         }
     }
 
-    /// Microseconds of the server's CPU for each.
+    /// Microseconds of the server's CPU for each; where they are paced, those within which 99 of 100 were answered.
     async fn sample(self, way: &Way, pid: u32) -> Result<f64, Failure> {
+        if let Self::Paced { a_second } = self {
+            return Ok(paced(way, a_second, PACED).await?.quantile_ms(0.99) * 1e3);
+        }
         let before = process::cpu_ns(pid);
         self.run(way, self.count()).await?;
         // Connections that were closed are taken down.
@@ -179,13 +200,34 @@ impl Work {
     }
 }
 
-/// Growth of a fresh process's memory by connections that did one request and then nothing, in KiB each.
+/// Asks so often over [`PACED_CONNECTIONS`], none of them waiting for another.
+async fn paced(way: &Way, a_second: f64, count: usize) -> Result<Seen, Failure> {
+    let every = Duration::from_secs_f64(as_f64(PACED_CONNECTIONS as u64) / a_second);
+    let mut probes = Vec::new();
+    for _ in 0..PACED_CONNECTIONS {
+        probes.push(Probe::start(way, Protocol::H1, every).await);
+        // Side by side, not all at once.
+        tokio::time::sleep(every / u32::try_from(PACED_CONNECTIONS)? + every).await;
+    }
+    tokio::time::sleep(Duration::from_secs_f64(as_f64(count as u64) / a_second)).await;
+    let mut all = Seen::default();
+    for probe in probes {
+        all = all.and(probe.stop().await);
+    }
+    match all.first_failure {
+        None => Ok(all),
+        Some(why) => Err(why.into()),
+    }
+}
+
+/// Growth of a fresh process's memory by connections that did one request and then nothing, in KiB each. As many came
+/// before them: what the process had freed since its start, and kept, is theirs.
 async fn per_connection(way: &Way, protocol: Protocol, pid: u32) -> Result<f64, Failure> {
-    let first = way.hold(protocol, 4).await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let first = way.hold(protocol, IDLE_CONNECTIONS).await?;
+    tokio::time::sleep(QUIET).await;
     let before = process::rss_kib(pid);
     let held = way.hold(protocol, IDLE_CONNECTIONS).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(QUIET).await;
     let after = process::rss_kib(pid);
     if let Some(closed) = held.iter().chain(&first).position(shared::driver::Held::is_closed) {
         return Err(format!("connection {closed} was closed").into());
@@ -225,6 +267,12 @@ const SERVER_CORE: usize = 0;
 /// About a second each.
 const REQUESTS: usize = 20_000;
 const VISITS: usize = 800;
+
+const PACED: usize = 20_000;
+const PACED_CONNECTIONS: usize = 32;
+
+/// Nothing is asked for so long.
+const QUIET: Duration = Duration::from_secs(3);
 
 const IDLE_CONNECTIONS: usize = 2_000;
 const MEMORY_ROUNDS: usize = 3;

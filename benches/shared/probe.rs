@@ -91,6 +91,16 @@ impl Seen {
         self.first_failure.get_or_insert(why);
     }
 
+    /// What others saw beside it, put together.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.taken.extend(other.taken);
+        self.taken.sort();
+        self.failed += other.failed;
+        self.reopened += other.reopened;
+        self.first_failure = self.first_failure.or(other.first_failure);
+        self
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.taken.len()
     }

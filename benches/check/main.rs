@@ -1,0 +1,191 @@
+//! What the gate's own check of one request costs (certificate's standing, cookie, session, rules), with a thousand
+//! sessions and with a million. In this process: the real store, view and rules, without socket or TLS.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench that cannot go on must stop, and says what it measured"
+)]
+
+#[path = "../shared/mod.rs"]
+#[allow(dead_code, reason = "the other benches share it and use the rest")]
+mod shared;
+#[path = "../../tests/support/mod.rs"]
+#[allow(dead_code, reason = "tests share it and use the rest")]
+mod support;
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use portcullis::auth::certificate::{Judge, Presented};
+use portcullis::auth::evidence::Evidence;
+use portcullis::auth::session::COOKIE;
+use portcullis::crypto::sha256;
+use portcullis::domain::TenantId;
+use portcullis::domain::certificate::Certificate;
+use portcullis::domain::session::Session;
+use portcullis::policy::Decision;
+use portcullis::policy::permit::{Area, Ask};
+use portcullis::store::table;
+use shared::{Failure, report};
+use support::gate::{Gate, Handed};
+use tokio_util::sync::CancellationToken;
+
+/// A session's cookie, and which of the devices it is bound to.
+struct Signed {
+    bits: [u8; 32],
+    device: usize,
+}
+
+/// Those who ask, and what each of them showed in its handshake.
+struct Callers {
+    tenant: TenantId,
+    cancel: CancellationToken,
+    devices: Vec<(Presented, Certificate)>,
+    sessions: Vec<Signed>,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let small = std::env::args().any(|one| one == "--small");
+    let (few, many) = (1_000, if small { 20_000 } else { 1_000_000 });
+    let gate = Gate::open().await;
+    let (tenant, cancel) = (TenantId::parse("bank")?, CancellationToken::new());
+    let mut callers = Callers { tenant, cancel, devices: devices(&gate).await, sessions: Vec::new() };
+    let busy = report::busy();
+    let mut rows = Vec::new();
+    for count in [few, many] {
+        callers.sign_in(&gate, count).await;
+        let samples = callers.samples(&gate).await;
+        println!("{count} sessions: {} ns", report::words(&samples, 0));
+        rows.push((count, samples));
+    }
+    let median = |samples: &[f64]| report::spread(samples).0;
+    let (small_ns, large_ns) = (median(&rows[0].1), median(&rows[1].1));
+    let mut text = "| sessions | nanoseconds for one check |\n|--:|--:|\n".to_owned();
+    for (count, samples) in &rows {
+        writeln!(text, "| {count} | {} |", report::words(samples, 0))?;
+    }
+    let verdict = |met: bool| if met { "met" } else { "MISSED" };
+    let (short, flat) = (large_ns <= CHECK_NS_MAX, large_ns / small_ns <= GROWTH_MAX);
+    writeln!(
+        text,
+        "\nAt most 2 µs: **{}**. At most 1.1 times as much: {:.2}, **{}**.",
+        verdict(short),
+        large_ns / small_ns,
+        verdict(flat)
+    )?;
+    writeln!(
+        text,
+        "{SAMPLES} samples of {AT_ONCE} checks, medians with the least and the most. Load average before {busy}, after {}.",
+        report::busy()
+    )?;
+    println!("{text}");
+    if small {
+        return Ok(());
+    }
+    report::publish("check", &text)?;
+    if short && flat { Ok(()) } else { Err("the check missed a target".into()) }
+}
+
+async fn devices(gate: &Gate) -> Vec<(Presented, Certificate)> {
+    let judge = Judge::new(gate.started().house.view.clone());
+    let mut handed: Vec<Handed> = Vec::new();
+    for number in 0..DEVICES {
+        let person = format!("client-{number}");
+        gate.person("bank", &person, "A. Client", &[]).await;
+        let device = gate.device("bank", &person, "Laptop").await;
+        gate.settle(&device).await;
+        handed.push(device);
+    }
+    let all = gate.all::<Certificate>().await;
+    let certificate =
+        |handed: &Handed| all.iter().find(|one| one.serial == handed.serial).expect("its record").clone();
+    handed.iter().map(|one| (judge.read(&one.identity.chain), certificate(one))).collect()
+}
+
+impl Callers {
+    /// Writes sessions until there are so many.
+    async fn sign_in(&mut self, gate: &Gate, count: usize) {
+        let now = gate.world.now();
+        while self.sessions.len() < count {
+            let mut writes = Vec::new();
+            for _ in 0..WRITTEN_AT_ONCE.min(count - self.sessions.len()) {
+                let (bits, device) = (gate.world.bytes::<32>(), self.sessions.len() % self.devices.len());
+                let certificate = &self.devices[device].1;
+                writes.push(table::put(&Session {
+                    token: sha256(&bits),
+                    tenant: certificate.tenant.clone(),
+                    person: certificate.person.clone(),
+                    device: certificate.device.clone(),
+                    serial: certificate.serial.clone(),
+                    fingerprint: certificate.fingerprint,
+                    password: Some(now),
+                    phone: Some(now),
+                    created: now,
+                    last_seen: now,
+                    idle_secs: 3600,
+                    absolute_end: now.plus(Duration::from_secs(12 * 3600)),
+                    return_to: None,
+                }));
+                self.sessions.push(Signed { bits, device });
+            }
+            gate.write(writes).await;
+        }
+    }
+
+    /// Nanoseconds for each check, of anybody among all sessions, by samples.
+    async fn samples(&self, gate: &Gate) -> Vec<f64> {
+        let mut samples = Vec::new();
+        for _ in 0..SAMPLES {
+            // Whoever asks brings their cookie in the request, which has just been read.
+            let asked: Vec<(String, &Presented)> = (0..AT_ONCE).map(|_| self.anybody(gate)).collect();
+            let begun = Instant::now();
+            for (cookie, presented) in &asked {
+                self.check(gate, cookie, presented).await;
+            }
+            #[allow(clippy::cast_precision_loss, reason = "a millisecond in nanoseconds")]
+            samples.push(begun.elapsed().as_nanos() as f64 / AT_ONCE as f64);
+        }
+        samples
+    }
+
+    fn anybody(&self, gate: &Gate) -> (String, &Presented) {
+        let drawn = u64::from_be_bytes(gate.world.bytes());
+        let signed = &self.sessions[usize::try_from(drawn).unwrap_or_default() % self.sessions.len()];
+        let value = data_encoding::BASE64URL_NOPAD.encode(&signed.bits);
+        (format!("theme=dark; {COOKIE}={value}"), &self.devices[signed.device].0)
+    }
+
+    /// As `front::way` does it for a request that goes to the backend.
+    async fn check(&self, gate: &Gate, cookie: &str, presented: &Presented) {
+        let house = &gate.started().house;
+        let now = gate.world.now();
+        assert!(house.view.age(now).is_zero());
+        let certificate = house.judge.stand(presented, &self.tenant, now);
+        let session =
+            house.sessions.resume(std::iter::once(cookie), &certificate, now).await.expect("a session");
+        let evidence = Evidence::gather(certificate, session, IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let ask = Ask {
+            tenant: &self.tenant,
+            area: Area::Guarded,
+            host: "bank.localhost",
+            path: "/accounts",
+            method: &http::Method::GET,
+            cancel: &self.cancel,
+        };
+        let decision = house.policy.decide(&ask, &evidence, now);
+        assert!(matches!(decision, Decision::Permit(_)), "{decision:?}");
+    }
+}
+
+const CHECK_NS_MAX: f64 = 2_000.0;
+const GROWTH_MAX: f64 = 1.1;
+
+const DEVICES: usize = 100;
+const WRITTEN_AT_ONCE: usize = 5_000;
+const AT_ONCE: usize = 1_000;
+const SAMPLES: usize = 201;
