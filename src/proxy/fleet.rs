@@ -73,9 +73,13 @@ impl Proxy {
     fn made(&self, tenant: &TenantId, routes: &[Arc<Route>]) -> Destinations {
         let mut all: Vec<_> = routes.iter().map(|route| Arc::new(self.prepare(route))).collect();
         all.sort_by_key(|one| (one.hosts.is_empty(), std::cmp::Reverse(one.path_prefix.len())));
-        // What no route of the tenant has any more is forgotten, once nobody uses it.
-        self.fleet.members().retain(|(whose, _), members| {
-            members.retain(|_, one| whose != tenant || Arc::strong_count(one) > 1);
+        // What no route of the tenant has any more is forgotten, once it has nothing to do.
+        self.fleet.members().retain(|(whose, name), members| {
+            let route = routes.iter().find(|route| route.name == *name);
+            let listed = |url: &String| route.is_some_and(|one| one.backends.iter().any(|at| at.url == *url));
+            members.retain(|url, one| {
+                whose != tenant || listed(url) || one.in_flight.load(Ordering::Relaxed) > 0
+            });
             !members.is_empty()
         });
         Destinations(all)

@@ -94,6 +94,10 @@ async fn a_closed_route_is_a_page_and_the_gates_own_pages_stay_open() {
         text: "We are moving to a new house.".to_owned(),
         until: Some(gate.world.clock.now().plus(std::time::Duration::from_secs(90_000)).to_string()),
     };
+    let past = route::Close { until: Some("2020-01-01T00:00:00Z".to_owned()), ..close.clone() };
+    let refused = gate.acts().run("local:1000", Command::Route(route::Command::Close(past))).await;
+    let Err(refused) = refused else { panic!("a moment that is past") };
+    assert!(refused.to_string().contains("maintenance.until is past already"), "{refused}");
     gate.run(Command::Route(route::Command::Close(close.clone()))).await;
     gate.backend.forget();
     let page = client.open("/accounts").await;
@@ -172,6 +176,11 @@ async fn one_backend_that_is_gone_harms_nobody_elses() {
     let one =
         seen.iter().find(|seen| seen.route == "two" && seen.backend.ends_with(&closed.port().to_string()));
     assert!(one.unwrap().ejected, "{seen:?}");
+    // What no route has any more is not measured any more.
+    gate.put(&route("two", "/two", &there)).await;
+    assert_eq!(client.open("/two/x").await.status, 200);
+    let seen = proxy.backends();
+    assert_eq!(seen.iter().filter(|seen| seen.route == "two").count(), 1, "{seen:?}");
 }
 
 /// Routes are edited a hundred times while requests come: each is answered by the old or the new.

@@ -233,6 +233,9 @@ impl Acts {
         let found = self.find_route(&close.which).await?;
         let closed = WrittenMaintenance { text: close.text, until: close.until };
         let closed: Maintenance = closed.record().map_err(usage)?;
+        if closed.until.is_some_and(|until| until <= self.now()) {
+            return Err(usage("maintenance.until is past already: write a moment to come".to_owned()));
+        }
         let route = Route { maintenance: Some(closed), ..found.record.clone() };
         self.record(told(actor, &route), vec![table::replace(&found, &route)]).await?;
         let line = format!(
