@@ -4,7 +4,8 @@
 //! can't change while the connection lives (signature, purpose, identity) once, what can (dates,
 //! standing in our own registry) at every request. Knows no HTTP.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -46,6 +47,16 @@ pub struct Leaf {
 /// Judges certificates by the issuers and the registry in the view.
 pub struct Judge {
     view: Arc<View>,
+    known: Mutex<Known>,
+}
+
+/// Certificates of ours that were read before: whoever comes back is spared what costs as much as a handshake's own
+/// signature. What is kept can't change while the issuers are the same; dates and standing are judged at every request.
+#[derive(Default)]
+struct Known {
+    /// By whom they were signed.
+    issuers: Option<Arc<Vec<Arc<Issuer>>>>,
+    leaves: HashMap<Fingerprint, Arc<Leaf>>,
 }
 
 impl Presented {
@@ -62,8 +73,8 @@ impl Presented {
 impl Judge {
     /// Over a view.
     #[must_use]
-    pub const fn new(view: Arc<View>) -> Self {
-        Self { view }
+    pub fn new(view: Arc<View>) -> Self {
+        Self { view, known: Mutex::default() }
     }
 
     /// Reads what a connection presented: `chain` is DER, the leaf whose key was proved first.
@@ -71,13 +82,23 @@ impl Judge {
     /// a leaf is signed by one of them directly or not at all (T-03, T-12).
     #[must_use]
     pub fn read(&self, chain: &[impl AsRef<[u8]>]) -> Presented {
-        match chain.first() {
-            None => Presented::Nothing,
-            Some(leaf) => match read_leaf(leaf.as_ref(), &self.view.issuers()) {
-                Ok(leaf) => Presented::Ours(Arc::new(leaf)),
-                Err(reason) => Presented::Worthless { reason, fingerprint: crypto::sha256(leaf.as_ref()) },
-            },
+        let Some(leaf) = chain.first().map(AsRef::as_ref) else { return Presented::Nothing };
+        let (fingerprint, issuers) = (crypto::sha256(leaf), self.view.issuers());
+        if let Some(leaf) = self.known().find(&fingerprint, &issuers) {
+            return Presented::Ours(leaf);
         }
+        match read_leaf(leaf, fingerprint, &issuers) {
+            Ok(leaf) => {
+                let leaf = Arc::new(leaf);
+                self.known().keep(Arc::clone(&leaf), &issuers);
+                Presented::Ours(leaf)
+            }
+            Err(reason) => Presented::Worthless { reason, fingerprint },
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the certificate stands at the door of `tenant`, now.
@@ -159,7 +180,24 @@ impl Judge {
     }
 }
 
-fn read_leaf(der: &[u8], issuers: &[Arc<Issuer>]) -> Result<Leaf, Reason> {
+impl Known {
+    fn find(&self, fingerprint: &Fingerprint, issuers: &Arc<Vec<Arc<Issuer>>>) -> Option<Arc<Leaf>> {
+        let same = self.issuers.as_ref().is_some_and(|known| Arc::ptr_eq(known, issuers));
+        same.then(|| self.leaves.get(fingerprint).cloned()).flatten()
+    }
+
+    /// Only what one of our CAs signed is kept, so that no stranger can fill it.
+    fn keep(&mut self, leaf: Arc<Leaf>, issuers: &Arc<Vec<Arc<Issuer>>>) {
+        let same = self.issuers.as_ref().is_some_and(|known| Arc::ptr_eq(known, issuers));
+        if !same || self.leaves.len() >= KNOWN_MAX {
+            self.leaves.clear();
+            self.issuers = Some(Arc::clone(issuers));
+        }
+        self.leaves.insert(leaf.fingerprint, leaf);
+    }
+}
+
+fn read_leaf(der: &[u8], fingerprint: Fingerprint, issuers: &[Arc<Issuer>]) -> Result<Leaf, Reason> {
     let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| Reason::ForeignIssuer)?;
     if !rest.is_empty() {
         return Err(Reason::ForeignIssuer);
@@ -172,7 +210,7 @@ fn read_leaf(der: &[u8], issuers: &[Arc<Issuer>]) -> Result<Leaf, Reason> {
     check_serial(certificate.raw_serial())?;
     Ok(Leaf {
         serial: format!("{:x}", certificate.tbs_certificate.serial),
-        fingerprint: crypto::sha256(der),
+        fingerprint,
         identity: read_identity(&certificate)?,
         not_before,
         not_after,
@@ -263,3 +301,6 @@ fn read_identity(certificate: &X509Certificate<'_>) -> Result<Identity, Reason> 
 const SERIAL_OCTETS_MAX: usize = 20;
 const P256_POINT_LENGTH: usize = 65;
 const LAST_SECOND: Duration = Duration::from_millis(999);
+
+/// So many are kept: 3 MB.
+const KNOWN_MAX: usize = 10_000;

@@ -5,13 +5,13 @@ use axum::body::Body;
 use http::Request;
 use portcullis::audit::Event;
 use portcullis::domain::certificate::{Certificate, CertificateState};
-use portcullis::store::table;
+use portcullis::store::{Record as _, table};
 use rcgen::ExtendedKeyUsagePurpose;
 
 use crate::support::browser::{Browser, navigation, program};
 use crate::support::desk::*;
 use crate::support::gate::Gate;
-use crate::support::wire::Identity;
+use crate::support::wire::{Identity, Wire};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_certificate_that_does_not_count_has_its_own_page() {
@@ -88,6 +88,40 @@ async fn each_certificate_that_does_not_count_has_its_own_page() {
     assert_eq!(gate.backend.bytes(), 0, "{}", gate.backend.text());
     assert!(gate.told(Event::RequestRefused).await > 0);
     gate.browser("bank", &laptop).open("/").await.must_say("Call us and read out this number");
+}
+
+/// A certificate that is read is remembered; what became of it meanwhile is asked each time it is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_was_read_before_is_judged_anew() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let (identity, record) = gate.old_ca.leaf(&laptop, |_| {});
+    gate.put(&record).await;
+    let wire = || Wire { identity: Some(identity.clone()), ..gate.wire.bare() };
+    let shown = async || Browser::new(wire(), gate.host("bank")).send(program("/accounts")).await;
+    for _ in 0..2 {
+        assert_eq!(shown().await.status, 401, "it is one of ours");
+    }
+    let must_be = async |key: &str| {
+        let answer = shown().await;
+        assert_eq!(answer.problem()["type"], format!("urn:portcullis:refusal:{key}"));
+    };
+    let reason = portcullis::domain::certificate::RevocationReason::KeyCompromise;
+    let revoked = CertificateState::Revoked { reason, at: gate.world.now() };
+    gate.put(&Certificate { state: revoked, ..record.clone() }).await;
+    must_be("certificate-revoked").await;
+    gate.put(&record).await;
+    assert_eq!(shown().await.status, 401);
+    // Nor does it outlive the CA that signed it.
+    gate.write(vec![table::delete(gate.old_ca.record("devices-0").key())]).await;
+    must_be("foreign-issuer").await;
+    gate.put(&gate.old_ca.record("devices-0")).await;
+    assert_eq!(shown().await.status, 401);
+    // It has its end like any other.
+    let seconds = record.not_after.since(gate.world.now()).as_secs();
+    gate.wait(seconds + 2);
+    must_be("certificate-expired").await;
+    assert_eq!(gate.backend.bytes(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
