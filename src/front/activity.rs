@@ -24,6 +24,8 @@ pub(super) struct Activity {
     head_since: AtomicU64,
     /// Whether what was written may not have left yet.
     unflushed: AtomicBool,
+    /// Whether our side is being closed.
+    closing: AtomicBool,
     /// Whether the last request had a body that was not read to its end.
     unread: AtomicBool,
     /// For each answer that waits for the client to take it: since when.
@@ -63,6 +65,7 @@ impl Activity {
             quiet_since: AtomicU64::new(0),
             head_since: AtomicU64::new(0),
             unflushed: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             waiting: Mutex::default(),
             http2,
@@ -88,6 +91,11 @@ impl Activity {
     /// Bytes are on their way out, or all have left.
     pub(super) fn flushed(&self, all: bool) {
         self.unflushed.store(!all, Ordering::Relaxed);
+    }
+
+    /// It is being closed: whatever comes, it is heard no more.
+    pub(super) fn closes(&self) {
+        self.closing.store(true, Ordering::Relaxed);
     }
 
     /// A request's body is there to be read, or was read to its end.
@@ -165,6 +173,7 @@ impl Activity {
     fn may_rest(&self) -> bool {
         !self.http2
             && self.requests.load(Ordering::Relaxed) > 0
+            && !self.closing.load(Ordering::Relaxed)
             && !self.unflushed.load(Ordering::Relaxed)
             && !self.unread.load(Ordering::Relaxed)
     }
@@ -284,6 +293,11 @@ mod tests {
         assert_eq!(later(), Verdict::Rest);
         activity.heard();
         assert!(matches!(later(), Verdict::Wait(_)), "a head has begun");
+        drop(activity.begin());
+        assert_eq!(later(), Verdict::Rest);
+        activity.closes();
+        assert!(matches!(later(), Verdict::Wait(_)), "what is being closed does not come back");
+        assert!(!activity.is_due_before(Instant::now() + settings.idle()));
 
         let of_http2 = Activity::new(true, &settings);
         drop(of_http2.begin());

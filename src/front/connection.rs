@@ -162,7 +162,7 @@ where
     let mut sleep = Box::pin(tokio::time::sleep_until(armed));
     let mut cut = Box::pin(cancel.cancelled());
     let mut drain = Box::pin(shared.draining.cancelled());
-    let (mut draining, mut finishing) = (false, false);
+    let (mut draining, mut finishing, mut asked) = (false, false, false);
     let mut bell: Option<Arc<Bell>> = None;
     poll_fn(|cx| {
         let bell = match &mut bell {
@@ -191,8 +191,10 @@ where
                     if draining && !finishing { Verdict::Finish } else { activity.judge(Instant::now()) };
                 match verdict {
                     Verdict::Wait(until) => armed = until,
-                    Verdict::Rest if !finishing => return Poll::Ready(Run::Quiet),
-                    Verdict::Rest => armed = activity.quiet_until(),
+                    Verdict::Rest if finishing => armed = activity.quiet_until(),
+                    Verdict::Rest if asked => return Poll::Ready(Run::Quiet),
+                    // What woke it may be the client's going, which hyper has yet to hear.
+                    Verdict::Rest => armed = Instant::now() + A_MOMENT,
                     Verdict::Finish if !finishing => {
                         finishing = true;
                         finish(connection.as_mut());
@@ -206,6 +208,7 @@ where
                 sleep.as_mut().reset(armed);
             }
         }
+        asked = true;
         if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
             if let Err(error) = ended {
                 if calm::is_flood(&error) {
@@ -219,7 +222,7 @@ where
             bell.ring();
         }
         // A connection that made progress may have a nearer end than the one we wait for.
-        if activity.is_due_before(armed) {
+        if !finishing && activity.is_due_before(armed) {
             armed = Instant::now();
             sleep.as_mut().reset(armed);
             bell.ring();
@@ -313,6 +316,9 @@ const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection that was taken in before the house closes brings its first request within this.
 pub(super) const FIRST_MAX: Duration = Duration::from_secs(2);
+
+/// Until hyper is asked what there is.
+const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// How long a connection without requests may take to say goodbye.
 const FINISH_MAX: Duration = Duration::from_secs(5);

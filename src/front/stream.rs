@@ -48,7 +48,8 @@ impl<I> Watched<I> {
 
     /// Gives back what was read and not taken.
     pub(super) fn put_back(&mut self, bytes: Bytes) {
-        self.before = bytes;
+        // What is empty may still hold the room that it was read into.
+        self.before = if bytes.is_empty() { Bytes::new() } else { bytes };
     }
 
     fn wrote(&mut self, progress: &Poll<io::Result<usize>>) {
@@ -99,6 +100,8 @@ impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
         if !self.before.is_empty() {
             let count = buf.remaining().min(self.before.len());
             buf.put_slice(&self.before.split_to(count));
+            let rest = std::mem::take(&mut self.before);
+            self.put_back(rest);
             self.activity.heard();
             return Poll::Ready(Ok(()));
         }
@@ -148,6 +151,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.closes();
         let progress = Pin::new(&mut self.io).poll_shutdown(cx);
         self.timed(cx, progress)
     }
@@ -353,3 +357,39 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 
 /// As long as the way there and back may take.
 const LINGER_MAX: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::super::activity::Verdict;
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_being_closed_does_not_rest() {
+        let settings = Settings::default();
+        let activity = Activity::new(false, &settings);
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let mut watched = Watched::new(ours, false, &activity, &settings, ());
+        drop(activity.begin());
+        let later = Instant::now() + Duration::from_secs(2);
+        assert_eq!(activity.judge(later), Verdict::Rest);
+        watched.shutdown().await.unwrap();
+        assert!(matches!(activity.judge(later), Verdict::Wait(_)));
+    }
+
+    #[tokio::test]
+    async fn what_is_put_back_holds_no_room() {
+        let settings = Settings::default();
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let mut watched = Watched::new(ours, false, &Activity::new(false, &settings), &settings, ());
+        let room: Arc<[u8]> = Arc::from([b'x'; 8192]);
+        let held = |room: &Arc<[u8]>| Bytes::from_owner(Arc::clone(room));
+        watched.put_back(held(&room).slice(..0));
+        assert_eq!(Arc::strong_count(&room), 1, "nothing is left of it");
+        watched.put_back(held(&room).slice(..3));
+        let mut three = [0; 3];
+        tokio::io::AsyncReadExt::read_exact(&mut watched, &mut three).await.unwrap();
+        assert_eq!((&three, Arc::strong_count(&room)), (b"xxx", 1));
+    }
+}
