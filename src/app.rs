@@ -55,7 +55,7 @@ use crate::store::{Store, StoreError};
 use crate::world::World;
 pub use acts::acts;
 pub use error::AppError;
-pub use judge::judge;
+pub use judge::{files, judge};
 pub use sockets::{Kept, Sockets};
 
 use lists::Lists;

@@ -5,6 +5,9 @@ use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 
+use rustix::fs::Access;
+use rustix::io::Errno;
+
 use super::AppError;
 use crate::config::Config;
 
@@ -32,6 +35,32 @@ pub(super) fn look(config: &Config) -> Result<(), AppError> {
         // What else is wrong with it, the engine says better.
         _ => Ok(()),
     }
+}
+
+/// Whether what a start writes can be written. Writes nothing.
+///
+/// # Errors
+/// [`AppError::File`].
+pub(super) fn writable(config: &Config) -> Result<(), AppError> {
+    let (file, folder) = (Access::READ_OK | Access::WRITE_OK, Access::WRITE_OK | Access::EXEC_OK);
+    let doors = config.data.join("doors");
+    let mut wanted = vec![
+        (config.data.clone(), folder),
+        (config.data.join("lists"), folder),
+        (doors.clone(), folder),
+        (config.store.clone(), file),
+    ];
+    for door in config.doors() {
+        wanted.extend(["crt", "key"].map(|ending| (doors.join(format!("{}.{ending}", door.host)), file)));
+    }
+    for (path, wanted) in wanted {
+        match rustix::fs::access(&path, wanted) {
+            // It is made.
+            Err(Errno::NOENT) | Ok(()) => {}
+            Err(error) => return Err(AppError::File { path, source: error.into() }),
+        }
+    }
+    Ok(())
 }
 
 fn missing(config: &Config) -> AppError {

@@ -1,6 +1,6 @@
-//! Looks whether a start would succeed, as far as can be seen while another process has the store.
+//! Looks whether a start would succeed, as far as can be seen while another process has the store. Makes nothing.
 
-use super::{AppError, doors, ground, mail, push, rooms};
+use super::{AppError, doors, ground, mail, outside, push, rooms};
 use crate::ca::KeyFolder;
 use crate::config::{Config, DoorCertificate, Environment};
 use crate::crypto::Signer;
@@ -16,17 +16,11 @@ use crate::world::World;
 /// What a start would say.
 pub fn judge(config: &Config, environment: &Environment, world: &World) -> Result<(), AppError> {
     ground::look(config)?;
-    config.secrets.pepper()?;
     let passphrase = config.secrets.passphrase(environment)?.secret;
     KeyFolder::at(config.data.join("ca")).try_all(&passphrase)?;
-    let key = config.secrets.jwt_key()?;
-    let signer =
-        Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()))?;
-    Keys::open(&config.secrets.push_key_file)?;
-    push::way(config)?;
-    rooms::terms(config)?;
-    mail::post(config)?;
-    Proxy::reaching(world.clone(), signer, proxy::Settings::default(), config.reach.clone())?;
+    for (_, judged) in files(config, world) {
+        judged?;
+    }
     for plan in doors::plans(config) {
         if let DoorCertificate::Files { certificate, key } = plan.door.certificate {
             // As the one kind of door that asks for no certificate, and so for no CA: those are in the store.
@@ -41,4 +35,32 @@ pub fn judge(config: &Config, environment: &Environment, world: &World) -> Resul
         }
     }
     Ok(())
+}
+
+/// Each kind of file that the configuration names but for the keys of the CA and the doors' own, and what a start would
+/// say of it.
+#[must_use]
+pub fn files(config: &Config, world: &World) -> Vec<(&'static str, Result<(), AppError>)> {
+    let signer = config.secrets.jwt_key().map_err(AppError::from).and_then(|key| {
+        Signer::from_pkcs8(&key).map_err(|_| AppError::JwtKey(config.secrets.jwt_key_file.clone()))
+    });
+    let (signing, backends) = match signer {
+        Err(error) => (Err(error), Ok(())),
+        Ok(signer) => {
+            let settings = proxy::Settings::default();
+            let proxy = Proxy::reaching(world.clone(), signer, settings, config.reach.clone());
+            (Ok(()), proxy.map(drop).map_err(AppError::from))
+        }
+    };
+    vec![
+        ("data files", ground::writable(config)),
+        ("pepper", config.secrets.pepper().map(drop).map_err(AppError::from)),
+        ("signing key", signing),
+        ("backends", backends),
+        ("push keys", Keys::open(&config.secrets.push_key_file).map(drop).map_err(AppError::from)),
+        ("push", push::way(config).map(drop)),
+        ("approvals", rooms::terms(config).map(drop)),
+        ("mail", mail::post(config).map(drop)),
+        ("access log", outside::judge(config)),
+    ]
 }

@@ -19,6 +19,12 @@ pub(super) fn open(config: &Config, world: &World) -> Result<(Arc<Outside>, Opti
     Outside::open(config.outside.clone(), world.clone()).map_err(|source| not_opened(config, source))
 }
 
+/// Whether the access log can be opened. Makes no file: it would belong to whoever looks.
+pub(super) fn judge(config: &Config) -> Result<(), AppError> {
+    let log = config.outside.access_log.as_ref();
+    log.map_or(Ok(()), access_log::Settings::judge).map_err(|source| not_opened(config, source))
+}
+
 fn not_opened(config: &Config, source: io::Error) -> AppError {
     let path = match &config.outside {
         Settings { access_log: Some(access_log::Settings { to: To::File(path), .. }), .. } => path.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::print::Printer;
 use super::reach::{Reach, config_file};
+use crate::app;
 use crate::ca::KeyFolder;
 use crate::config::{Config, Door, DoorCertificate, Environment};
 use crate::console::command::doctor::{Check, told};
@@ -44,17 +45,11 @@ pub(super) async fn run(
     if !serves {
         checks.extend(ports(config));
     }
-    checks.push(match &config.mail {
-        Some(mail) if mail.in_clear => Check::heed(
-            "mail",
-            format!("leaves by {} in clear: whoever is on the way reads it, links too", mail.smtp),
-            "leave `tls = \"none\"` out of [mail] where the server is not on this machine",
-        ),
-        Some(mail) => Check::well("mail", format!("leaves by {}", mail.smtp)),
-        None => {
-            Check::heed("mail", "none is sent, so nobody is told of a new device", "write a [mail] section")
-        }
-    });
+    let unusable = files(config);
+    if unusable.iter().all(|check| check.name != "mail") {
+        checks.push(mail(config));
+    }
+    checks.extend(unusable);
     match reach.run(Command::Doctor).await {
         Ok(Output { json, .. }) => {
             let within: Vec<Check> = serde_json::from_value(json["checks"].clone()).unwrap_or_default();
@@ -105,6 +100,29 @@ fn passphrase(config: &Config, environment: &Environment) -> Check {
             "without it nothing can be issued or served from here",
         ),
     }
+}
+
+/// Whether mail leaves, and how.
+fn mail(config: &Config) -> Check {
+    match &config.mail {
+        Some(mail) if mail.in_clear => Check::heed(
+            "mail",
+            format!("leaves by {} in clear: whoever is on the way reads it, links too", mail.smtp),
+            "leave `tls = \"none\"` out of [mail] where the server is not on this machine",
+        ),
+        Some(mail) => Check::well("mail", format!("leaves by {}", mail.smtp)),
+        None => {
+            Check::heed("mail", "none is sent, so nobody is told of a new device", "write a [mail] section")
+        }
+    }
+}
+
+/// What else the configuration names and a start could not use.
+fn files(config: &Config) -> Vec<Check> {
+    let judged = app::files(config, &World::real()).into_iter();
+    let wrong = judged.filter_map(|(name, judged)| Some((name, judged.err()?)));
+    let next = "mend that: neither a start nor an upgrade gets past it";
+    wrong.map(|(name, error)| Check::bad(name, error.to_string(), next)).collect()
 }
 
 /// A clock far off would make every certificate seem expired or not yet valid.

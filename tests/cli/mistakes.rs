@@ -98,6 +98,35 @@ fn a_second_init_and_a_wrong_passphrase_are_refused() {
     assert!(told.out.contains("CA keys"), "{}", told.out);
 }
 
+/// All of them at once, each with a line of its own: what a start would say of the first alone.
+#[test]
+fn the_doctor_names_each_file_that_a_start_could_not_use() {
+    let gate = Gate::made();
+    let file = gate.dir().join("portcullis.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let mail = "smtp = \"smtps://gate@mail.example\"\npassword_file = \"no-password\"\nfrom = \"gate@bank.example\"\n";
+    let more = format!(
+        "{written}\n[mail]\n{mail}[access_log]\nfile = \"nowhere/access.log\"\n[approvals]\nplaces_file = \"no.mmdb\"\n"
+    );
+    std::fs::write(&file, more).unwrap();
+    std::fs::write(gate.dir().join("data/jwt.key"), "no key").unwrap();
+    let told = gate.run(&["doctor"]);
+    assert_eq!(told.code, 1, "{}", told.out);
+    for (name, says) in [
+        ("mail", "no-password"),
+        ("access log", "nowhere/access.log"),
+        ("approvals", "no.mmdb"),
+        ("signing key", "jwt.key"),
+    ] {
+        let line = |line: &str| line.contains("BAD") && line.contains(name) && line.contains(says);
+        assert!(told.out.lines().any(line), "{name}: {}", told.out);
+    }
+    // A log that can be made is well, and is not made.
+    std::fs::write(&file, format!("{written}\n[access_log]\nfile = \"access.log\"\n")).unwrap();
+    assert!(!gate.run(&["doctor"]).out.contains("access log"));
+    assert!(!gate.dir().join("access.log").exists());
+}
+
 #[test]
 fn a_store_that_is_gone_is_missed_and_not_made_anew() {
     let gate = Gate::made();

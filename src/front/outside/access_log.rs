@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
@@ -30,6 +30,25 @@ pub enum To {
     Stdout,
     /// A file, which is added to.
     File(PathBuf),
+}
+
+impl Settings {
+    /// Whether a log can be opened there. Makes none.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn judge(&self) -> io::Result<()> {
+        let To::File(path) = &self.to else { return Ok(()) };
+        match File::options().read(true).append(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            opened => return opened.map(drop),
+        }
+        // A link that leads nowhere yet is made where it leads.
+        let path = std::fs::read_link(path).map_or_else(|_| path.clone(), |to| path.with_file_name(to));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        Ok(rustix::fs::access(folder.unwrap_or(Path::new(".")), wanted)?)
+    }
 }
 
 /// Takes requests, and never waits.
