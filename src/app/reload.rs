@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::mail::Mailing;
 use super::outside::Telling;
 use super::{AppError, Core, acts, doors, limits, push, rooms, service};
-use crate::audit::{Entry, Event};
+use crate::audit::{Entry, Event, Outcome};
 use crate::auth::phone::Approvals;
 use crate::ca::Authority;
 use crate::config::{Config, Mistakes};
@@ -50,6 +50,18 @@ enum Refused {
     App(#[from] AppError),
     #[error("reading it broke off: {0}")]
     Panic(#[from] tokio::task::JoinError),
+}
+
+impl Refused {
+    /// As it is answered, but for the lines of the file, which an answer shows: a secret may stand where it should not.
+    fn for_the_trail(&self) -> String {
+        let Self::Mistakes(mistakes) = self else { return self.to_string() };
+        let told = mistakes.list().iter().map(|mistake| match mistake.line {
+            Some(line) => format!("line {line}: {}", mistake.what),
+            None => mistake.what.clone(),
+        });
+        told.collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// Heeds the signal, and whoever asks, until `stop`.
@@ -94,7 +106,7 @@ impl Changing {
             }
             Err(why) => {
                 tracing::error!(%why, "the configuration cannot be taken up; going on with the old one");
-                Entry::new(actor, Event::SettingsRefused)
+                Entry::new(actor, Event::SettingsRefused).outcome(Outcome::Refused(why.for_the_trail()))
             }
         };
         if let Err(error) = self.core.ledger.record(entry, vec![]).await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::{Request, StatusCode};
-use portcullis::audit::Event;
+use portcullis::audit::{Event, Outcome};
 use portcullis::domain::person::Role;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -158,7 +158,8 @@ async fn an_operator_reloads_by_program_and_others_do_not() {
     let said: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(said, json!({ "changed": ["[limits] idle_seconds"], "next_start": [] }));
 
-    std::fs::write(&gate.config.file, format!("{written}idle_seconds = \"long\"\n")).unwrap();
+    let mistaken = format!("{written}idle_seconds = \"long\"\npassphrase = \"swordfish\"\n");
+    std::fs::write(&gate.config.file, mistaken).unwrap();
     let answer = reload(&otto, "{}").await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     let line = written.lines().count() + 1;
@@ -170,6 +171,10 @@ async fn an_operator_reloads_by_program_and_others_do_not() {
         .filter(|line| matches!(line.what, Event::SettingsReloaded | Event::SettingsRefused))
         .map(|line| (line.what, line.who.as_str()))
         .collect();
+    let why = trail.iter().find(|line| line.what == Event::SettingsRefused).map(|line| &line.outcome);
+    let Some(Outcome::Refused(why)) = why else { panic!("{why:?}") };
+    assert!(why.contains(&format!("line {line}: ")) && why.contains("idle_seconds"), "{why}");
+    assert!(!why.contains("swordfish"), "{why}");
     let otto = "person:staff/otto";
     assert_eq!(who, [(Event::SettingsReloaded, otto), (Event::SettingsRefused, otto)]);
     gate.must_verify().await;
