@@ -2,8 +2,12 @@
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+use std::time::Duration;
 
-use crate::gate::portcullis;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::gate::{command, portcullis};
 use crate::ports::free_ports;
 
 #[test]
@@ -16,6 +20,29 @@ fn a_taken_port_is_named_with_the_way_to_another() {
     assert!(told.err.contains("portcullis demo --port"), "{}", told.err);
     assert!(!folder.path().join("portcullis-demo").exists());
     portcullis(folder.path(), &["demo", "--host", "192.0.2.7"]).refused(2, "a name with a dot");
+}
+
+/// Nothing takes over from a demo; who asks is told so at once, and whichever way they ask, it goes on.
+#[test]
+fn an_upgrade_is_nothing_for_a_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_ports().to_string();
+    let mut demo =
+        command(folder.path()).args(["demo", "--port", &port]).stdout(Stdio::null()).spawn().unwrap();
+    let beside = |what: &[&str]| {
+        portcullis(folder.path(), &[what, &["--config", "portcullis-demo/portcullis.toml"]].concat())
+    };
+    let socket = folder.path().join("portcullis-demo/data/control.sock");
+    while std::os::unix::net::UnixStream::connect(&socket).is_err() {
+        assert!(demo.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    beside(&["upgrade"]).refused(1, "was not started by `portcullis serve`");
+    let pid = Pid::from_child(&demo);
+    kill_process(pid, Signal::USR2).unwrap();
+    beside(&["tenant", "list"]).well();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(demo.wait().unwrap().success());
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub(crate) fn portcullis(dir: &Path, arguments: &[&str]) -> Done {
     }
 }
 
-fn command(dir: &Path) -> Command {
+pub(crate) fn command(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
     command.current_dir(dir).env_clear().env("HOME", dir).stdin(Stdio::null());
     command

@@ -10,6 +10,8 @@ mod steps;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::failure::Failure;
 use super::print::Printer;
 use super::serve::stop_on_signal;
@@ -62,8 +64,11 @@ pub(super) async fn run(demo: Demo, environment: &Environment, printer: Printer)
         return Ok(true);
     }
     let stop = stop_on_signal()?;
-    let started =
+    // Nothing takes over from a demo: who asks is told so, and the signal, which would end it, is caught.
+    let _upgrade = signal(SignalKind::user_defined2()).map_err(Failure::System)?;
+    let mut started =
         app::start(&config, environment, World::real(), password::Settings::default(), &stop).await?;
+    started.upgrades.close();
     let bank = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Failure::System)?;
     let backend = format!("http://{}", bank.local_addr().map_err(Failure::System)?);
     let serving = tokio::spawn(bank::serve(bank, started.jwks.clone(), stop.clone()));
