@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Entry, Event, Ledger};
@@ -98,6 +99,7 @@ pub struct Started {
     /// Who wants another process to take over: whoever runs the house sees to it.
     pub upgrades: mpsc::Receiver<upgrade::Asked>,
     running: Running,
+    control: JoinHandle<()>,
     background: CancellationToken,
     mailing: Arc<Mailing>,
     telling: Arc<Telling>,
@@ -259,7 +261,7 @@ pub async fn start_on(
     let mailing = Mailing::begin(config, &core, &background)?;
     push::follow(&core, Arc::clone(&pusher), &background);
     let control = control::Listener::bind(&config.control_socket()).await?;
-    tokio::spawn(control::serve(control, Arc::clone(&acts), background.clone()));
+    let control = tokio::spawn(control::serve(control, Arc::clone(&acts), background.clone()));
 
     let walking = Arc::clone(&house);
     let running = front
@@ -308,6 +310,7 @@ pub async fn start_on(
         sockets: kept,
         upgrades: upgrades_asked,
         running,
+        control,
         background,
         mailing,
         telling,
@@ -325,6 +328,8 @@ impl Started {
     pub async fn closed(self) {
         self.running.finished().await;
         self.background.cancel();
+        // Whoever asked for an upgrade is answered.
+        let _ = self.control.await;
         self.telling.ended().await;
         self.mailing.ended().await;
     }

@@ -3,17 +3,18 @@
 use std::ffi::OsString;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::arguments::Act;
 use super::failure::Failure;
 use super::print::Printer;
 use super::upgrade::{Given, Origin, take_over};
-use crate::app::{self, Sockets, service};
+use crate::app::{self, Sockets, Started, service};
 use crate::audit::{Entry, Event};
 use crate::auth::password;
 use crate::config::{Config, Environment};
-use crate::console::command::upgrade::Asked;
+use crate::console::command::upgrade::{Asked, NotFollowed};
 use crate::console::command::{Command, ca};
 use crate::control::{self, CallError};
 use crate::world::World;
@@ -54,28 +55,22 @@ pub(super) async fn run(
     service::ready();
     loop {
         let (actor, answer) = tokio::select! {
+            biased;
             () = stop.cancelled() => break,
             Some(()) = upgrade.recv() => ("signal".to_owned(), None),
             Some(Asked { actor, answer }) = started.upgrades.recv() => (actor, Some(answer)),
         };
-        let followed = match started.sockets.copies() {
-            Ok(sockets) => origin.follow_up(&sockets).await,
-            Err(error) => Err(error.to_string()),
-        };
-        match &followed {
-            Ok(pid) => {
-                let entry = Entry::new(&actor, Event::HouseHandedOver).detail("process", pid.to_string());
-                if let Err(error) = started.house.ledger.record(entry, vec![]).await {
-                    tracing::error!(%error, "it was not written down that another process takes over");
-                }
-                tracing::info!(pid, "another process takes over");
-                service::goes_on_as(*pid);
-                stop.cancel();
-            }
-            Err(why) => tracing::error!(why, "the gate goes on as it was"),
-        }
+        let followed = hand_over(&started, &origin, &stop, &actor).await;
+        let successor = followed.as_ref().ok().copied();
         if let Some(answer) = answer {
-            let _ = answer.send(followed);
+            let _ = answer.send(followed.map_err(|why| match stop.is_cancelled() {
+                true => NotFollowed::Stopping,
+                false => NotFollowed::GoesOn(why),
+            }));
+        }
+        if let Some(pid) = successor {
+            turn_away(&mut started, pid);
+            break;
         }
     }
     let lost = started.lost_its_store();
@@ -89,6 +84,43 @@ pub(super) async fn run(
         ));
     }
     Ok(true)
+}
+
+/// Another process takes over, once this one has stopped. Which, or why this one goes on.
+async fn hand_over(
+    started: &Started,
+    origin: &Origin,
+    stop: &CancellationToken,
+    actor: &str,
+) -> Result<u32, String> {
+    let followed = match started.sockets.copies() {
+        Ok(sockets) => origin.follow_up(&sockets, stop).await,
+        Err(error) => Err(error.to_string()),
+    };
+    match &followed {
+        Ok(pid) => {
+            let entry = Entry::new(actor, Event::HouseHandedOver).detail("process", pid.to_string());
+            if let Err(error) = started.house.ledger.record(entry, vec![]).await {
+                tracing::error!(%error, "it was not written down that another process takes over");
+            }
+            tracing::info!(pid, "another process takes over");
+            service::goes_on_as(*pid);
+            stop.cancel();
+        }
+        Err(why) if stop.is_cancelled() => tracing::warn!(why, "no other process takes over"),
+        Err(why) => tracing::error!(why, "the gate goes on as it was"),
+    }
+    followed
+}
+
+/// Whoever asks from now on comes too late: there is one successor.
+fn turn_away(started: &mut Started, pid: u32) {
+    let mut late = std::mem::replace(&mut started.upgrades, mpsc::channel(1).1);
+    tokio::spawn(async move {
+        while let Some(Asked { answer, .. }) = late.recv().await {
+            let _ = answer.send(Err(NotFollowed::Already(pid)));
+        }
+    });
 }
 
 /// Two gates on one store would be refused by the store; this says it better.

@@ -1,10 +1,11 @@
 //! One gate follows another without closing a door. The one that runs starts the program that lies in its place, hands
-//! it the listening sockets and a line; the new one reads all that it can, says that it is ready, and waits for the line
-//! to break, which it does when the old process, and with it its hold on the store, is gone. Connections that come
-//! meanwhile wait in the sockets. Where the new one is not ready, the old one goes on.
+//! it the listening sockets and a line; the new one reads all that it can, says that it is ready, is told to go, and waits
+//! for the line to break, which it does when the old process, and with it its hold on the store, is gone. Connections that
+//! come meanwhile wait in the sockets. Where the new one is not ready, the old one goes on; a line that breaks before the
+//! word tells the new one to end.
 
 use std::ffi::OsString;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -20,6 +21,7 @@ use rustix::net::{
     SendFlags,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
@@ -89,14 +91,24 @@ fn handed(line: &UnixStream, sockets: &[TcpListener], passphrase: Option<&Secret
     if sent == text.len() { Ok(()) } else { Err(io::Error::other("not all of it was taken")) }
 }
 
-/// Says that this process can take over, and waits until it must.
+/// Says that this process can take over, and waits until it must. A gate that ended before it decided so, by a fault or
+/// because somebody stopped it, has no successor: who stopped it wants none.
 pub(super) async fn take_over(before: UnixStream) -> Result<(), Failure> {
     before.set_nonblocking(true).map_err(Failure::System)?;
     let mut line = tokio::net::UnixStream::from_std(before).map_err(Failure::System)?;
-    line.write_all(READY).await.map_err(Failure::System)?;
-    // Nothing is ever said on it; that it breaks is the word.
-    let _ = line.read_to_end(&mut Vec::new()).await;
-    Ok(())
+    let mut said = Vec::new();
+    // A line that broke early says as much as one that ends without the word.
+    if line.write_all(READY).await.is_ok() {
+        let _ = line.read_to_end(&mut said).await;
+    }
+    if said == GO {
+        return Ok(());
+    }
+    Err(Failure::Other(
+        "the gate before this one ended before it handed over, so this one does not take its place: start it by \
+         hand, `portcullis serve`"
+            .to_owned(),
+    ))
 }
 
 /// How this program was started.
@@ -113,8 +125,13 @@ impl Origin {
         Ok(Self { program, typed: typed.to_vec(), passphrase: environment.passphrase.clone() })
     }
 
-    /// Starts the next one and waits until it is ready. Its process.
-    pub(super) async fn follow_up(&self, sockets: &[TcpListener]) -> Result<u32, String> {
+    /// Starts the next one, waits until it is ready and tells it to go. Its process. Told to `stop` meanwhile, it ends
+    /// the next one first.
+    pub(super) async fn follow_up(
+        &self,
+        sockets: &[TcpListener],
+        stop: &CancellationToken,
+    ) -> Result<u32, String> {
         if std::process::id() == 1 {
             return Err(
                 "it is the first process of its container, which ends with it: start a new container \
@@ -130,18 +147,32 @@ impl Origin {
         if let Err(error) = handed(&line, sockets, self.passphrase.as_ref()) {
             tracing::warn!(%error, "the sockets could not be handed over");
         }
-        match tokio::time::timeout(READY_WITHIN, said_ready(line.as_fd().try_clone_to_owned())).await {
-            Ok(Ok(true)) => {
-                // Held until this process ends: its end is what the other one waits for.
-                std::mem::forget(line);
-                return Ok(child.id());
-            }
+        let ready = said_ready(line.as_fd().try_clone_to_owned());
+        let ready = tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(Ok(false)),
+            ready = tokio::time::timeout(READY_WITHIN, ready) => ready,
+        };
+        match ready {
+            Ok(Ok(true)) => match (&line).write_all(GO) {
+                Ok(()) => {
+                    // Held until this process ends: its end is what the other one waits for.
+                    std::mem::forget(line);
+                    return Ok(child.id());
+                }
+                Err(error) => tracing::warn!(%error, "the line to the new gate broke"),
+            },
             Ok(Ok(false)) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the line to the new gate broke"),
             Err(_) => tracing::warn!("the new gate was not ready in time"),
         }
         let _ = child.kill();
         let status = child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
+        if stop.is_cancelled() {
+            return Err(
+                "this one was told to stop before the new program was ready, which has ended, too".to_owned()
+            );
+        }
         Err(format!("the new program ended before it was ready ({status}); its own words stand in the log"))
     }
 
@@ -176,6 +207,7 @@ async fn said_ready(line: io::Result<OwnedFd>) -> io::Result<bool> {
 }
 
 const READY: &[u8; 6] = b"ready\n";
+const GO: &[u8; 3] = b"go\n";
 
 /// So many go with one message on Linux.
 const SOCKETS_MAX: usize = 253;

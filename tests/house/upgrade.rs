@@ -1,8 +1,11 @@
 //! Another program takes over from the running one, and nobody is refused; sockets that somebody else holds outlive the
 //! gate that listens on them.
 
-use std::os::unix::net::UnixDatagram;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +17,7 @@ use crate::support::PATIENCE;
 use crate::support::browser::{Browser, navigation};
 use crate::support::desk::anna;
 use crate::support::gate::Gate;
+use crate::support::laid_out::PASSPHRASE;
 use crate::support::load::Load;
 use crate::support::program::{Program, Start};
 
@@ -159,7 +163,8 @@ async fn a_program_or_a_configuration_that_is_broken_leaves_the_old_one_serving(
     let pid = Pid::from_raw(program.pid().cast_signed()).unwrap();
     let key = program.folder.path().join("data/jwt.key");
     let (no_key, moved) = (std::fs::read(&key).unwrap(), key.with_extension("moved"));
-    for (round, spoil) in ["nonsense = 1\n", ""].iter().enumerate() {
+    let no_folder = "[access_log]\nfile = \"nowhere/access.log\"\n";
+    for (round, spoil) in ["nonsense = 1\n", no_folder, ""].iter().enumerate() {
         std::fs::write(&file, format!("{written}{spoil}")).unwrap();
         if spoil.is_empty() {
             std::fs::rename(&key, &moved).unwrap();
@@ -168,6 +173,7 @@ async fn a_program_or_a_configuration_that_is_broken_leaves_the_old_one_serving(
         let count = || program.log().matches("the gate goes on as it was").count();
         until("told", || count() == 4 + round).await;
     }
+    assert!(program.log().contains("nowhere/access.log cannot be written"), "{}", program.log());
     std::fs::rename(&moved, &key).unwrap();
     assert_eq!(std::fs::read(&key).unwrap(), no_key);
     load.reach(load.answered() + 100).await;
@@ -175,6 +181,97 @@ async fn a_program_or_a_configuration_that_is_broken_leaves_the_old_one_serving(
     assert_eq!((again, failed), (0, vec![]), "nobody noticed: {}", program.log());
     assert!(program.ended().is_none());
     assert_eq!(program.told_of("house.handed-over"), 0);
+}
+
+/// However many ask, and by whichever way, while the first upgrade is under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_takes_over_and_who_asks_too_late_is_told_so() {
+    let (mut program, client) = installed(vec![]).await;
+    let folder = program.folder.path().to_owned();
+    let real = env!("CARGO_BIN_EXE_portcullis");
+    let slow = format!("#!/bin/sh\necho $$ >> {0}/begun\nsleep 1\nexec {real} \"$@\"\n", folder.display());
+    install(&folder, Some(&slow));
+    let begun = || std::fs::read_to_string(folder.join("begun")).unwrap_or_default();
+    let old = Pid::from_raw(program.pid().cast_signed()).unwrap();
+    let (first, second) = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| program.json(&["upgrade"]));
+            while begun().is_empty() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let second = scope.spawn(|| program.cli(&["upgrade"]));
+            // The command has asked by then, and waits.
+            std::thread::sleep(Duration::from_millis(300));
+            kill_process(old, Signal::USR2).unwrap();
+            (first.join().unwrap(), second.join().unwrap())
+        })
+    });
+    let new = Successor::of(first["pid"].as_u64().unwrap());
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(!second.status.success() && said.contains("takes over already"), "{said}");
+    until("gone", || program.ended().is_some()).await;
+    client.open("/accounts").await.must_say("the bank's own page at /accounts");
+    assert!(new.lives());
+    assert_eq!(begun().lines().count(), 1, "{}", program.log());
+    assert_eq!(program.told_of("house.handed-over"), 1);
+}
+
+/// Who stops a gate does not want another in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_during_an_upgrade_stops_the_gate_and_what_it_started() {
+    let (mut program, _) = installed(vec![]).await;
+    let begun = program.folder.path().join("begun");
+    let hangs = format!("#!/bin/sh\necho $$ > {0}.new; mv {0}.new {0}\nexec sleep 600\n", begun.display());
+    install(program.folder.path(), Some(&hangs));
+    let old = Pid::from_raw(program.pid().cast_signed()).unwrap();
+    kill_process(old, Signal::USR2).unwrap();
+    until("begun", || begun.exists()).await;
+    let new = Successor::of(std::fs::read_to_string(&begun).unwrap().trim().parse().unwrap());
+    assert!(new.lives());
+    assert_eq!(tokio::task::block_in_place(|| program.stop()), Some(0), "{}", program.log());
+    assert!(!new.lives());
+}
+
+/// The line breaks in both cases; what was said on it before decides.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gate_that_died_before_it_handed_over_has_no_successor() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let client = gate.signed_in("bank", &laptop).await;
+    let mut program = Program::started_so(gate, Start::default()).await;
+    program.stop();
+    for (round, waits_for_it) in [false, true].into_iter().enumerate() {
+        let (mut next, mut line) = begun(&program);
+        if waits_for_it {
+            line.read_exact(&mut [0; 6]).unwrap();
+        }
+        drop(line);
+        assert!(!next.wait().unwrap().success());
+        let told = program.log().matches("ended before it handed over").count();
+        assert_eq!(told, round + 1, "{}", program.log());
+    }
+    let (next, mut line) = begun(&program);
+    let next = Successor::of(next.id().into());
+    let mut said = [0; 6];
+    line.read_exact(&mut said).unwrap();
+    assert_eq!(said, *b"ready\n");
+    line.write_all(b"go\n").unwrap();
+    drop(line);
+    client.open("/accounts").await.must_say("the bank's own page at /accounts");
+    assert!(next.lives());
+}
+
+/// The next gate of a gate that is played here, which hands it the passphrase and no socket.
+fn begun(program: &Program) -> (Child, UnixStream) {
+    let (mut line, theirs) = UnixStream::pair().unwrap();
+    let log = std::fs::OpenOptions::new().append(true).open(program.log_file()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    command.arg("serve").current_dir(program.folder.path()).stdin(OwnedFd::from(theirs));
+    command.env("PORTCULLIS_TAKES_OVER", "1").env_remove("PORTCULLIS_PASSPHRASE");
+    command.stdout(log.try_clone().unwrap()).stderr(log);
+    let child = command.spawn().unwrap();
+    line.write_all(format!("\n{PASSPHRASE}").as_bytes()).unwrap();
+    (child, line)
 }
 
 /// As `systemctl restart` does with `portcullis.socket`: who comes in between waits.

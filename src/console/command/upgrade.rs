@@ -16,7 +16,18 @@ pub struct Asked {
     /// In whose name, as in the audit trail.
     pub actor: String,
     /// Which process takes over, or why this one goes on.
-    pub answer: oneshot::Sender<Result<u32, String>>,
+    pub answer: oneshot::Sender<Result<u32, NotFollowed>>,
+}
+
+/// Why no other process takes over because of it.
+#[derive(Debug)]
+pub enum NotFollowed {
+    /// This one goes on, and why.
+    GoesOn(String),
+    /// This one was told to stop meanwhile.
+    Stopping,
+    /// That process takes over already: somebody asked before.
+    Already(u32),
 }
 
 impl Acts {
@@ -43,7 +54,13 @@ impl Acts {
                 json!({ "pid": pid }),
                 format!("Process {pid} takes over; what is under way here may finish."),
             )),
-            Err(why) => Err(CommandError::new(
+            Err(NotFollowed::Already(pid)) => Err(CommandError::new(
+                Kind::Refused,
+                format!("process {pid} takes over already: somebody asked before"),
+                "wait until it serves, and look whether it is what you wanted",
+            )),
+            Err(NotFollowed::Stopping) => Err(nobody(())),
+            Err(NotFollowed::GoesOn(why)) => Err(CommandError::new(
                 Kind::Failed,
                 format!("the gate goes on as it was: {why}"),
                 "mend that, and upgrade once more",
