@@ -133,6 +133,45 @@ fn a_password_in_the_mail_address_is_not_printed_by_its_own_message() {
     assert!(mistakes.iter().all(|(_, what)| !what.contains("geheim")));
 }
 
+/// Whatever is wrong with the line, in whatever line: what is printed, logged and answered does not hold it.
+#[test]
+fn no_secret_is_printed_with_its_line() {
+    const PLANTED: &str = "S3cretPW";
+    for (lines, key) in [
+        ("[mail]\nsmtp = \"smtps://gate:S3cretPW@mail.example.com\"\nfrom = \"a@b.example\"", "smtp = …"),
+        ("[mail]\nsmtp = \"https://gate:S3cretPW@mail.example.com\"", "smtp = …"),
+        ("[mail]\nsmtp = \"smtps://gate:S3cretPW@mail.example.com", "smtp = …"),
+        ("[mail]\nsmtp = \"\"\"\nsmtps://gate:S3cretPW@mail.example.com\\q\"\"\"", "smtp = …"),
+        ("[mail]\n\"smtp\" = \"smtps://gate:S3cretPW@mail.example.com", "smtp = …"),
+        ("mail = { smtp = \"smtps://gate:S3cretPW@mail.example.com\"", "mail = …"),
+        ("[mail]\npassword = \"S3cretPW\"", "password = …"),
+        ("[mail]\npassword = \"\"\"\n\\S3cretPW\"\"\"", "password = …"),
+        ("[push]\nproxy = \"http://gate:S3cretPW@proxy.example.com:3128\"", "proxy = …"),
+        ("[push]\nproxy = \"S3cretPW\"", "proxy = …"),
+        ("[secrets]\npassphrase = \"S3cretPW\"", "passphrase = …"),
+        ("[secrets]\npassphrase_file = [\"S3cretPW\"]", "passphrase_file = …"),
+        ("[push]\ncontact = \"http://gate:S3cretPW@example.com/\"", "contact = …"),
+        ("[listen]\ntls = \"https://gate:S3cretPW@example.com\"", "tls = …"),
+        ("[tracing]\nendpoint = \"grpc://gate:S3cretPW/@S3cretPW@example.com\"", "endpoint = …"),
+        ("[[backend_tls]]\nhosts = [\n \"https://gate:S3cretPW@example.com\",\n]", "hosts = …"),
+    ] {
+        let text = format!("{SMALL}{lines}\n");
+        let mistakes = Config::parse(&text, Path::new("portcullis.toml")).unwrap_err();
+        for told in [mistakes.to_string(), format!("{mistakes:?}"), format!("{mistakes:#?}")] {
+            assert!(!told.contains(PLANTED), "{lines}: {told}");
+        }
+        assert!(
+            mistakes.to_string().contains(&format!("| {key}\n"))
+                || mistakes.to_string().ends_with(&format!("| {key}")),
+            "{lines}: {mistakes}"
+        );
+    }
+    // What is none is shown as it stands.
+    let mistakes =
+        Config::parse(&format!("{SMALL}[listen]\ntls = \"443\" # here\n"), Path::new("p.toml")).unwrap_err();
+    assert!(mistakes.to_string().contains("| tls = \"443\" # here"), "{mistakes}");
+}
+
 #[test]
 fn broken_toml_has_its_line_and_the_rest_is_still_judged() {
     let mistakes = parse("data = \"d\"\n[console\nhost = \"c.example.com\"\nnonsense = 1\n").unwrap_err();

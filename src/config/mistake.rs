@@ -1,5 +1,5 @@
-//! Mistakes in a file, all of them together, each with its line. Knows nothing of what the
-//! file means.
+//! Mistakes in a file, all of them together, each with its line. They are printed, logged and answered: a value that
+//! may be a secret stands in none of them. Knows nothing else of what the file means.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,7 +14,7 @@ pub struct Mistake {
 }
 
 /// Every mistake of one file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Mistakes {
     file: String,
     text: String,
@@ -40,7 +40,7 @@ impl Mistakes {
     pub fn at(&mut self, span: &Range<usize>, what: impl Into<String>) {
         let before = self.text.get(..span.start.min(self.text.len())).unwrap_or("");
         let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        self.list.push(Mistake { line: Some(line), what: what.into() });
+        self.list.push(Mistake { line: Some(line), what: without_userinfo(&what.into()) });
     }
 
     /// One that belongs to no line.
@@ -81,8 +81,7 @@ impl fmt::Display for Mistakes {
                 None => write!(f, "{}: {}", self.file, mistake.what)?,
                 Some(number) => {
                     writeln!(f, "{}:{number}: {}", self.file, mistake.what)?;
-                    let source = self.text.lines().nth(number - 1).unwrap_or("");
-                    write!(f, "  {number:>4} | {}", source.trim_end())?;
+                    write!(f, "  {number:>4} | {}", shown(&self.text, number))?;
                 }
             }
         }
@@ -90,4 +89,61 @@ impl fmt::Display for Mistakes {
     }
 }
 
+impl fmt::Debug for Mistakes {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mistakes").field("file", &self.file).field("list", &self.list).finish_non_exhaustive()
+    }
+}
+
 impl std::error::Error for Mistakes {}
+
+/// A line of the file, from 1; of one that may hold a secret the key alone.
+fn shown(text: &str, number: usize) -> String {
+    let lines: Vec<&str> = text.lines().take(number).collect();
+    let Some(line) = lines.get(number - 1).map(|line| line.trim_end()) else { return String::new() };
+    // What goes on over several lines belongs to the key above it.
+    let key = lines.iter().rev().find_map(|line| key(line));
+    if !may_be_secret(line) && !key.is_some_and(may_be_secret) {
+        return line.to_owned();
+    }
+    key.map_or_else(|| "…".to_owned(), |key| format!("{key} = …"))
+}
+
+/// The key of a line that has one.
+fn key(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once('=')?;
+    let key = key.trim_matches([' ', '\t', '#', '"', '\'']);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    (!key.is_empty() && key.chars().all(plain)).then_some(key)
+}
+
+/// Whether it names, or reads like, what nobody else may read: rather one line too many than one too few.
+fn may_be_secret(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let header = text.starts_with('[') && !text.contains(['"', '\'', '=']);
+    !header && (SECRET.iter().any(|word| text.contains(word)) || text.contains("://") && text.contains('@'))
+}
+
+/// Words with every URL's user and password taken out.
+fn without_userinfo(words: &str) -> String {
+    let mut parts = words.split("://");
+    let mut told = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        told.push_str("://");
+        // A password may hold anything but the end of the word.
+        let end = part.find([' ', '"', '`']).unwrap_or(part.len());
+        match part[..end].rfind('@') {
+            Some(at) => {
+                told.push('…');
+                told.push_str(&part[at..]);
+            }
+            None => told.push_str(part),
+        }
+    }
+    told
+}
+
+/// Part of the names of settings that are secrets, hold some, or where people write some by mistake.
+const SECRET: [&str; 9] =
+    ["smtp", "proxy =", "proxy=", "passw", "passphrase", "secret", "token", "pepper", "key"];

@@ -5,10 +5,35 @@
 /// spelling, for a gateway's word on who is calling, from where, or for what.
 pub(super) fn speaks_of_identity(name: &str) -> bool {
     let mut buffer = [0; NAME_CHARS_MAX];
-    let plain = plain_spelling(name, &mut buffer);
-    // A CGI variable's name, taken for a header.
-    let plain = plain.strip_prefix("http-").unwrap_or(plain);
-    TRUSTED.binary_search(&plain).is_ok() || TRUSTED_PREFIXES.iter().any(|prefix| plain.starts_with(prefix))
+    let plain = of_variable(plain_spelling(name, &mut buffer));
+    TRUSTED.binary_search(&plain).is_ok()
+        || TRUSTED_PREFIXES.iter().any(|prefix| plain.starts_with(prefix))
+        || (!plain.contains('-') && speaks_in_one_word(plain))
+}
+
+/// The same of a name whose words are written together.
+fn speaks_in_one_word(plain: &str) -> bool {
+    // What is left of the name behind it.
+    let behind = |name: &str| {
+        name.bytes().filter(|byte| *byte != b'-').try_fold(plain, |rest, byte| {
+            let first = rest.bytes().next()?;
+            (first == byte).then(|| &rest[1..])
+        })
+    };
+    TRUSTED.iter().any(|name| behind(name).is_some_and(str::is_empty))
+        // Of the shortest too many words begin so.
+        || TRUSTED_PREFIXES
+            .iter()
+            .filter(|prefix| prefix.len() > DASHED_CHARS_MAX)
+            .any(|prefix| behind(prefix).is_some_and(|rest| !rest.is_empty() || !prefix.ends_with('-')))
+}
+
+/// A CGI variable's name, taken for a header, once or more often.
+fn of_variable(mut plain: &str) -> &str {
+    while let Some(rest) = plain.strip_prefix("http-") {
+        plain = rest;
+    }
+    plain
 }
 
 /// Whether the gate alone may say something under this name, in either direction.
@@ -23,7 +48,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 pub(super) fn speaks_of_framing(name: &str) -> bool {
     let mut buffer = [0; NAME_CHARS_MAX];
     let plain = plain_spelling(name, &mut buffer);
-    matches!(plain.strip_prefix("http-").unwrap_or(plain), "content-length" | "transfer-encoding")
+    matches!(of_variable(plain), "content-length" | "transfer-encoding")
 }
 
 /// Whether it is a name that browsers send with most requests, and that says nothing of what is looked for in every
@@ -58,7 +83,7 @@ fn plain_spelling<'a>(name: &str, buffer: &'a mut [u8; NAME_CHARS_MAX]) -> &'a s
 }
 
 /// What a browser sends, in order.
-const HARMLESS: [&str; 26] = [
+const HARMLESS: [&str; 25] = [
     "accept",
     "accept-encoding",
     "accept-language",
@@ -67,7 +92,6 @@ const HARMLESS: [&str; 26] = [
     "content-type",
     "cookie",
     "dnt",
-    "host",
     "if-modified-since",
     "if-none-match",
     "origin",
@@ -112,8 +136,12 @@ const USUAL: [&str; 18] = [
 /// Longer than every name below.
 const NAME_CHARS_MAX: usize = 64;
 
-/// Names that gateways set and backends believe, spelled plainly, in order.
-const TRUSTED: [&str; 40] = [
+/// As long as prefixes that count in front of a dash alone.
+const DASHED_CHARS_MAX: usize = 3;
+
+/// Names that gateways set and backends believe, spelled plainly, in order. The message's own `Host` is taken out and
+/// put in anew: what is left of the kind is another spelling.
+const TRUSTED: [&str; 43] = [
     "auth-user",
     "client-cert",
     "client-cert-chain",
@@ -123,7 +151,9 @@ const TRUSTED: [&str; 40] = [
     "forwarded",
     "from-user",
     "front-end-https",
+    "host",
     "https",
+    "original-host",
     "proxy",
     "proxy-user",
     "sm-user",
@@ -154,6 +184,7 @@ const TRUSTED: [&str; 40] = [
     "x-scheme",
     "x-tenant",
     "x-url-scheme",
+    "xfcc",
 ];
 
 /// The same, by how they begin.
@@ -244,6 +275,28 @@ mod tests {
     }
 
     #[test]
+    fn no_spelling_of_who_is_calling_or_of_the_host_passes() {
+        for name in [
+            "_host",
+            "host_",
+            "host-",
+            "http_host",
+            "http-host",
+            "http_http_host",
+            "original-host",
+            "authuser",
+            "xforwardedfor",
+            "xfcc",
+            "xclientcert",
+            "remoteuser",
+            "http_http_portcullis_assertion",
+            "HTTP_HTTP_HTTP_CLIENT_CERT",
+        ] {
+            assert!(speaks_of_identity(name), "{name}");
+        }
+    }
+
+    #[test]
     fn ordinary_headers_pass() {
         for name in [
             "accept",
@@ -267,6 +320,11 @@ mod tests {
             "client",
             "remote",
             "forwarding",
+            "hostname",
+            "cfo",
+            "smile",
+            "depth",
+            "destination",
         ] {
             assert!(!speaks_of_identity(name), "{name}");
         }

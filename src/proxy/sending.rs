@@ -36,7 +36,7 @@ struct How {
     again: bool,
     tunnel: bool,
     /// Whether trailers are announced. Some backends, nginx among them, take them for a fault of the whole
-    /// connection: whoever sends some ends nobody else's requests with it.
+    /// connection: whoever sends some ends nobody else's requests with it. Over HTTP/1.1 none are sent.
     trailers: bool,
     progress: Option<Arc<Progress>>,
 }
@@ -121,7 +121,8 @@ impl Proxy {
         // A backend may close a connection just as we write to it. What cannot be sent twice
         // goes only over connections that were in use a moment ago.
         let fresh = if how.again { Duration::MAX } else { UNREPEATABLE_AGE_MAX };
-        let fits = !how.tunnel && !how.trailers && !sending.once && !is_written(errand.as_ref());
+        let alone = sending.once || (how.trailers && member.backend.may_share());
+        let fits = !how.tunnel && !alone && !is_written(errand.as_ref());
         let kept = if fits { self.upstream.take(&member.backend, fresh) } else { None };
         if let Some(line) = kept {
             match sending.over(line, errand, how.again, how.progress.as_deref()).await {
@@ -129,7 +130,7 @@ impl Proxy {
                 Err(broken) => *errand = Some(broken.again()?),
             }
         }
-        let want = match (how.tunnel || is_written(errand.as_ref()), sending.once || how.trailers) {
+        let want = match (how.tunnel || is_written(errand.as_ref()), alone) {
             (true, _) => Want::Own,
             (false, true) => Want::Fresh,
             (false, false) => Want::Any,

@@ -20,8 +20,8 @@ const OURS: [&str; 8] = [
     "Portcullis-Assertion",
 ];
 
-/// Others that backends of some make believe.
-const BELIEVED: [&str; 16] = [
+/// Others that backends of some make believe, and the host, which says where a request goes.
+const BELIEVED: [&str; 20] = [
     "Client-Cert-Chain",
     "X-Client-Cert",
     "X-SSL-Client-Cert",
@@ -38,6 +38,10 @@ const BELIEVED: [&str; 16] = [
     "X-Portcullis-Person",
     "Tailscale-User-Login",
     "X-Pomerium-Claim-Email",
+    "Host",
+    "Original-Host",
+    "Auth-User",
+    "XFCC",
 ];
 
 fn spellings(name: &str) -> BTreeSet<String> {
@@ -54,6 +58,9 @@ fn spellings(name: &str) -> BTreeSet<String> {
         dashed.replace('-', "%2D"),
         dashed.replace('-', "-_"),
         format!("HTTP_{}", name.to_uppercase().replace('-', "_")),
+        format!("HTTP_HTTP_{}", name.to_uppercase().replace('-', "_")),
+        format!("http-{name}"),
+        name.replace('-', ""),
         format!("_{name}"),
         format!("{name}_"),
         format!("-{name}"),
@@ -63,7 +70,7 @@ fn spellings(name: &str) -> BTreeSet<String> {
     .into()
 }
 
-/// H-07. Exact, other case, `_`, `.`, escaped, twice, as a list, with a blank before the colon, folded, over
+/// H-07. Exact, other case, `_`, `.`, escaped, in one word, as CGI variables, twice, as a list, with a blank before the colon, folded, over
 /// both versions of HTTP and in trailers: the backend gets each of our headers once, and it is ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_spelling_of_an_identity_header_passes() {

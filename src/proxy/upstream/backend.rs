@@ -51,12 +51,12 @@ pub enum BadBackend {
     SocketPath,
     /// TLS, and nobody said which CA is believed.
     #[error(
-        "no [[backend_tls]] in portcullis.toml names {0}: write one with hosts = [\"{0}\"] and the `ca` that its certificate must come from, and start the gate again"
+        "no [[backend_tls]] in portcullis.toml names {0}: write one with hosts = [\"{0}\"] and the `ca` that its certificate must come from, then type `portcullis reload`"
     )]
     NoCa(String),
     /// A socket outside the folders that the operator named.
     #[error(
-        "{0} lies in no folder of [backends] socket_folders in portcullis.toml: name its folder there and start the gate again"
+        "{0} lies in no folder of [backends] socket_folders in portcullis.toml: name its folder there, then type `portcullis reload`"
     )]
     Folder(String),
 }
@@ -103,7 +103,7 @@ impl Backend {
     }
 
     /// Whether several requests may share one connection.
-    pub(super) const fn may_share(&self) -> bool {
+    pub(in crate::proxy) const fn may_share(&self) -> bool {
         !matches!(self.speaks, Speaks::Http1)
     }
 }
