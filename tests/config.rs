@@ -417,3 +417,29 @@ fn another_proxy_is_believed_from_where_it_is_written_and_nowhere_else() {
         );
     }
 }
+
+#[test]
+fn what_changed_is_named_as_it_was_written_and_what_is_gone_as_gone() {
+    let changes = |was: &str, is: &str| {
+        let read = |text: &str| parse(&format!("{SMALL}{text}")).unwrap();
+        let changes = read(was).taking_up(read(is)).1;
+        (changes.now, changes.next_start)
+    };
+    let portal = "[[portal]]\ntenant = \"bank\"\nhost = \"bank.example.com\"\n";
+    let portals = (vec!["[[portal]] bank.example.com".to_owned()], vec![]);
+    assert_eq!(changes("", portal), portals);
+    assert_eq!(changes(portal, ""), (vec!["[[portal]] bank.example.com is gone".to_owned()], vec![]));
+    let other = "[[other_proxy]]\nlisten = \"127.0.0.1:9180\"\nkind = \"nginx\"\nfrom = [\"127.0.0.1/32\"]\nhosts = [\"bank.example.com\"]\n";
+    let with = format!("{portal}{other}");
+    assert_eq!(changes(&with, portal), (vec![], vec!["[[other_proxy]] 127.0.0.1:9180 is gone".to_owned()]));
+    // Ports that nobody wrote follow the addresses.
+    let listen = |more: &str| format!("[listen]\n{more}");
+    let changed = |was: &str, is: &str| changes(&listen(was), &listen(is)).1;
+    assert_eq!(changed("plain = \"[::]:8080\"", "plain = \"[::]:8081\""), ["[listen] plain"]);
+    assert_eq!(changed("plain = \"[::]:8080\"", ""), ["[listen] plain"]);
+    assert_eq!(changed("tls = \"[::]:8443\"", "tls = \"[::]:8444\""), ["[listen] tls"]);
+    assert_eq!(
+        changed("", "public_port = 8443\npublic_plain_port = 8080"),
+        ["[listen] public_port", "[listen] public_plain_port"]
+    );
+}

@@ -2,8 +2,9 @@
 //! and what counts from the next start alone. Reads no file.
 
 use super::{Config, Door, Listen, Portal};
+use crate::console::command::reload::GONE;
 
-/// What differs. Each is named as it is written: `[limits] idle_seconds`.
+/// What differs. Each is named as it is written: `[limits] idle_seconds`; what is there no more with [`GONE`] behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// A running gate takes it up.
@@ -52,14 +53,21 @@ impl Compared {
     fn next_start(&mut self, was: &Config, is: &Config) {
         let (listens, listen) = (&was.listen, &is.listen);
         let (secrets, secret) = (&was.secrets, &is.secrets);
+        // What nobody wrote follows what somebody did.
+        let follows_tls = [listens, listen].iter().all(|one| one.public_port == one.tls.port());
+        let plain = |one: &Listen| one.public_plain_port == one.plain.map_or(80, |plain| plain.port());
+        let follows_plain = plain(listens) && plain(listen);
         let host = |door: &Option<Door>| door.as_ref().map(|door| door.host.clone());
         for (key, changed) in [
             ("data", was.data != is.data),
             ("[listen] tls", listens.tls != listen.tls),
             ("[listen] plain", listens.plain != listen.plain),
             ("[listen] ops", listens.ops != listen.ops),
-            ("[listen] public_port", listens.public_port != listen.public_port),
-            ("[listen] public_plain_port", listens.public_plain_port != listen.public_plain_port),
+            ("[listen] public_port", listens.public_port != listen.public_port && !follows_tls),
+            (
+                "[listen] public_plain_port",
+                listens.public_plain_port != listen.public_plain_port && !follows_plain,
+            ),
             ("[store] engine", was.engine != is.engine),
             ("[store] path", was.store != is.store),
             ("[secrets] passphrase_file", secrets.passphrase_file != secret.passphrase_file),
@@ -129,7 +137,7 @@ impl Compared {
             }
         }
         for portal in was.iter().filter(|one| find(is, &one.door.host).is_none()) {
-            self.found.now.push(format!("[[portal]] {}", portal.door.host));
+            self.found.now.push(format!("[[portal]] {}{GONE}", portal.door.host));
         }
     }
 
@@ -144,7 +152,7 @@ impl Compared {
         let kept = was.other_proxies.iter().map(|plan| {
             match is.other_proxies.iter().find(|other| other.listen == plan.listen) {
                 None => {
-                    self.found.next_start.push(name(plan));
+                    self.found.next_start.push(name(plan) + GONE);
                     plan.clone()
                 }
                 Some(other) => {

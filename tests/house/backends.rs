@@ -97,7 +97,11 @@ async fn a_closed_route_is_a_page_and_the_gates_own_pages_stay_open() {
     let past = route::Close { until: Some("2020-01-01T00:00:00Z".to_owned()), ..close.clone() };
     let refused = gate.acts().run("local:1000", Command::Route(route::Command::Close(past))).await;
     let Err(refused) = refused else { panic!("a moment that is past") };
-    assert!(refused.to_string().contains("maintenance.until is past already"), "{refused}");
+    assert!(refused.to_string().contains("--until is past already"), "{refused}");
+    let odd = route::Close { until: Some("tomorrow".to_owned()), ..close.clone() };
+    let refused = gate.acts().run("local:1000", Command::Route(route::Command::Close(odd))).await;
+    let Err(refused) = refused else { panic!("no moment") };
+    assert!(refused.to_string().contains("--until: \"tomorrow\" is no moment"), "{refused}");
     gate.run(Command::Route(route::Command::Close(close.clone()))).await;
     gate.backend.forget();
     let page = client.open("/accounts").await;

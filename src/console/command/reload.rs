@@ -19,6 +19,9 @@ pub struct Asked {
     pub answer: oneshot::Sender<Result<Reloaded, String>>,
 }
 
+/// Behind the key of what was taken away.
+pub const GONE: &str = " is gone";
+
 /// What came of it, each by the key in the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
@@ -56,7 +59,13 @@ impl Acts {
 
 fn told(reloaded: &Reloaded) -> Output {
     let mut lines = vec!["The files were read again.".to_owned()];
-    lines.extend(reloaded.changed.iter().map(|key| format!("  {key} counts from now on")));
-    lines.extend(reloaded.next_start.iter().map(|key| format!("  {key} counts from the next start")));
+    lines.extend(reloaded.changed.iter().map(|key| match key.ends_with(GONE) {
+        true => format!("  {key}"),
+        false => format!("  {key} counts from now on"),
+    }));
+    lines.extend(reloaded.next_start.iter().map(|key| match key.ends_with(GONE) {
+        true => format!("  {key} from the next start"),
+        false => format!("  {key} counts from the next start"),
+    }));
     Output::new(json!({ "changed": reloaded.changed, "next_start": reloaded.next_start }), lines)
 }

@@ -76,7 +76,7 @@ pub struct Close {
     #[arg(long, default_value = "")]
     #[serde(default)]
     pub text: String,
-    /// When it is likely over: 2026-11-29T02:30:00Z. It stays closed until `route open`
+    /// When it is likely over: 2036-11-29T02:30:00Z. It stays closed until `route open`
     #[arg(long)]
     pub until: Option<String>,
 }
@@ -175,7 +175,7 @@ impl Acts {
             first_byte_seconds: Seconds(set.first_byte_seconds * 1000),
             ..before.as_ref().map_or_else(usual, Written::from)
         };
-        let mut route = self.read_route(&tenant, written).map_err(usage)?;
+        let mut route = self.read_route(&tenant, written).map_err(|why| usage(flagged(&why)))?;
         for backend in &mut route.backends {
             let known =
                 before.iter().flat_map(|before| &before.backends).find(|known| known.url == backend.url);
@@ -232,9 +232,9 @@ impl Acts {
     async fn close_route(&self, actor: &str, close: Close) -> Result<Output, CommandError> {
         let found = self.find_route(&close.which).await?;
         let closed = WrittenMaintenance { text: close.text, until: close.until };
-        let closed: Maintenance = closed.record().map_err(usage)?;
+        let closed: Maintenance = closed.record().map_err(|why| usage(flagged(&why)))?;
         if closed.until.is_some_and(|until| until <= self.now()) {
-            return Err(usage("maintenance.until is past already: write a moment to come".to_owned()));
+            return Err(usage("--until is past already: write a moment to come".to_owned()));
         }
         let route = Route { maintenance: Some(closed), ..found.record.clone() };
         self.record(told(actor, &route), vec![table::replace(&found, &route)]).await?;
@@ -302,6 +302,18 @@ fn urls(route: &Route) -> String {
         if one.weight == 1 { one.url.clone() } else { format!("{} (weight {})", one.url, one.weight) }
     };
     route.backends.iter().map(each).collect::<Vec<_>>().join(", ")
+}
+
+/// What is wrong with a field, by the name of the flag that it was typed behind.
+fn flagged(why: &str) -> String {
+    match why.strip_prefix("maintenance.").unwrap_or(why).split_once(": ") {
+        Some(("backends" | "backend", rest)) => format!("--backend: {rest}"),
+        Some(("hosts", rest)) => format!("--host: {rest}"),
+        Some((field, rest)) if field.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') => {
+            format!("--{}: {rest}", field.replace('_', "-"))
+        }
+        _ => why.to_owned(),
+    }
 }
 
 fn usage(why: String) -> CommandError {

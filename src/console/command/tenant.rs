@@ -145,7 +145,7 @@ impl Acts {
         for host in &tenant.hosts {
             if !self.site.load().doors.contains(&(host.clone(), tenant.id.to_string())) {
                 lines.push(format!(
-                    "Next: give {host} a door. Write in portcullis.toml, then start the gate again:\n\
+                    "Next: give {host} a door. Write in portcullis.toml, then type `portcullis reload`:\n\
                      \n  [[portal]]\n  tenant = \"{}\"\n  host = \"{host}\"\n",
                     tenant.id
                 ));

@@ -124,7 +124,7 @@ pub struct WrittenMaintenance {
     /// What people are told.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
-    /// When it is likely over: `2026-11-29T02:30:00Z`.
+    /// When it is likely over: `2036-11-29T02:30:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
 }
@@ -286,7 +286,7 @@ impl WrittenMaintenance {
         let moment = |text: String| {
             let read = text.parse::<jiff::Timestamp>().map(|moment| Time(moment.as_millisecond()));
             read.map_err(|_| {
-                format!("maintenance.until: {text:?} is no moment; write one such as 2026-11-29T02:30:00Z")
+                format!("maintenance.until: {text:?} is no moment; write one such as 2036-11-29T02:30:00Z")
             })
         };
         Ok(Maintenance { text: self.text, until: self.until.map(moment).transpose()? })
