@@ -13,11 +13,13 @@ use portcullis::front::outside::access_log::{self, To};
 use portcullis::front::outside::{Field, Settings, otlp};
 use portcullis::world::{Entropy, SystemEntropy};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::PATIENCE;
 use crate::support::browser::{navigation, program};
 use crate::support::desk::*;
 use crate::support::gate::Gate;
+use crate::support::ports::free_ports;
 use crate::support::wire::whole;
 
 fn logging(file: PathBuf, fields: Vec<Field>) -> Settings {
@@ -277,4 +279,44 @@ async fn a_trace_goes_on_to_the_backend() {
             }
         }
     }
+}
+
+/// The page has every metric of a running gate, each by its whole name or, behind one of its row, by how it ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_stands_in_its_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = logging(folder.path().join("access.log"), vec![Field::Time]);
+    let ops = ([127, 0, 0, 1], free_ports()).into();
+    let gate = Gate::with(|plan| {
+        plan.ops = Some(ops);
+        plan.outside = settings;
+    })
+    .await;
+    anna_inside(&gate).await;
+    let mut stream = tokio::net::TcpStream::connect(ops).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let named: Vec<&str> = answer
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    assert!(named.len() > 30, "{answer}");
+    let rows: Vec<&str> = include_str!("../../docs/observability.md")
+        .lines()
+        .filter(|line| line.starts_with("| `portcullis_"))
+        .collect();
+    let stands = |name: &&str| {
+        rows.iter().any(|row| {
+            let mut names = row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2);
+            let first = names.next().unwrap();
+            let shared = |end: &str| {
+                name.strip_suffix(end).is_some_and(|begin| !begin.is_empty() && first.starts_with(begin))
+            };
+            first == *name || names.any(|one| one == *name || one.strip_prefix("...").is_some_and(shared))
+        })
+    };
+    let missing: Vec<_> = named.iter().filter(|name| !stands(name)).collect();
+    assert!(missing.is_empty(), "docs/observability.md lacks {missing:?}");
 }
