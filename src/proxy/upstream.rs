@@ -22,6 +22,8 @@ use tokio::time::Instant;
 
 pub use backend::{Backend, BadBackend, Ca, Reach, Trust};
 pub(super) use dial::ConnectError;
+#[cfg(test)]
+pub(super) use line::REQUESTS_MAX;
 pub(super) use line::{Line, Own, Seat, Whole, refused};
 pub use tls::TrustError;
 

@@ -5,6 +5,7 @@ use tokio::sync::Semaphore;
 
 use super::peer::{Peer, TestCa, reach};
 use super::*;
+use crate::proxy::upstream::REQUESTS_MAX;
 
 fn gate(backend: &str, reach: Reach) -> Gate {
     Gate::reaching(backend, Settings::default(), reach)
@@ -314,4 +315,16 @@ async fn what_is_sent_once_has_a_connection_of_its_own() {
         assert_eq!(peer.connections.load(Ordering::SeqCst), 1 + sent);
     }
     assert_eq!(gate.proxy.upstream.shared(), 1);
+}
+
+#[tokio::test]
+async fn a_shared_connection_is_left_before_its_backend_says_goodbye() {
+    let peer = Peer::ok();
+    let gate = gate(&format!("h2c://{}", peer.listen(true).await), Reach::default());
+    for (requests, connections) in [(REQUESTS_MAX, 1), (2, 2)] {
+        for _ in 0..requests {
+            assert_eq!(read(gate.forward(get("/")).await.unwrap()).await.unwrap(), b"ok");
+        }
+        assert_eq!(peer.connections.load(Ordering::SeqCst), connections);
+    }
 }

@@ -44,6 +44,8 @@ pub(super) struct Link {
     sender: http2::SendRequest<Upload>,
     scheme: Scheme,
     streams: AtomicUsize,
+    /// Requests so far.
+    begun: AtomicUsize,
     started: Instant,
     left_ms: AtomicU64,
     told: Arc<Told>,
@@ -115,19 +117,21 @@ impl Link {
             }
         });
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
-        let (streams, left_ms) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Ok(Arc::new(Self { sender, scheme, streams, started: Instant::now(), left_ms, told }))
+        let (streams, begun, left_ms) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Arc::new(Self { sender, scheme, streams, begun, started: Instant::now(), left_ms, told }))
     }
 
     /// A seat, where one is free and the connection is open as far as can be known.
     pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
         let free = self.streams.load(Ordering::Relaxed) < self.told.most.load(Ordering::Relaxed);
-        (free && !self.sender.is_closed()).then(|| self.seat_anyway())
+        let fresh = self.begun.load(Ordering::Relaxed) < REQUESTS_MAX;
+        (free && fresh && !self.sender.is_closed()).then(|| self.seat_anyway())
     }
 
     /// A seat for whoever opened the connection.
     pub(super) fn seat_anyway(self: &Arc<Self>) -> Seat {
         self.streams.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
         Seat { link: Arc::clone(self) }
     }
 
@@ -174,6 +178,9 @@ fn as_http2(mut request: Request<Upload>, scheme: &Scheme) -> Request<Upload> {
     request.body_mut().with_trailers();
     request
 }
+
+/// nginx says goodbye after 1 000, and what is on its way then is lost where it can't be sent twice: we go first.
+pub(in crate::proxy) const REQUESTS_MAX: usize = 900;
 
 fn builder() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
