@@ -1,6 +1,6 @@
 //! Listening and closing: one thread, one runtime, one listening socket per core; each
-//! connection is taken in, shakes hands, and is served until it ends; on a signal nothing new
-//! is taken in and what is under way may finish.
+//! connection is taken in where there is a place for it; on a signal nothing new is taken in
+//! and what is under way may finish.
 //!
 //! Knows nothing of what a request means: that is the [`Handler`]'s.
 
@@ -18,18 +18,15 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::beside::Errand;
 use super::connection::{self, Shared};
 use super::door::Doors;
-use super::limits::{Caps, Place, Settings};
+use super::limits::{Caps, Settings};
 pub use super::listening::bind;
 use super::live::Live;
 use super::meters::Meters;
 use super::peer::Peer;
-use super::relayed::{self, Relayed};
-use super::tls::{self, HandshakeError};
+use super::tls;
 use super::turns::Turns;
-use crate::proxy::Memory;
 
 /// Answers requests. One per thread, so that it may hold what is that thread's own, such as
 /// a pool of connections to the backend.
@@ -60,15 +57,16 @@ where
 #[derive(Clone)]
 pub struct Front {
     doors: Arc<ArcSwap<Doors>>,
-    live: Arc<Live>,
-    caps: Arc<Caps>,
+    pub(super) live: Arc<Live>,
+    pub(super) caps: Arc<Caps>,
     /// Connections of plain HTTP and of other proxies: they take no places from those over TLS.
     beside: Arc<Beside>,
     /// For connections that come from now on; each keeps those that it began with.
     settings: Arc<ArcSwap<Settings>>,
-    meters: Arc<Meters>,
+    pub(super) meters: Arc<Meters>,
     draining: CancellationToken,
-    cut: CancellationToken,
+    /// Of which each connection's is a child.
+    pub(super) cut: CancellationToken,
 }
 
 /// Places beside those of the doors.
@@ -232,99 +230,8 @@ impl Front {
         }
     }
 
-    /// Lets a balancer say who its client is, before the client says anything.
-    async fn hear_of_client(
-        &self,
-        mut stream: TcpStream,
-        balancer: SocketAddr,
-        mut place: Place,
-        until: Instant,
-    ) -> Option<(TcpStream, SocketAddr, Place)> {
-        let meters = &self.meters;
-        let read = tokio::time::timeout_at(until, relayed::read(&mut stream));
-        let address = match self.unless_closing(read).await? {
-            Ok(Ok(Relayed::Client(address))) => address,
-            Ok(Ok(Relayed::Balancer)) => balancer,
-            Ok(Err(error)) => {
-                meters.handshakes_failed.up();
-                tracing::debug!(%balancer, %error, "no connection: its PROXY header is bad");
-                return None;
-            }
-            Err(_) => {
-                meters.cut_slow.up();
-                return None;
-            }
-        };
-        if let Err(full) = place.belongs_to(address.ip()) {
-            meters.refused_full.up();
-            tracing::debug!(%address, ?full, "closed a connection at once");
-            return None;
-        }
-        Some((stream, address, place))
-    }
-
-    async fn attend<H: Handler>(
-        self,
-        stream: TcpStream,
-        address: SocketAddr,
-        place: Place,
-        until: Instant,
-        turns: Turns,
-        handler: H,
-    ) {
-        let meters = &self.meters;
-        // Answers are written whole; waiting for more only delays them.
-        let _ = stream.set_nodelay(true);
-        let doors = self.doors.load_full();
-        // What only the handshake needs lies in a box, and is given back before the connection lies idle.
-        let shaken = tokio::time::timeout_at(until, turns.taken_by(tls::shake(stream, &doors)));
-        let shaken = match Box::pin(self.unless_closing(shaken)).await {
-            Some(Ok(Ok(shaken))) => shaken,
-            Some(Ok(Err(error))) => {
-                match error {
-                    HandshakeError::UnknownName(_) => meters.unknown_names.up(),
-                    HandshakeError::Broken(_) => meters.handshakes_failed.up(),
-                }
-                tracing::debug!(%address, %error, "no connection");
-                return;
-            }
-            Some(Err(_)) => {
-                meters.handshakes_slow.up();
-                return meters.cut_slow.up();
-            }
-            None => return,
-        };
-        meters.handshakes.up();
-        let guard = shaken.chain.first().map(|leaf| {
-            meters.certificates.up();
-            self.live.enter(leaf, &self.cut)
-        });
-        let cancel = guard.as_ref().map_or_else(|| self.cut.child_token(), |guard| guard.token().clone());
-        let peer = Arc::new(Peer {
-            door: shaken.door,
-            fingerprint: guard.as_ref().and_then(super::live::Guard::fingerprint),
-            chain: Arc::new(shaken.chain),
-            presented: std::sync::OnceLock::new(),
-            address,
-            cancel: cancel.clone(),
-            draining: self.draining.clone(),
-            http2: shaken.http2,
-            tls: shaken.version,
-            sni: shaken.sni,
-            errand: Errand::Serve,
-            held: None,
-            attended: Mutex::default(),
-            memory: Memory::default(),
-        });
-        let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
-        // A kilobyte, which each future that it is handed on to would hold once more.
-        let stream = Box::new(shaken.stream);
-        let shared = self.shared();
-        connection::serve(stream, shaken.http2, (place, guard), &cancel, &shared, handle).await;
-    }
-
     /// Who was taken in is heard, though not for long once the house closes.
-    async fn unless_closing<F: Future>(&self, doing: F) -> Option<F::Output> {
+    pub(super) async fn unless_closing<F: Future>(&self, doing: F) -> Option<F::Output> {
         let closing = async {
             self.draining.cancelled().await;
             tokio::time::sleep(connection::FIRST_MAX).await;
@@ -378,29 +285,3 @@ const EMPTIED_LOOKED_AT_EVERY: Duration = Duration::from_millis(20);
 
 /// What was cut ends at once; this only waits for it to be seen.
 const CUT_MAX: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_connection_that_lies_idle_keeps_no_room_for_its_handshake() {
-        let stop = CancellationToken::new();
-        let front = Front::new(Doors::new([]).unwrap(), Live::new(), Settings::default(), &stop);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stream = TcpStream::connect(address).await.unwrap();
-        let place = front.caps.admit(address.ip()).unwrap();
-        let handler = |_: Arc<Peer>, _: Request<Body>| async {
-            let room = [0_u8; 32 * 1024];
-            tokio::task::yield_now().await;
-            Response::new(Body::from(room.to_vec()))
-        };
-        let attending = front.attend(stream, address, place, Instant::now(), Turns::new(), handler);
-        let size = size_of_val(&attending);
-        assert!(size <= IDLE_BYTES_MAX, "{size} bytes for each connection, however idle");
-    }
-
-    /// It was 23 KiB before the handshake had a box of its own.
-    const IDLE_BYTES_MAX: usize = 6 * 1024;
-}

@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod activity;
+mod arrival;
 mod bell;
 pub mod beside;
 mod call;
