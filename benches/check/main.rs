@@ -18,15 +18,13 @@ mod support;
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use portcullis::auth::certificate::{Judge, Presented};
 use portcullis::auth::evidence::Evidence;
 use portcullis::auth::session::COOKIE;
-use portcullis::crypto::sha256;
 use portcullis::domain::TenantId;
 use portcullis::domain::certificate::Certificate;
-use portcullis::domain::session::Session;
 use portcullis::policy::Decision;
 use portcullis::policy::permit::{Area, Ask};
 use portcullis::store::table;
@@ -114,27 +112,11 @@ async fn devices(gate: &Gate) -> Vec<(Presented, Certificate)> {
 impl Callers {
     /// Writes sessions until there are so many.
     async fn sign_in(&mut self, gate: &Gate, count: usize) {
-        let now = gate.world.now();
         while self.sessions.len() < count {
             let mut writes = Vec::new();
             for _ in 0..WRITTEN_AT_ONCE.min(count - self.sessions.len()) {
                 let (bits, device) = (gate.world.bytes::<32>(), self.sessions.len() % self.devices.len());
-                let certificate = &self.devices[device].1;
-                writes.push(table::put(&Session {
-                    token: sha256(&bits),
-                    tenant: certificate.tenant.clone(),
-                    person: certificate.person.clone(),
-                    device: certificate.device.clone(),
-                    serial: certificate.serial.clone(),
-                    fingerprint: certificate.fingerprint,
-                    password: Some(now),
-                    phone: Some(now),
-                    created: now,
-                    last_seen: now,
-                    idle_secs: 3600,
-                    absolute_end: now.plus(Duration::from_secs(12 * 3600)),
-                    return_to: None,
-                }));
+                writes.push(table::put(&gate.session_of(&bits, &self.devices[device].1)));
                 self.sessions.push(Signed { bits, device });
             }
             gate.write(writes).await;

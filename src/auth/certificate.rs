@@ -182,18 +182,20 @@ impl Judge {
 
 impl Known {
     fn find(&self, fingerprint: &Fingerprint, issuers: &Arc<Vec<Arc<Issuer>>>) -> Option<Arc<Leaf>> {
-        let same = self.issuers.as_ref().is_some_and(|known| Arc::ptr_eq(known, issuers));
-        same.then(|| self.leaves.get(fingerprint).cloned()).flatten()
+        self.leaves.get(fingerprint).filter(|_| self.is_by(issuers)).cloned()
     }
 
     /// Only what one of our CAs signed is kept, so that no stranger can fill it.
     fn keep(&mut self, leaf: Arc<Leaf>, issuers: &Arc<Vec<Arc<Issuer>>>) {
-        let same = self.issuers.as_ref().is_some_and(|known| Arc::ptr_eq(known, issuers));
-        if !same || self.leaves.len() >= KNOWN_MAX {
+        if !self.is_by(issuers) || self.leaves.len() >= KNOWN_MAX {
             self.leaves.clear();
             self.issuers = Some(Arc::clone(issuers));
         }
         self.leaves.insert(leaf.fingerprint, leaf);
+    }
+
+    fn is_by(&self, issuers: &Arc<Vec<Arc<Issuer>>>) -> bool {
+        self.issuers.as_ref().is_some_and(|known| Arc::ptr_eq(known, issuers))
     }
 }
 

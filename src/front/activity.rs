@@ -137,7 +137,7 @@ impl Activity {
                 None => Verdict::Wait(now + self.limits.idle),
             };
         }
-        if self.requests.load(Ordering::Relaxed) == 0 {
+        if self.is_new() {
             return until(self.started + self.limits.header, Verdict::Cut);
         }
         match self.head_since.load(Ordering::Relaxed) {
@@ -156,7 +156,7 @@ impl Activity {
 
     /// Whether no request has come yet.
     pub(super) fn is_new(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) == 0
+        self.begun() == 0
     }
 
     /// Whether the head of a request has begun and is to be complete before `armed`, or nothing is under way and the
@@ -172,7 +172,7 @@ impl Activity {
     /// Whether there was a request, and nothing of one or its answer can lie anywhere between the client and us.
     fn may_rest(&self) -> bool {
         !self.http2
-            && self.requests.load(Ordering::Relaxed) > 0
+            && !self.is_new()
             && !self.closing.load(Ordering::Relaxed)
             && !self.unflushed.load(Ordering::Relaxed)
             && !self.unread.load(Ordering::Relaxed)

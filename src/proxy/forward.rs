@@ -167,14 +167,14 @@ impl Proxy {
             let receipt = HeaderValue::try_from(receipt).map_err(|_| Reason::Internal)?;
             head.headers.insert(CONFIRMATION, receipt);
         }
-        let (head, tunnels) = ((head, self.ours(&permit, route, origin)?), tunnel.is_some());
+        let (ours, tunnels) = (self.ours(&permit, route, origin)?, tunnel.is_some());
         let sending =
             Sending { once: receipt.is_some(), route, origin, permit: &permit, cancel: permit.cancel() };
         let until = route.waits.total.map(|total| Instant::now() + total);
         let (answer, held) = match until {
-            None => self.send(&sending, head, body, tunnels, trailers).await?,
+            None => self.send(&sending, (head, ours), body, tunnels, trailers).await?,
             Some(until) => {
-                let sent = Box::pin(self.send(&sending, head, body, tunnels, trailers));
+                let sent = Box::pin(self.send(&sending, (head, ours), body, tunnels, trailers));
                 tokio::time::timeout_at(until, sent).await.unwrap_or(Err(Reason::BackendSlow))?
             }
         };

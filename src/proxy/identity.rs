@@ -103,7 +103,10 @@ impl Identity {
             return Ok(Some(Arc::clone(&caller.told)));
         }
         let told = self.told(permit, route, host, now)?;
-        remembered.said = None;
+        // Who shows no certificate is nobody, at each request anew: what is said of them stays the same.
+        if told.is_some() || remembered.caller.is_some() {
+            remembered.said = None;
+        }
         remembered.caller = told.as_ref().map(|told| Caller::of(permit, route, host, Arc::clone(told)));
         Ok(told)
     }

@@ -91,7 +91,8 @@ pub(crate) fn kinds(open: &[u8]) -> Vec<Kind> {
             &[open, &frame(RST_STREAM, 0, 1, &one)].concat(),
             always(frame(RST_STREAM, 0, 1, &one)),
         ),
-        kind("GOAWAY", &[], always(frame(GOAWAY, 0, 0, &[0; 8]))),
+        // With a request that is under way: else the gate says goodbye as well, and all is said.
+        kind("GOAWAY", open, always(frame(GOAWAY, 0, 0, &[0; 8]))),
         kind("a little of everything", &[], {
             let all = [
                 frame(PING, 0, 0, &[7; 8]),

@@ -14,9 +14,15 @@ impl Gate {
     /// Writes a session with all three locks, bound to this certificate. Returns the cookie's value.
     pub(crate) async fn session_for(&self, certificate: &Certificate) -> String {
         let bits: [u8; 32] = self.world.bytes();
+        self.put(&self.session_of(&bits, certificate)).await;
+        data_encoding::BASE64URL_NOPAD.encode(&bits)
+    }
+
+    /// Its record.
+    pub(crate) fn session_of(&self, bits: &[u8; 32], certificate: &Certificate) -> Session {
         let now = self.world.now();
-        self.put(&Session {
-            token: sha256(&bits),
+        Session {
+            token: sha256(bits),
             tenant: certificate.tenant.clone(),
             person: certificate.person.clone(),
             device: certificate.device.clone(),
@@ -29,9 +35,7 @@ impl Gate {
             idle_secs: 3600,
             absolute_end: now.plus(Duration::from_secs(12 * 3600)),
             return_to: None,
-        })
-        .await;
-        data_encoding::BASE64URL_NOPAD.encode(&bits)
+        }
     }
 
     /// The browser of a device whose owner has signed in.
