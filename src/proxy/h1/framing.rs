@@ -180,7 +180,7 @@ fn trailers(read: &mut BytesMut, sought: &mut Sought) -> Result<Option<Step>, Br
         read.advance(2);
         return Ok(Some(Step::End));
     }
-    if !sought.is_due(read) {
+    if !sought.is_due(read, TRAILERS_BYTES_MAX) {
         return Ok(None);
     }
     let mut fields = [httparse::EMPTY_HEADER; TRAILERS_MAX];

@@ -19,9 +19,10 @@ pub(super) struct Sought {
 }
 
 impl Sought {
-    /// Whether there is reason to read them: the first time, where an empty line came, or twice as much is there.
-    pub(super) fn is_due(&mut self, bytes: &[u8]) -> bool {
-        if self.read == 0 || bytes.len() >= 2 * self.read {
+    /// Whether there is reason to read them: the first time, where an empty line came, where twice as much is there, or
+    /// as much as may be.
+    pub(super) fn is_due(&mut self, bytes: &[u8], most: usize) -> bool {
+        if self.read == 0 || bytes.len() >= most.min(2 * self.read) {
             return true;
         }
         let from = self.searched.saturating_sub(2);
@@ -40,7 +41,7 @@ pub(super) fn take(read: &mut BytesMut, sought: &mut Sought) -> Result<Option<re
     if read.first().is_some_and(|first| matches!(first, b'\r' | b'\n')) {
         return Err(Broken::Malformed("an empty line stands before it"));
     }
-    if read.is_empty() || !sought.is_due(read) {
+    if read.is_empty() || !sought.is_due(read, HEAD_BYTES_MAX) {
         return Ok(None);
     }
     let mut places = [Place::default(); HEADERS_MAX];
@@ -151,5 +152,15 @@ mod tests {
         }
         read.extend_from_slice(&[0; 40]);
         assert!(take(&mut read, &mut sought).is_err());
+    }
+
+    /// However it is cut up: what has no end is given up at its limit, and not where it would be read next.
+    #[test]
+    fn a_head_without_end_is_given_up_at_its_limit() {
+        let (mut read, mut sought) = (BytesMut::from("HTTP/1.1 200 OK\r\na: "), Sought::default());
+        while take(&mut read, &mut sought).is_ok_and(|head| head.is_none()) {
+            read.extend_from_slice(b"y");
+        }
+        assert_eq!(read.len(), HEAD_BYTES_MAX);
     }
 }
