@@ -385,6 +385,7 @@ host = "portal.example.com"
 kind = "caddy"
 listen = "127.0.0.1:9180"
 from = ["127.0.0.1/32", "2001:db8::7"]
+secret_file = "other-proxy.secret"
 hosts = ["Portal.example.com"]
 "#;
 
@@ -395,6 +396,7 @@ fn another_proxy_is_believed_from_where_it_is_written_and_nowhere_else() {
     let [plan] = config.other_proxies.as_slice() else { panic!("{:?}", config.other_proxies) };
     assert_eq!((plan.kind, plan.serves), (Kind::Rfc9440, Serves::ForwardAuth));
     assert_eq!((plan.from.len(), plan.hosts.as_slice()), (2, &["portal.example.com".to_owned()][..]));
+    assert_eq!(plan.secret_file, Path::new("/etc/portcullis/other-proxy.secret"));
     let everywhere = BESIDE.replace("127.0.0.1:9180", "0.0.0.0:9180");
     let knowingly = format!("{everywhere}in_clear = true\nserves = \"door\"\n");
     assert_eq!(parse(&format!("{SMALL}{knowingly}")).unwrap().other_proxies[0].serves, Serves::Door);
@@ -406,6 +408,8 @@ fn another_proxy_is_believed_from_where_it_is_written_and_nowhere_else() {
         (BESIDE.replace("Portal", "console"), "the host of no [[portal]]"),
         (BESIDE.replace("hosts = ", "# "), "lacks `hosts`"),
         (BESIDE.replace("listen = ", "# "), "lacks `listen`"),
+        // At an address, this machine's too, more may run than the proxy.
+        (BESIDE.replace("secret_file = ", "# "), "lacks `secret_file`"),
         (everywhere, "in_clear = true"),
         (format!("{BESIDE}serves = \"all\"\n"), "`serves` is"),
         (format!("{BESIDE}trust = \"me\"\n"), "`trust` is no key"),
@@ -419,6 +423,34 @@ fn another_proxy_is_believed_from_where_it_is_written_and_nowhere_else() {
 }
 
 #[test]
+fn another_proxys_secret_is_read_and_told_by_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, secret) = (folder.path().join("portcullis.toml"), folder.path().join("other-proxy.secret"));
+    std::fs::write(&file, format!("{SMALL}{BESIDE}")).unwrap();
+    let write = |text: &str, mode: u32| {
+        std::fs::write(&secret, text).unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        Config::load(&file)
+    };
+    let missing = Config::load(&file).unwrap_err().to_string();
+    assert!(missing.contains("other-proxy.secret cannot be read"), "{missing}");
+    let (one, two) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+    let open = write(one, 0o640).unwrap_err().to_string();
+    assert!(open.contains("chmod 600"), "{open}");
+    for bad in ["", "\n", &one[1..], &format!("{one}\n{two}\n{two}"), "0123456789abcdef 0123456789abcdef"] {
+        assert!(write(bad, 0o600).is_err(), "{bad:?}");
+    }
+    let short = write(&one[1..], 0o600).unwrap_err().to_string();
+    assert!(short.contains("openssl rand -hex 32") && !short.contains(&one[1..]), "{short}");
+    let was = write(&format!("{one}\n"), 0o600).unwrap();
+    assert!(!format!("{was:?}").contains(one));
+    // Another in the same file is taken up by a gate that runs.
+    let (is, changes) = was.taking_up(write(&format!("{one}\n{two}\n"), 0o600).unwrap());
+    assert_eq!(changes.now, ["[[other_proxy]] 127.0.0.1:9180"]);
+    assert!(changes.next_start.is_empty() && is.other_proxies != was.other_proxies);
+}
+
+#[test]
 fn what_changed_is_named_as_it_was_written_and_what_is_gone_as_gone() {
     let changes = |was: &str, is: &str| {
         let read = |text: &str| parse(&format!("{SMALL}{text}")).unwrap();
@@ -429,7 +461,7 @@ fn what_changed_is_named_as_it_was_written_and_what_is_gone_as_gone() {
     let portals = (vec!["[[portal]] bank.example.com".to_owned()], vec![]);
     assert_eq!(changes("", portal), portals);
     assert_eq!(changes(portal, ""), (vec!["[[portal]] bank.example.com is gone".to_owned()], vec![]));
-    let other = "[[other_proxy]]\nlisten = \"127.0.0.1:9180\"\nkind = \"nginx\"\nfrom = [\"127.0.0.1/32\"]\nhosts = [\"bank.example.com\"]\n";
+    let other = "[[other_proxy]]\nlisten = \"127.0.0.1:9180\"\nkind = \"nginx\"\nfrom = [\"127.0.0.1/32\"]\nsecret_file = \"s\"\nhosts = [\"bank.example.com\"]\n";
     let with = format!("{portal}{other}");
     assert_eq!(changes(&with, portal), (vec![], vec!["[[other_proxy]] 127.0.0.1:9180 is gone".to_owned()]));
     // Ports that nobody wrote follow the addresses.

@@ -277,12 +277,13 @@ const OUTSIDE: &str = "\
 const BESIDE: &str = "\
 # Other proxies, each with a listener of its own: those that ask the gate about each request and forward it
 # themselves (forward-auth), and those that stand in front and end TLS. What such a proxy says of a client's
-# certificate is believed, so it must take these headers from its clients, and nobody else may come from its
-# addresses: docs/forward-auth.md. Cookies cross this listener in clear.
+# certificate is believed, so it must take these headers from its clients, and say with each request, in the header
+# Portcullis-Secret, what stands in secret_file: docs/forward-auth.md. Cookies cross this listener in clear.
 # [[other_proxy]]
 # kind = \"nginx\"                                     # nginx, caddy, haproxy, traefik or envoy
 # listen = \"127.0.0.1:9180\"
 # from = [\"127.0.0.1/32\"]                            # connections from elsewhere are closed
+# secret_file = \"/etc/portcullis/other-proxy.secret\" # mode 0600: 32 letters and digits or more, at random
 # hosts = [\"portal.example.com\"]                     # portals that it speaks for; never the console
 # serves = \"forward-auth\"                            # or \"door\", all of it, where the proxy stands in front
 # in_clear = true                                    # needed where `listen` is not on this machine alone

@@ -1,24 +1,47 @@
-//! Other proxies: `[[other_proxy]]`. Opens no socket.
+//! Other proxies: `[[other_proxy]]`. Opens no socket, and the files of their secrets only when it is told to.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use ipnet::IpNet;
 
 use super::Portal;
 use super::mistake::Mistakes;
+use super::secrets;
 use super::sheet::{At, Sheet};
-use crate::front::beside::{Kind, Plan, Serves};
+use crate::front::beside::{Kind, Plan, Serves, SharedSecret};
 
-pub(super) fn plans(sheet: &mut Sheet<'_>, portals: &[Portal], notes: &mut Mistakes) -> Vec<Plan> {
+pub(super) fn plans(
+    sheet: &mut Sheet<'_>,
+    base: &Path,
+    portals: &[Portal],
+    notes: &mut Mistakes,
+) -> Vec<Plan> {
     let sections = sheet.tables("other_proxy", notes);
-    sections.into_iter().filter_map(|section| plan(section, portals, notes)).collect()
+    sections.into_iter().filter_map(|section| plan(section, base, portals, notes)).collect()
 }
 
-fn plan(mut section: Sheet<'_>, portals: &[Portal], notes: &mut Mistakes) -> Option<Plan> {
+/// Reads the secrets that the plans name.
+pub(super) fn learn_secrets(plans: &mut [Plan], notes: &mut Mistakes) {
+    for plan in plans {
+        let file = &plan.secret_file;
+        match secrets::from_file(file).map(|found| SharedSecret::parse(found.secret.expose())) {
+            Ok(Ok(secret)) => plan.secret = secret,
+            Ok(Err(wanted)) => notes.general(&format!(
+                "{} does not hold {wanted}: make one with `openssl rand -hex 32`",
+                file.display()
+            )),
+            Err(error) => notes.general(&error.to_string()),
+        }
+    }
+}
+
+fn plan(mut section: Sheet<'_>, base: &Path, portals: &[Portal], notes: &mut Mistakes) -> Option<Plan> {
     let span = section.span().clone();
     let kind = section.demand("kind", "nginx", notes).and_then(|at| kind(&at, notes));
     let listen = section.demand("listen", "127.0.0.1:9180", notes).and_then(|at| address(&at, notes));
     let from: Vec<IpNet> = section.texts("from", notes).iter().filter_map(|at| network(at, notes)).collect();
+    let secret_file = section.demand("secret_file", "/etc/portcullis/other-proxy.secret", notes);
     let mut hosts = Vec::new();
     for at in section.texts("hosts", notes) {
         let host = at.value.to_ascii_lowercase();
@@ -55,7 +78,8 @@ fn plan(mut section: Sheet<'_>, portals: &[Portal], notes: &mut Mistakes) -> Opt
             "`listen` is not on loopback, and cookies cross it in clear: listen on 127.0.0.1, or write in_clear = true",
         );
     }
-    Some(Plan { kind: kind?, listen, from, hosts, serves })
+    let (secret_file, secret) = (base.join(secret_file?.value), SharedSecret::default());
+    Some(Plan { kind: kind?, listen, from, secret_file, secret, hosts, serves })
 }
 
 fn kind(at: &At<String>, notes: &mut Mistakes) -> Option<Kind> {

@@ -271,8 +271,9 @@ impl Config {
                 "name another with `--config FILE`, or make one with `portcullis init`",
             )
         })?;
-        let config = Self::parse(&text, file)?;
+        let mut config = Self::parse(&text, file)?;
         let mut mistakes = Mistakes::of(&shown, &text);
+        beside::learn_secrets(&mut config.other_proxies, &mut mistakes);
         for secret in config.secret_files() {
             if let Err(error) = secrets::check_mode(&secret) {
                 mistakes.general(&error.to_string());

@@ -29,7 +29,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let approvals = reader.approvals(&mut sheet);
     let push = reader.push(&mut sheet);
     let limits = reader.limits(&mut sheet);
-    let other_proxies = super::beside::plans(&mut sheet, &portals, &mut reader.notes);
+    let other_proxies = super::beside::plans(&mut sheet, &reader.base, &portals, &mut reader.notes);
     let reach = super::backends::reach(&mut sheet, &reader.base, &mut reader.notes);
     let outside = super::outside::outside(&mut sheet, &reader.base, &mut reader.notes);
     sheet.done(&mut reader.notes);

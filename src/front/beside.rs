@@ -1,15 +1,18 @@
 //! Other proxies: those that ask the gate about each request and forward it themselves, and those that stand in
-//! front and end TLS. One listener for each, heard from named addresses alone.
+//! front and end TLS. One listener for each, heard from named addresses alone, and by a secret: at an address, this
+//! machine's above all, more may run than the proxy.
 //!
 //! Whoever is heard here is believed on one thing: which certificate's key a client proved to hold, and where that
 //! client is. What the certificate is worth, whose session it is and what the rules say is judged as on a connection of
 //! our own, by the same way. Any other address is closed before a byte is read.
 
 mod asked;
+mod secret;
 mod shown;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -31,6 +34,8 @@ use crate::policy::Permit;
 use crate::proxy::{Memory, Origin, one_end};
 use crate::web::{Visit, refusal};
 
+pub use secret::SharedSecret;
+
 /// One listener for another proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -40,6 +45,10 @@ pub struct Plan {
     pub listen: SocketAddr,
     /// Where it comes from; nobody else is heard.
     pub from: Vec<IpNet>,
+    /// The file of its secret.
+    pub secret_file: PathBuf,
+    /// What that file held: a request that does not say it is not read.
+    pub secret: SharedSecret,
     /// Host names of the portal doors that it speaks for.
     pub hosts: Vec<String>,
     /// What it gets.
@@ -186,6 +195,10 @@ impl Beside {
         if !plan.hears(from) {
             return Err(Reason::Misdirected);
         }
+        if !plan.secret.is_said(request.headers()) {
+            tracing::debug!(%from, "refused: it does not say the secret of the other proxy");
+            return Err(NO_SECRET);
+        }
         one_end(&request)?;
         let leaf = shown::certificate(plan.kind, request.headers())?;
         let address = asked::client(request.headers())?;
@@ -196,6 +209,7 @@ impl Beside {
             host.1.map_or_else(|| host.0.to_owned(), |port| format!("{}:{port}", host.0)),
         );
         shown::forget(plan.kind, request.headers_mut());
+        secret::forget(request.headers_mut());
         let door = self.door(plan, &name)?;
         let live = &self.house.live;
         let cut = self.front.cut();
@@ -296,3 +310,5 @@ fn said(errand: Errand, host: &str, mut response: Response<Body>) -> Response<Bo
 }
 
 const OWN_PAGES: &str = "/.portcullis/";
+
+const NO_SECRET: Reason = Reason::BadRequest("the proxy in front does not say its secret");

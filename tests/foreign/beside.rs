@@ -11,7 +11,7 @@ use axum::body::Body;
 use http::Request;
 use portcullis::crypto::{sha256, verify_es256_fixed};
 use portcullis::domain::certificate::{Certificate, CertificateState, RevocationReason};
-use portcullis::front::beside::{Kind, Plan, Serves};
+use portcullis::front::beside::{Kind, Plan, Serves, SharedSecret};
 use serde_json::Value;
 
 use crate::strangers::command;
@@ -22,6 +22,8 @@ use crate::support::gate::{Gate, Handed};
 use crate::support::laid_out::free_port;
 use crate::support::raw::Raw;
 use crate::support::wire::Wire;
+
+const SECRET: &str = "5f1d3c0a9b7e46288c4d2f60a1b3e597";
 
 const GUIDE: &str = include_str!("../../docs/forward-auth.md");
 
@@ -49,14 +51,16 @@ impl Rig {
             kind,
             listen: SocketAddr::from(([127, 0, 0, 1], ours)),
             from: vec!["127.0.0.1/32".parse().unwrap()],
+            secret_file: "other-proxy.secret".into(),
+            secret: SharedSecret::parse(SECRET).unwrap(),
             hosts: vec!["bank.localhost".to_owned()],
             serves: Serves::ForwardAuth,
         };
         let gate = Gate::with(|gate| gate.other_proxies = vec![plan]).await;
         let folder = tempfile::tempdir().unwrap();
         let child = match name {
-            "nginx" => nginx(&binary, folder.path(), &filled(&gate, "nginx", ours, theirs)),
-            _ => caddy(&binary, folder.path(), &filled(&gate, "caddyfile", ours, theirs)),
+            "nginx" => nginx(&binary, folder.path(), &filled(&gate, "nginx", folder.path(), ours, theirs)),
+            _ => caddy(&binary, folder.path(), &filled(&gate, "caddyfile", folder.path(), ours, theirs)),
         };
         let address = SocketAddr::from(([127, 0, 0, 1], theirs));
         let rig = Self { gate, address, child, _folder: folder };
@@ -86,7 +90,13 @@ impl Rig {
 }
 
 /// The guide's configuration with this test's addresses and files.
-fn filled(gate: &Gate, language: &str, ours: u16, theirs: u16) -> String {
+fn filled(gate: &Gate, language: &str, folder: &Path, ours: u16, theirs: u16) -> String {
+    let line = match language {
+        "nginx" => format!("proxy_set_header Portcullis-Secret {SECRET};\n"),
+        _ => format!("header_up Portcullis-Secret {SECRET}\n"),
+    };
+    let secret = folder.join("secret").display().to_string();
+    std::fs::write(&secret, line).unwrap();
     let (_, rest) = GUIDE.split_once(&format!("```{language}\n")).expect("a configuration in the guide");
     let text = rest.split("\n```").next().unwrap();
     let door = gate.config.data.join("doors/bank.localhost");
@@ -105,6 +115,8 @@ fn filled(gate: &Gate, language: &str, ours: u16, theirs: u16) -> String {
         ("/etc/nginx/portal.key", file("key")),
         ("/etc/caddy/portal.crt", file("crt")),
         ("/etc/caddy/portal.key", file("key")),
+        ("/etc/nginx/portcullis-secret.conf", secret.clone()),
+        ("/etc/caddy/portcullis-secret", secret),
     ] {
         text = text.replace(from, &to);
     }
@@ -217,6 +229,7 @@ async fn all_of_it(rig: Rig) {
         ("x-forwarded-method", "OPTIONS"),
         ("x-original-url", "https://bank.localhost/harmless"),
         ("x-original-method", "OPTIONS"),
+        ("portcullis-secret", "guessed"),
     ] {
         request.headers_mut().append(name, value.parse().unwrap());
     }
@@ -239,6 +252,7 @@ async fn all_of_it(rig: Rig) {
     assert_eq!(gate.backend.header("client-cert"), Some(format!(":{leaf}:")));
     assert_eq!(gate.backend.header("portcullis-confirmation").unwrap_or_default(), "");
     assert!(!heard.contains("e30.e30.e30") && !heard.contains("forged"), "{heard}");
+    assert!(!heard.contains(SECRET), "{heard}");
     assert!(!heard.contains(COOKIE) && heard.contains("theme=dark"), "{heard}");
 
     // A thief of the cookie, without its certificate or with a certificate that is only claimed, is nobody.

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis::domain::certificate::{Certificate, CertificateState, RevocationReason};
 use portcullis::domain::session::Session;
-use portcullis::front::beside::{Kind, Plan, Serves};
+use portcullis::front::beside::{Kind, Plan, Serves, SharedSecret};
 use portcullis::store::table;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -22,6 +22,9 @@ use crate::support::desk::anna;
 use crate::support::gate::{Gate, Handed};
 use crate::support::laid_out::free_port;
 use crate::support::wire::{Answer, whole};
+
+/// What the configured proxies say, and nobody else.
+const SECRET: &str = "5f1d3c0a9b7e46288c4d2f60a1b3e597";
 
 const KINDS: [Kind; 4] = [Kind::Nginx, Kind::Rfc9440, Kind::Traefik, Kind::Envoy];
 
@@ -43,6 +46,8 @@ impl Rig {
             kind,
             listen: SocketAddr::from(([127, 0, 0, 1], free_port())),
             from: vec![network.parse().unwrap()],
+            secret_file: "other-proxy.secret".into(),
+            secret: SharedSecret::parse(SECRET).unwrap(),
             hosts: vec!["bank.localhost".to_owned()],
             serves,
         });
@@ -131,6 +136,7 @@ impl Question {
         for (name, value) in &self.more {
             request = request.header(*name, value);
         }
+        let request = request.header("portcullis-secret", SECRET);
         let request = request.header("x-forwarded-for", "192.0.2.7").header("accept", "text/html");
         request.header("sec-fetch-mode", "navigate").body(Body::empty()).unwrap()
     }
@@ -275,6 +281,46 @@ async fn an_address_that_is_not_configured_is_closed() {
         tokio::spawn(connection);
         let answer = whole(sender.send_request(rig.question(kind).request()).await.unwrap()).await;
         assert_eq!(answer.status, 200, "{kind:?}: {}", answer.text());
+    }
+}
+
+/// H-07: whoever else runs at the proxy's address, on this machine above all, speaks for nobody: what it says of
+/// certificates, cookies and clients is not read, in whichever way it asks.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_say_the_secret_speaks_for_nobody() {
+    let longer = format!("{SECRET}0");
+    let twofold = format!("{SECRET}, {SECRET}");
+    let upper = SECRET.to_uppercase();
+    let wrong = ["", "x", &SECRET[1..], &longer, &twofold, &upper, "00000000000000000000000000000000"];
+    let once = wrong.iter().map(|value| vec![*value]);
+    let others: Vec<Vec<&str>> = once.chain([vec![], vec![SECRET, SECRET], vec![SECRET, "x"]]).collect();
+    for serves in [Serves::ForwardAuth, Serves::Door] {
+        let rig = Rig::open(serves).await;
+        for kind in KINDS {
+            for said in &others {
+                for path in ["", "/forward-auth/page", "/.portcullis/settings/", "/accounts"] {
+                    let mut request = rig.question(kind).request();
+                    if !path.is_empty() {
+                        *request.uri_mut() = path.parse().unwrap();
+                    }
+                    let headers = request.headers_mut();
+                    headers.remove("portcullis-secret");
+                    for value in said {
+                        headers.append("portcullis-secret", value.parse().unwrap());
+                    }
+                    headers.insert("x-forwarded-proto", "https".parse().unwrap());
+                    let answer = send(rig.address(kind), request).await;
+                    assert_eq!(answer.status, 400, "{serves:?} {kind:?} {said:?} {path}: {}", answer.text());
+                    assert!(!answer.text().contains(SECRET));
+                    for name in ["portcullis-assertion", "set-cookie", "location"] {
+                        assert!(answer.headers.get(name).is_none(), "{kind:?} {said:?} {path}: {answer:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(rig.gate.backend.bytes(), 0, "{}", rig.gate.backend.text());
+        // None of it ended Anna's session.
+        assert!(rig.browser.send(navigation("/accounts")).await.status.is_success());
     }
 }
 
@@ -439,6 +485,7 @@ async fn a_proxy_speaks_for_its_own_doors() {
         request.headers_mut().insert(name, value.parse().unwrap());
         request.headers_mut().insert("x-forwarded-for", "192.0.2.7".parse().unwrap());
         request.headers_mut().insert("x-forwarded-proto", "https".parse().unwrap());
+        request.headers_mut().insert("portcullis-secret", SECRET.parse().unwrap());
         request.headers_mut().insert("host", rig.gate.host("console").parse().unwrap());
         assert_eq!(send(rig.address(kind), request).await.status, 421, "{kind:?}");
         // And nothing of the backend, however it is asked for.
@@ -471,6 +518,7 @@ async fn behind_a_proxy_in_front_the_whole_door_is_served() {
         assert_eq!(rig.gate.backend.header("x-forwarded-for").as_deref(), Some("192.0.2.7"));
         let heard = rig.gate.backend.text();
         assert!(!heard.contains(COOKIE) && !heard.contains("tls-client-cert") && !heard.contains("Cert="));
+        assert!(!heard.contains(SECRET) && !heard.to_lowercase().contains("portcullis-secret"), "{heard}");
         // It asks nothing here: that path is the backend's like any other.
         let answer = send(rig.address(kind), in_front("/forward-auth")).await;
         assert!(answer.status == 200 && answer.headers.get("portcullis-assertion").is_none());
