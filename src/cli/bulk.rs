@@ -58,7 +58,7 @@ pub(super) async fn run(
 ) -> Result<bool, Failure> {
     let lock = lock(bulk)?;
     let sheet = sheet::read(&std::fs::read(from).map_err(Failure::read(from))?);
-    let pepper = Pepper::new(*reach.config.secrets.pepper()?);
+    let pepper = Pepper::new(*reach.config()?.secrets.pepper()?);
     let seat = reach.seat().await?;
     let journal = Journal::open(folder, pepper, World::real())?;
 

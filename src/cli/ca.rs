@@ -144,7 +144,7 @@ fn passphrase(keys: &Keys, reach: &Reach<'_>, environment: &Environment) -> Resu
     if let Some(file) = &keys.passphrase_file {
         return Ok(secrets::from_file(file)?.secret);
     }
-    match reach.config.secrets.passphrase(environment) {
+    match reach.config()?.secrets.passphrase(environment) {
         Ok(found) => Ok(found.secret),
         Err(SecretError::NoPassphrase) => asked(),
         Err(other) => Err(other.into()),

@@ -25,15 +25,19 @@ pub(super) async fn run(
     let path = config_file(file, environment)?;
     let reach = match Reach::open(Some(&path), environment) {
         Ok(reach) => reach,
-        Err(Failure::Config(mistakes)) => {
-            let next = "correct the file, then run `portcullis doctor` again";
-            return printer.output(&told(&[Check::bad("configuration", mistakes.to_string(), next)]));
-        }
+        Err(Failure::Config(mistakes)) => return printer.output(&told(&[mistaken(&mistakes)])),
         Err(other) => return Err(other),
     };
-    let config = &reach.config;
-    let serves =
-        !matches!(control::call(&config.control_socket(), &Command::Doctor).await, Err(CallError::Nobody(_)));
+    let serves = !matches!(control::call(&reach.socket, &Command::Doctor).await, Err(CallError::Nobody(_)));
+    let config = match reach.config() {
+        Ok(config) => config,
+        // A gate that runs goes by what it read before, and can be looked at all the same.
+        Err(mistakes) if serves => {
+            let checks = [vec![mistaken(&mistakes), gate(serves)], within(&reach).await].concat();
+            return printer.output(&told(&checks));
+        }
+        Err(mistakes) => return printer.output(&told(&[mistaken(&mistakes)])),
+    };
     let mut checks = vec![
         Check::well("configuration", format!("{} has no mistakes", path.display())),
         data_folder(&config.data),
@@ -50,20 +54,23 @@ pub(super) async fn run(
         checks.push(mail(config));
     }
     checks.extend(unusable);
+    checks.extend(within(&reach).await);
+    printer.output(&told(&checks))
+}
+
+fn mistaken(mistakes: &dyn std::fmt::Display) -> Check {
+    Check::bad("configuration", mistakes.to_string(), "correct the file, then run `portcullis doctor` again")
+}
+
+/// What the operations say.
+async fn within(reach: &Reach<'_>) -> Vec<Check> {
     match reach.run(Command::Doctor).await {
-        Ok(Output { json, .. }) => {
-            let within: Vec<Check> = serde_json::from_value(json["checks"].clone()).unwrap_or_default();
-            checks.extend(within);
-        }
+        Ok(Output { json, .. }) => serde_json::from_value(json["checks"].clone()).unwrap_or_default(),
         Err(failure) => {
-            checks.push(Check::bad(
-                "store",
-                failure.to_string(),
-                "correct it, then run `portcullis doctor` again",
-            ));
+            let next = "correct it, then run `portcullis doctor` again";
+            vec![Check::bad("store", failure.to_string(), next)]
         }
     }
-    printer.output(&told(&checks))
 }
 
 fn data_folder(data: &Path) -> Check {

@@ -88,7 +88,7 @@ async fn act(
     let command = match arguments.act {
         Act::Init(init) => return init::run(init, environment, printer).await,
         Act::Demo(demo) => return demo::run(demo, environment, printer).await,
-        Act::Serve => return serve::run(&reach()?.config, environment, typed, printer).await,
+        Act::Serve => return serve::run(reach()?.config()?, environment, typed, printer).await,
         Act::Doctor => return doctor::run(file.as_deref(), environment, printer).await,
         Act::Device { command } => return device::run(command, &reach()?, printer).await,
         Act::Certificate { command } => return certificate::run(command, &reach()?, printer).await,

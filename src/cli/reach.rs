@@ -7,26 +7,41 @@ use std::sync::Arc;
 use super::failure::Failure;
 use crate::app;
 use crate::auth::password;
-use crate::config::{Config, Environment};
+use crate::config::{self, Config, Environment, Mistakes};
 use crate::console::command::{Acts, Command, Output};
 use crate::control::{self, CallError};
 use crate::world::World;
 
 /// The way to a gate.
 pub(super) struct Reach<'e> {
-    pub(super) config: Config,
+    /// Mistakes in it are for those who need more of it than the place of the socket: a running gate goes by what
+    /// it read when there were none, and does what it is told.
+    config: Result<Config, Mistakes>,
+    /// Where a running gate hears.
+    pub(super) socket: PathBuf,
     environment: &'e Environment,
 }
 
 impl<'e> Reach<'e> {
     /// Reads the configuration.
     pub(super) fn open(file: Option<&Path>, environment: &'e Environment) -> Result<Self, Failure> {
-        Ok(Self { config: Config::load(&config_file(file, environment)?)?, environment })
+        let file = config_file(file, environment)?;
+        let config = Config::load(&file);
+        let socket = match &config {
+            Ok(config) => config.control_socket(),
+            Err(mistakes) => config::control_socket_by(&file).ok_or_else(|| mistakes.clone())?,
+        };
+        Ok(Self { config, socket, environment })
+    }
+
+    /// What the operator wrote, without a mistake.
+    pub(super) fn config(&self) -> Result<&Config, Failure> {
+        self.config.as_ref().map_err(|mistakes| mistakes.clone().into())
     }
 
     /// Has it done.
     pub(super) async fn run(&self, command: Command) -> Result<Output, Failure> {
-        match control::call(&self.config.control_socket(), &command).await {
+        match control::call(&self.socket, &command).await {
             Err(CallError::Nobody(_)) => self.alone(command).await,
             answered => Ok(answered?),
         }
@@ -35,24 +50,25 @@ impl<'e> Reach<'e> {
     /// The same for many commands, one after the other or at once: where no server runs the store is opened, and
     /// the keys of the CA with it, for all of them.
     pub(super) async fn seat(&self) -> Result<Seat<'_>, Failure> {
-        let socket = self.config.control_socket();
-        if tokio::net::UnixStream::connect(&socket).await.is_ok() {
+        if tokio::net::UnixStream::connect(&self.socket).await.is_ok() {
             return Ok(Seat::Beside(self));
         }
-        let core = app::open(&self.config, World::real(), password::Settings::default()).await?;
-        let authority = Arc::new(app::open_authority(&self.config, self.environment, &core)?);
-        Ok(Seat::Alone(app::acts(&self.config, &core, Some(authority))?))
+        let config = self.config()?;
+        let core = app::open(config, World::real(), password::Settings::default()).await?;
+        let authority = Arc::new(app::open_authority(config, self.environment, &core)?);
+        Ok(Seat::Alone(app::acts(config, &core, Some(authority))?))
     }
 
     async fn alone(&self, command: Command) -> Result<Output, Failure> {
-        let core = app::open(&self.config, World::real(), password::Settings::default()).await?;
+        let config = self.config()?;
+        let core = app::open(config, World::real(), password::Settings::default()).await?;
         let authority = match &command {
-            command if command.signs() => Some(app::open_authority(&self.config, self.environment, &core)?),
+            command if command.signs() => Some(app::open_authority(config, self.environment, &core)?),
             // What is wrong with the passphrase is told beside the other checks.
-            Command::Doctor => app::open_authority(&self.config, self.environment, &core).ok(),
+            Command::Doctor => app::open_authority(config, self.environment, &core).ok(),
             _ => None,
         };
-        let acts = app::acts(&self.config, &core, authority.map(Arc::new))?;
+        let acts = app::acts(config, &core, authority.map(Arc::new))?;
         Ok(acts.run(&actor(), command).await?)
     }
 }
@@ -70,7 +86,7 @@ impl Seat<'_> {
     pub(super) async fn run(&self, command: Command) -> Result<Output, Failure> {
         match self {
             // Where the server ends meanwhile, so do we: what it was doing is not ours to do beside it.
-            Self::Beside(reach) => Ok(control::call(&reach.config.control_socket(), &command).await?),
+            Self::Beside(reach) => Ok(control::call(&reach.socket, &command).await?),
             Self::Alone(acts) => Ok(acts.run(&actor(), command).await?),
         }
     }

@@ -351,3 +351,13 @@ impl Config {
 pub fn control_socket(data: &Path) -> PathBuf {
     data.join("control.sock")
 }
+
+/// The control socket that a file leads to, whatever else is wrong with it; `None` where it does not say.
+#[must_use]
+pub fn control_socket_by(file: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(file).ok()?;
+    // Its mistakes are told by whoever needs all of it.
+    let mut mistakes = Mistakes::of("", &text);
+    let data = sheet::Sheet::whole(&text, &mut mistakes).text("data", &mut mistakes)?;
+    Some(control_socket(&file.parent()?.join(data.value)))
+}

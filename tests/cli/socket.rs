@@ -21,6 +21,49 @@ fn one_server_at_a_time_and_a_dead_ones_socket_is_no_hindrance() {
     assert_eq!(gate.stop(), Some(0));
 }
 
+/// Who is at the desk at two in the morning may have half a change in the file.
+#[test]
+fn a_mistake_in_the_file_stops_no_command_that_the_running_gate_does() {
+    let mut gate = Gate::made();
+    let file = gate.dir().join("portcullis.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let mistaken = format!("{written}\n[limits]\nidle_seconds = \"long\"\n");
+    gate.serve();
+    for (text, says) in [(&mistaken, "idle_seconds"), (&format!("{written}\n[[[\n"), "this is no TOML")] {
+        std::fs::write(&file, text).unwrap();
+        for command in
+            [&["tenant", "list"][..], &["device", "list", "staff"], &["route", "list"], &["audit", "verify"]]
+        {
+            gate.run(command).well();
+        }
+        gate.run(&[
+            "device",
+            "issue",
+            "staff/olga-owner",
+            "--name",
+            says.split(' ').next().unwrap(),
+            "--out",
+            "x.p12",
+        ])
+        .well();
+        std::fs::remove_file(gate.dir().join("x.p12")).unwrap();
+        let told = gate.run(&["doctor"]).refused(1, says);
+        assert!(told.out.contains("runs, and answers") && told.out.contains("audit trail"), "{}", told.out);
+        // The gate itself judges the file, and goes on with what it had.
+        let told = gate.run(&["reload"]).refused(1, says);
+        assert!(told.err.contains("nothing changed"), "{}", told.err);
+        let log = std::fs::read_to_string(gate.dir().join("serve.log")).unwrap();
+        assert!(log.contains("going on with the old one") && log.contains(says), "{log}");
+        gate.run(&["serve"]).refused(1, says);
+    }
+    let refused = gate.json(&["audit", "list", "--event", "settings.refused"]);
+    assert_eq!(refused["lines"].as_array().unwrap().len(), 2);
+    assert_eq!(gate.stop(), Some(0));
+    // Where no gate runs, what is wrong with the file is in the way of all.
+    gate.run(&["tenant", "list"]).refused(1, "this is no TOML");
+    gate.run(&["reload"]).refused(1, "this is no TOML");
+}
+
 fn nonsense_is_answered_and_harms_nobody(gate: &Gate) {
     let too_long = vec![b'x'; 5 << 20];
     for sent in [&b"\n"[..], b"{}\n", b"{\"version\":99,\"command\":\"doctor\"}\n", b"\xff\xfe\n", &too_long]

@@ -51,12 +51,13 @@ pub(super) async fn back_up(
     printer: Printer,
 ) -> Result<bool, Failure> {
     super::offline::free(out)?;
+    let config = reach.config()?;
     let command = ca::Command::Backup { passphrase: passphrase.clone() };
     let mut output = reach.run(Command::Ca(command)).await?;
     let broken = || Failure::Other("the answer is broken: start the server again and repeat it".to_owned());
     let bytes = output.files.pop().and_then(|file| file.bytes()).ok_or_else(broken)?;
     let mut backup: Backup = serde_json::from_slice(&bytes).map_err(|_| broken())?;
-    let house = house(&reach.config, &backup);
+    let house = house(config, &backup);
     backup.house = serde_json::to_value(house).map_err(|_| broken())?;
     let encrypted = backup.lock(passphrase)?;
     secrets::write_new(out, &encrypted).map_err(Failure::written(out))?;
