@@ -232,6 +232,7 @@ pub async fn start_on(
         Arc::clone(&pusher),
     )?;
     let house = Arc::new(house);
+    let _ = acts.proxy.set(Arc::clone(&house.proxy));
     let doors = doors::doors(config, &core, &authority)?;
     let running_by = Arc::new(ArcSwap::from_pointee(config.clone()));
     let front = Front::new(

@@ -1,7 +1,7 @@
 //! Fills what the operations behind the command line and the desk act on. Knows no operation.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -63,6 +63,7 @@ pub(super) fn of_house(
         site: ArcSwap::from_pointee(site(config)),
         reloads,
         upgrades,
+        proxy: OnceLock::new(),
     }))
 }
 

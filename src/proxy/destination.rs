@@ -1,6 +1,7 @@
 //! A route as it is used: its backends as they stand, its limits, made once for all requests. Chooses the
 //! backend of a request and hears what became of it. Sends nothing.
 
+use std::fmt::Display;
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -201,7 +202,8 @@ impl Destination {
     }
 
     /// A backend gave no answer, or none that can be used.
-    pub(super) fn failed(&self, member: &Arc<Member>) {
+    pub(super) fn failed(&self, member: &Arc<Member>, why: &dyn Display) {
+        member.because(why);
         let eject = &self.route.eject;
         let row = member.failed();
         if eject.failures_in_a_row == 0 || row < eject.failures_in_a_row || self.places.len() < 2 {

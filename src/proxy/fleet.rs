@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::balance::BACKENDS_MAX;
 use super::destination::Destination;
 use super::forward::Proxy;
-use super::member::Member;
+use super::member::{Member, Standing};
 use super::upstream::Backend;
 use crate::domain::route::{Route, RouteSet};
 use crate::domain::{Reason, TenantId};
@@ -35,6 +35,10 @@ pub struct Seen {
     pub well: bool,
     /// Whether it is left alone because it failed.
     pub ejected: bool,
+    /// So many requests in a row got no answer by now.
+    pub failing: u32,
+    /// What the last check or request that failed said, where not all is well.
+    pub why: Option<String>,
     /// Requests under way.
     pub requests: u32,
     /// Answers so far.
@@ -124,20 +128,24 @@ impl Proxy {
         let now = self.world.now();
         let fleet = self.fleet.members();
         let all = fleet.iter().flat_map(|(whose, members)| members.values().map(move |one| (whose, one)));
-        let mut seen: Vec<Seen> = all
-            .map(|((tenant, route), one)| Seen {
+        let each = |((tenant, route), one): (&Whose, &Arc<Member>)| {
+            let Standing { down, out, failing, why } = one.standing(|| now);
+            Seen {
                 tenant: tenant.clone(),
                 route: route.clone(),
                 backend: one.url.clone(),
-                well: !one.is_down(),
-                ejected: one.is_out(|| now),
+                well: !down,
+                ejected: out,
+                failing,
+                why,
                 requests: one.in_flight.load(Ordering::Relaxed),
                 answered: one.counted.answered.load(Ordering::Relaxed),
                 failed: one.counted.failed.load(Ordering::Relaxed),
                 ejections: one.counted.ejected.load(Ordering::Relaxed),
                 checks_failed: one.counted.checks_failed.load(Ordering::Relaxed),
-            })
-            .collect();
+            }
+        };
+        let mut seen: Vec<Seen> = all.map(each).collect();
         drop(fleet);
         seen.sort_unstable_by(|a, b| {
             (&a.tenant, &a.route, &a.backend).cmp(&(&b.tenant, &b.route, &b.backend))

@@ -182,7 +182,7 @@ impl Proxy {
         headers::check_answer(&answer.head, tunnels).map_err(|why| broken(&why))?;
         match answer.head.status {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                route.failed(held.member());
+                route.failed(held.member(), &format_args!("it answered {}", answer.head.status));
             }
             _ => held.member().answered(),
         }

@@ -93,6 +93,9 @@ impl Asking {
         let timeout = Duration::from_millis(self.health.timeout_ms);
         let found = tokio::time::timeout(timeout, self.ask()).await;
         let found = found.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+        if let Err(why) = &found {
+            self.member.because(why);
+        }
         let Some(well) = self.member.checked(found.is_ok(), &self.health, self.destination.now()) else {
             return;
         };

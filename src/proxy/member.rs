@@ -1,8 +1,9 @@
 //! One backend as it stands: how much it has to do, whether its checks are well, whether it failed so often
 //! that it is left alone. Shared by all cores, and kept when its route is edited. Connects to nothing.
 
-use std::sync::Arc;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::upstream::Backend;
@@ -31,6 +32,8 @@ pub(super) struct Member {
     out_for: AtomicI64,
     /// Since when it takes requests again, in milliseconds; 0: for long.
     back_since: AtomicI64,
+    /// What the last check or request that failed said.
+    why: Mutex<Option<String>>,
     /// What happened so far.
     pub(super) counted: Counted,
 }
@@ -42,6 +45,18 @@ pub(super) struct Counted {
     pub(super) failed: AtomicU64,
     pub(super) ejected: AtomicU64,
     pub(super) checks_failed: AtomicU64,
+}
+
+/// How a backend is.
+pub(super) struct Standing {
+    /// Its checks say that it is not well.
+    pub(super) down: bool,
+    /// It is left alone because it failed.
+    pub(super) out: bool,
+    /// So many requests in a row got no answer by now.
+    pub(super) failing: u32,
+    /// What the last failure said, where not all is well.
+    pub(super) why: Option<String>,
 }
 
 /// A place in a backend's count of requests under way, given back when it is dropped.
@@ -76,8 +91,22 @@ impl Member {
             out_until: AtomicI64::new(0),
             out_for: AtomicI64::new(0),
             back_since: AtomicI64::new(at.map_or(0, Time::millis)),
+            why: Mutex::default(),
             counted: Counted::default(),
         }
+    }
+
+    /// Keeps what failed, for whoever asks.
+    pub(super) fn because(&self, why: &dyn Display) {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.to_string());
+    }
+
+    /// How it is now.
+    pub(super) fn standing(&self, now: impl FnOnce() -> Time) -> Standing {
+        let failing = self.failures_in_a_row.load(Ordering::Relaxed);
+        let (down, out) = (self.is_down(), self.is_out(now));
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Standing { down, out, failing, why: why.filter(|_| down || out || failing > 0) }
     }
 
     /// Takes a request on, where not too many are under way.

@@ -55,7 +55,7 @@ impl Sending<'_> {
     pub(super) fn failed(&self, member: &Arc<Member>, reason: Reason, why: &dyn std::fmt::Display) -> Reason {
         // What the client or the rules broke off says nothing of the backend.
         if matches!(reason, Reason::BackendDown | Reason::BackendSlow | Reason::BackendBroken) {
-            self.route.failed(member);
+            self.route.failed(member, why);
         }
         tracing::warn!(
             request = self.origin.request_id,

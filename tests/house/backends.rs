@@ -337,6 +337,67 @@ async fn a_program_keeps_routes() {
     assert!(by.contains(&Event::RouteSet) && by.contains(&Event::RouteRemoved), "{by:?}");
 }
 
+/// Which backend is down and why, by its checks and by what clients met; what was listed can be sent back whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_routes_says_which_backends_are_down_and_why() {
+    let gate = Gate::open().await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let otto = staff(&gate, "otto", "Otto Operator", &[Role::Operator]).await;
+    let at = crate::support::ports::free_ports();
+    let (checked, asked) = (format!("http://127.0.0.1:{at}"), format!("http://127.0.0.1:{}", at + 1));
+    let live = format!("http://{}", gate.backend.address);
+    apply(
+        &gate,
+        &format!(
+            "[[route]]\ntenant = \"bank\"\nname = \"checked\"\npath = \"/checked\"\n\
+             backends = [{{ url = \"{live}\" }}, {{ url = \"{checked}\" }}]\n\
+             health = {{ kind = \"tcp\", interval_seconds = 1, unhealthy_after = 1 }}\n\
+             [[route]]\ntenant = \"bank\"\nname = \"asked\"\npath = \"/asked\"\nbackend = \"{asked}\"\n"
+        ),
+    )
+    .await
+    .unwrap();
+    assert!(gate.acts().proxy.set(std::sync::Arc::clone(&gate.started().house.proxy)).is_ok());
+    let list = || gate.run(Command::Route(route::Command::List { tenant: None }));
+    let down = |json: &Value| -> Vec<Value> {
+        let all = json["backends"].as_array().unwrap().iter();
+        all.filter(|one| one["up"] == false).map(|one| one["backend"].clone()).collect()
+    };
+    assert_eq!(client.open("/asked").await.status, 502);
+    for _ in 0..500 {
+        if down(&list().await.json).len() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let told = list().await;
+    assert_eq!(down(&told.json), [json!(asked), json!(checked)], "{}", told.json);
+    let lines = told.lines.join("\n");
+    for says in [
+        format!("{checked} of `checked` of `bank`: its checks fail, so it gets no requests: "),
+        format!("{asked} of `asked` of `bank`: the last request got no answer: "),
+        "1 of 2 down".to_owned(),
+        "refused".to_owned(),
+    ] {
+        assert!(lines.contains(&says), "{says}: {lines}");
+    }
+    let portal = told.lines.iter().find(|line| line.contains("portal")).unwrap();
+    assert!(!portal.contains("down"), "{portal}");
+    let listed: Value = serde_json::from_slice(&call_get(&otto, "routes").await.body).unwrap();
+    assert_eq!(down(&listed).len(), 2, "{listed}");
+    let back = call(&otto, "routes", &listed).await;
+    assert_eq!(back.status, 200, "{}", back.text());
+    // Once it answers again it is well.
+    let _there = std::net::TcpListener::bind(format!("127.0.0.1:{at}")).unwrap();
+    for _ in 0..600 {
+        if down(&list().await.json) == [json!(asked)] {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{}", list().await.lines.join("\n"));
+}
+
 async fn call(browser: &Browser, path: &str, body: &Value) -> crate::support::wire::Answer {
     let request = http::Request::post(format!("/api/v1/{path}"))
         .header("content-type", "application/json")

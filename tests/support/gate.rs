@@ -414,5 +414,6 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         site: arc_swap::ArcSwap::from_pointee(Site { start, ..Site::default() }),
         reloads: None,
         upgrades: None,
+        proxy: std::sync::OnceLock::new(),
     })
 }

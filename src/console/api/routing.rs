@@ -1,6 +1,7 @@
 //! Routes, for programs: what is listed can be sent back as it is.
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::{Nothing, Wrong, read, tenant_of};
 use crate::console::command::route::{Close, Command, Which, Written};
@@ -12,6 +13,9 @@ use crate::web::form;
 #[serde(deny_unknown_fields)]
 struct PutBody {
     routes: Vec<Written>,
+    /// Stands beside them where they are listed: what was listed may be sent as it came.
+    #[serde(default, rename = "backends")]
+    _how_backends_are: IgnoredAny,
 }
 
 /// Why a route is closed.

@@ -32,7 +32,7 @@ pub mod upgrade;
 pub mod which;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,7 @@ use crate::enrolment::first_visit::FirstVisits;
 use crate::enrolment::issuance::Issuance;
 use crate::notify::post::Post;
 use crate::notify::webpush;
-use crate::proxy::Reach;
+use crate::proxy::{Proxy, Reach};
 use crate::store::table::{self, Key, Record, Stored};
 use crate::store::view::View;
 use crate::store::{Revision, StoreError, Write};
@@ -135,6 +135,8 @@ pub struct Acts {
     pub reloads: Option<Reloads>,
     /// Whoever runs it.
     pub upgrades: Option<Upgrades>,
+    /// What knows how the backends are, once the house runs.
+    pub proxy: OnceLock<Arc<Proxy>>,
 }
 
 /// What the configuration says that the store does not.

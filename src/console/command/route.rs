@@ -1,13 +1,14 @@
 //! Routes: where a tenant's permitted requests go. Judges nobody.
 
 mod apply;
+mod list;
 mod shown;
 mod written;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::output::{Output, columns};
+use super::output::Output;
 use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::domain::TenantId;
@@ -24,7 +25,7 @@ pub use written::{Seconds, Written, WrittenMaintenance};
 pub enum Command {
     /// Say where a tenant's requests go; a route of the same name keeps what no option here names
     Set(Box<Set>),
-    /// Show where requests go
+    /// Show where requests go and, beside a running gate, which backends do not answer and why
     List {
         /// Only this tenant's
         tenant: Option<TenantId>,
@@ -190,26 +191,6 @@ impl Acts {
             urls(&route)
         );
         Ok(Output::line(json!(Written::from(&route)), line))
-    }
-
-    async fn list_routes(&self, tenant: Option<TenantId>) -> Result<Output, CommandError> {
-        let routes = self.all_routes(tenant).await?;
-        let rows: Vec<[String; 6]> = routes
-            .iter()
-            .map(|route| {
-                [
-                    route.tenant.to_string(),
-                    route.name.clone(),
-                    format!("{}{}", route.hosts.join(" "), route.path_prefix),
-                    urls(route),
-                    if route.confirm { "yes" } else { "" }.to_owned(),
-                    if route.maintenance.is_some() { "closed" } else { "" }.to_owned(),
-                ]
-            })
-            .collect();
-        let none = "There is no route yet: `portcullis route set TENANT --backend URL` makes one.";
-        let lines = columns(["tenant", "route", "path", "backend", "confirm", "state"], &rows, none);
-        Ok(Output::new(json!({ "routes": routes.iter().map(Written::from).collect::<Vec<_>>() }), lines))
     }
 
     async fn export_routes(&self, tenant: Option<TenantId>) -> Result<Output, CommandError> {
