@@ -3,6 +3,7 @@
 
 mod acts;
 mod beside;
+mod desk;
 mod doors;
 mod error;
 mod factors;
@@ -233,6 +234,8 @@ pub async fn start_on(
     )?;
     let house = Arc::new(house);
     let _ = acts.proxy.set(Arc::clone(&house.proxy));
+    desk::at_its_host(config, &core).await;
+    acts::doors_of_nobody(&acts);
     let doors = doors::doors(config, &core, &authority)?;
     let running_by = Arc::new(ArcSwap::from_pointee(config.clone()));
     let front = Front::new(

@@ -84,3 +84,12 @@ pub(super) fn site(config: &Config) -> Site {
         reach: config.reach.clone(),
     }
 }
+
+/// What the configuration says of tenants that are not there, each with the next step; the log has it too.
+pub(super) fn doors_of_nobody(acts: &Acts) -> Vec<String> {
+    let all = acts.doors_of_nobody();
+    for door in &all {
+        tracing::warn!(host = door.host, tenant = door.tenant, "{door}");
+    }
+    all.iter().map(ToString::to_string).collect()
+}

@@ -147,7 +147,8 @@ impl Changing {
         }
         self.config.store(Arc::new(config));
         self.read_again();
-        Ok(Reloaded { changed: changes.now, next_start: changes.next_start })
+        let heed = acts::doors_of_nobody(&self.acts);
+        Ok(Reloaded { changed: changes.now, next_start: changes.next_start, heed })
     }
 
     /// Doors that stay as they were keep what they are; the others are opened.

@@ -7,6 +7,7 @@ mod bulk;
 mod ca_life;
 mod commands;
 mod demo;
+mod doctor;
 mod engines;
 mod gate;
 mod history;

@@ -1,6 +1,8 @@
 //! Whether all is well in the store: trail, CAs, certificates, tenants, owners. What lies outside
 //! it (configuration, permissions, ports) the command line looks at itself.
 
+mod tenants;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -13,8 +15,6 @@ use crate::domain::TenantId;
 use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::person::{Person, Role, Standing};
 use crate::domain::push::Subscription;
-use crate::domain::route::Route;
-use crate::domain::tenant::Tenant;
 use crate::store::table::{self, Stored};
 
 /// One thing that was looked at.
@@ -100,6 +100,10 @@ impl Acts {
         checks.extend(self.check_authorities());
         checks.push(self.check_certificates().await?);
         checks.extend(self.check_tenants().await?);
+        checks.extend(self.doors_of_nobody().into_iter().map(|door| {
+            let name = format!("portal {}", door.host);
+            Check::heed(&name, door.what(), door.next())
+        }));
         checks.push(self.check_owners().await?);
         checks.extend(self.check_break_glass().await?);
         checks.push(self.check_push().await?);
@@ -202,45 +206,6 @@ impl Acts {
                 "`portcullis device list TENANT` shows them, `portcullis device renew` makes new ones",
             )
         })
-    }
-
-    async fn check_tenants(&self) -> Result<Vec<Check>, CommandError> {
-        let mut checks = Vec::new();
-        for Stored { record: tenant, .. } in self.read_all::<Tenant>(&table::all::<Tenant>()).await? {
-            let name = format!("tenant {}", tenant.id);
-            let lacks_door: Vec<&String> = tenant
-                .hosts
-                .iter()
-                .filter(|host| !self.site.load().doors.contains(&((*host).clone(), tenant.id.to_string())))
-                .collect();
-            let routes: Vec<Stored<Route>> = self.read_all(&table::routes(&tenant.id)).await?;
-            checks.push(if let Some(host) = lacks_door.first() {
-                Check::bad(
-                    &name,
-                    format!("{host} has no door in the configuration"),
-                    format!("write a [[portal]] with tenant = \"{}\" and host = \"{host}\", then start the gate again", tenant.id),
-                )
-            } else if routes.is_empty() && !tenant.id.is_staff() {
-                Check::bad(
-                    &name,
-                    "its requests lead nowhere",
-                    format!("`portcullis route set {} --backend http://127.0.0.1:9000`", tenant.id),
-                )
-            } else if let Some((route, url, error)) = routes.iter().find_map(|read| {
-                let refused = |url: &String| Some((url.clone(), self.site.load().reach.admit(url).err()?));
-                let (url, error) = read.record.backends.iter().find_map(|one| refused(&one.url))?;
-                Some((&read.record, url, error))
-            }) {
-                Check::bad(
-                    &name,
-                    format!("its route `{}` leads nowhere, to {url}", route.name),
-                    error.to_string(),
-                )
-            } else {
-                Check::well(&name, format!("{} {}", tenant.name, tenant.hosts.join(" ")))
-            });
-        }
-        Ok(checks)
     }
 
     async fn check_owners(&self) -> Result<Check, CommandError> {

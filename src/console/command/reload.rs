@@ -29,6 +29,8 @@ pub struct Reloaded {
     pub changed: Vec<String>,
     /// Counts from the next start.
     pub next_start: Vec<String>,
+    /// Was taken up, and leads nowhere yet; with the next step.
+    pub heed: Vec<String>,
 }
 
 impl Acts {
@@ -67,5 +69,10 @@ fn told(reloaded: &Reloaded) -> Output {
         true => format!("  {key} from the next start"),
         false => format!("  {key} counts from the next start"),
     }));
-    Output::new(json!({ "changed": reloaded.changed, "next_start": reloaded.next_start }), lines)
+    lines.extend(reloaded.heed.iter().map(|what| format!("  But {what}.")));
+    let mut told = json!({ "changed": reloaded.changed, "next_start": reloaded.next_start });
+    if !reloaded.heed.is_empty() {
+        told["heed"] = json!(reloaded.heed);
+    }
+    Output::new(told, lines)
 }

@@ -1,0 +1,98 @@
+//! What the doctor says of a configuration and a store that do not fit each other, and that its next step helps.
+
+use crate::gate::Gate;
+
+fn rewritten(gate: &Gate, from: &str, to: &str) {
+    let file = gate.dir().join("portcullis.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains(from), "no {from:?} in {text}");
+    std::fs::write(&file, text.replace(from, to)).unwrap();
+}
+
+fn tenant(gate: &Gate, id: &str) {
+    let host = format!("{id}.localhost");
+    gate.run(&["tenant", "add", id, "--name", "Bank", "--telephone", "+41 44 555 01 00", "--host", &host])
+        .well();
+}
+
+#[test]
+fn a_portal_of_a_tenant_that_is_not_there_is_told_with_the_next_step() {
+    let mut gate = Gate::made();
+    let told = gate.run(&["doctor"]);
+    let next = "tenant add bank --host bank.localhost";
+    assert!(told.out.contains("no tenant `bank`") && told.out.contains(next), "{}", told.out);
+    gate.serve();
+    let log = || std::fs::read_to_string(gate.dir().join("serve.log")).unwrap();
+    assert!(log().contains("no tenant `bank`") && log().contains(next), "{}", log());
+    tenant(&gate, "bank");
+    assert!(!gate.run(&["doctor"]).out.contains("no tenant"));
+    assert_eq!(gate.json(&["reload"]).get("heed"), None);
+    // A slip of the pen in a file that was right.
+    rewritten(&gate, "tenant = \"bank\"", "tenant = \"bnak\"");
+    let told = gate.run(&["reload"]).well();
+    let next = "correct `tenant` in the [[portal]] with host = \"bank.localhost\"";
+    assert!(told.out.contains("no tenant `bnak`") && told.out.contains(next), "{}", told.out);
+    assert!(gate.json(&["reload"])["heed"][0].as_str().unwrap().contains("no tenant `bnak`"));
+    let told = gate.run(&["doctor"]).refused(1, "bank.localhost has no door in the configuration");
+    assert!(told.out.contains(next), "{}", told.out);
+    rewritten(&gate, "tenant = \"bnak\"", "tenant = \"bank\"");
+    assert_eq!(gate.json(&["reload"]).get("heed"), None);
+}
+
+#[test]
+fn a_console_under_another_name_is_taken_up_by_the_next_start() {
+    let mut gate = Gate::made();
+    tenant(&gate, "bank");
+    let hosts = |gate: &Gate| gate.json(&["tenant", "list"])["tenants"][1]["hosts"].clone();
+    assert_eq!(hosts(&gate), serde_json::json!(["console.localhost"]));
+    rewritten(&gate, "host = \"console.localhost\"", "host = \"desk.localhost\"");
+    let told = gate.run(&["doctor"]);
+    assert!(told.out.contains("start the gate, which takes that up"), "{}", told.out);
+    assert!(!told.out.contains("[[portal]] with tenant = \"staff\""), "{}", told.out);
+    for _ in 0..2 {
+        gate.serve();
+        assert_eq!(hosts(&gate), serde_json::json!(["desk.localhost"]));
+        assert!(gate.run(&["doctor"]).out.contains("Bank Muster desk.localhost"));
+        assert_eq!(gate.stop(), Some(0));
+    }
+    let told = gate.json(&["audit", "list", "--event", "tenant.changed"]);
+    assert_eq!(told["lines"].as_array().unwrap().len(), 1, "{told}");
+    assert_eq!(told["lines"][0]["who"], "gate");
+}
+
+#[test]
+fn each_route_that_the_configuration_has_cut_off_is_named() {
+    let gate = Gate::made();
+    let file = gate.dir().join("portcullis.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let folders = |folders: &str| {
+        std::fs::write(&file, format!("{written}\n[backends]\nsocket_folders = [{folders}]\n")).unwrap();
+    };
+    folders("\"/run/one\", \"/run/two\"");
+    tenant(&gate, "bank");
+    let set = |name, backend| {
+        gate.run(&[
+            "route",
+            "set",
+            "bank",
+            "--name",
+            name,
+            "--path",
+            &format!("/{name}"),
+            "--backend",
+            backend,
+        ])
+        .well();
+    };
+    set("one", "unix:/run/one/web.sock");
+    set("two", "unix:/run/two/web.sock");
+    set("three", "http://127.0.0.1:9");
+    assert!(!gate.run(&["doctor"]).out.contains("leads nowhere"));
+    folders("\"/run/three\"");
+    let told = gate.run(&["doctor"]).refused(1, "BAD");
+    for (name, at) in [("one", "unix:/run/one/web.sock"), ("two", "unix:/run/two/web.sock")] {
+        let says = format!("its route `{name}` leads nowhere, to {at}");
+        assert!(told.out.contains(&says), "{says}: {}", told.out);
+    }
+    assert!(!told.out.contains("`three`"), "{}", told.out);
+}
