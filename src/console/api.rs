@@ -96,7 +96,7 @@ impl Console {
     ) -> Result<Response<Body>, Reason> {
         match self.call(permit, visit, request).await {
             Ok((status, output)) => Ok(answer(status, &output)),
-            Err(Wrong::Command(error)) => Ok(problem(status_of(error.kind), &error)),
+            Err(Wrong::Command(error)) => Ok(problem(status_of(error.kind), &error, &visit.request_id)),
             Err(Wrong::Reason(reason)) => Err(reason),
         }
     }
@@ -228,15 +228,17 @@ fn answer(status: StatusCode, output: &Output) -> Response<Body> {
     respond(status, "application/json", &told)
 }
 
-fn problem(status: StatusCode, error: &CommandError) -> Response<Body> {
+/// `request` is the number by which the access log knows it.
+fn problem(status: StatusCode, error: &CommandError, request: &str) -> Response<Body> {
     if error.kind == Kind::Failed {
-        tracing::error!(%error, "a program's command failed");
+        tracing::error!(request, %error, "a program's command failed");
     }
     let told = json!({
         "type": format!("urn:portcullis:command:{}", json!(error.kind).as_str().unwrap_or_default()),
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
         "detail": format!("{}: {}", error.what, error.next),
+        "instance": request,
         "kind": error.kind,
         "what": error.what,
         "next": error.next,

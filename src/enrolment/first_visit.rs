@@ -47,8 +47,6 @@ pub enum Screen {
         digits: Secret,
         /// They are void after this.
         expires: Time,
-        /// Number of the enrolment, to read out when something goes wrong.
-        number: String,
         /// The same certificate came from another browser before.
         other_browser: bool,
         /// Made just now: a page that waits for what becomes of it is loaded anew first.
@@ -176,7 +174,6 @@ impl FirstVisits {
         Some(Screen::Code {
             digits,
             expires: enrolment.code_expires,
-            number: enrolment.number.clone(),
             other_browser: enrolment.alarm,
             fresh: false,
         })
@@ -244,8 +241,8 @@ impl FirstVisits {
         self.ledger.record(entry, writes).await.map_err(refused)?;
         let expires = enrolment.code_expires;
         self.shown.put(session, now, expires, (expires, digits.clone()));
-        let Enrolment { code_expires: expires, number, alarm: other_browser, .. } = enrolment;
-        Ok(Screen::Code { digits, expires, number, other_browser, fresh: true })
+        let other_browser = enrolment.alarm;
+        Ok(Screen::Code { digits, expires, other_browser, fresh: true })
     }
 
     /// The count of wrong tries survives a new code; past it no code is shown, the old one neither.

@@ -151,8 +151,8 @@ impl SignIn {
             Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
             Err(reason) => return Err(reason),
             Ok(Screen::Code { fresh: true, .. }) => see_other(LOST_PHONE),
-            Ok(Screen::Code { digits, expires, number, other_browser, .. }) => Call {
-                page: Head { request: number, ..page },
+            Ok(Screen::Code { digits, expires, other_browser, .. }) => Call {
+                page,
                 csrf,
                 digits: digits.expose().to_owned(),
                 other_browser,

@@ -48,8 +48,8 @@ impl SignIn {
             Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
             Err(reason) => return Err(reason),
             Ok(Screen::Code { fresh: true, .. }) => see_other(HOME),
-            Ok(Screen::Code { digits, expires, number, other_browser, .. }) => pages::Code {
-                page: Head { request: number, ..page },
+            Ok(Screen::Code { digits, expires, other_browser, .. }) => pages::Code {
+                page,
                 csrf,
                 digits: digits.expose().to_owned(),
                 news: if other_browser { pages::CodeNews::OtherBrowser } else { pages::CodeNews::First },

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt as _;
+use portcullis::domain::person::Role;
 use portcullis::front::outside::access_log::{self, To};
 use portcullis::front::outside::{Field, Settings, otlp};
 use portcullis::world::{Entropy, SystemEntropy};
@@ -89,6 +90,25 @@ async fn each_request_has_its_line() {
     assert_eq!((&led_away["room"], led_away.get("person")), (&Value::from("gate"), None), "{led_away}");
     assert_eq!(led_away["refused"], "no-certificate");
     assert_eq!((&lost["path"], &lost["refused"]), (&"*".into(), &"misdirected".into()), "{lost}");
+}
+
+/// What a person reads out from the foot of a page, and what a program is told, finds the line.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_number_that_is_told_is_the_one_of_the_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::usual())).await;
+    let otto = staff(&gate, "otto", "Otto Operator", &[Role::Operator]).await;
+    let laptop = anna(&gate).await;
+    let last = || lines(&gate, &file).pop().unwrap()["request"].as_str().unwrap().to_owned();
+    // The page of the first visit, which stays open for ten minutes, too.
+    let page = gate.browser("bank", &laptop).open("/").await;
+    page.must_say("Call us and read out this number");
+    let number = last();
+    page.must_say(&format!("Request {number}")).must_say(&format!("read out {number} as well"));
+    let request = Request::post("/api/v1/certificates/revoke").header("content-type", "application/json");
+    let told = otto.send(request.body(axum::body::Body::from("{}")).unwrap()).await;
+    assert_eq!(told.problem()["instance"], last());
 }
 
 /// Our own paths are written as their routes: what stands in the place of a star may open a door.
