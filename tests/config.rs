@@ -361,9 +361,10 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
     let log = with("[access_log]\nfile = \"stdout\"\n").unwrap().outside.access_log.unwrap();
     assert_eq!((log.to, &log.fields), (To::Stdout, &Field::usual()));
     assert!(!log.fields.contains(&Field::Query) && !log.fields.contains(&Field::Agent));
-    let base = "[tracing]\nendpoint = \"http://[::1]/otlp/\"\npercent = 7\n";
+    let base = "[tracing]\nendpoint = \"http://[::1]/otlp/\"\npercent = 7\nfollow_from = [\"10.0.0.0/24\"]\n";
     let spans = with(base).unwrap().outside.spans.unwrap();
     assert_eq!((spans.authority.as_str(), spans.path.as_str()), ("[::1]:80", "/otlp/v1/traces"));
+    assert_eq!((spans.percent, spans.follow_from), (7, vec!["10.0.0.0/24".parse().unwrap()]));
     for (text, wanted) in [
         ("[access_log]\n", "lacks `file`"),
         ("[access_log]\nfile = \"a\"\nfields = [\"cookie\"]\n", "is no field of the access log"),
@@ -371,6 +372,8 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
         ("[tracing]\nendpoint = \"https://collector.example\"\n", "in clear"),
         ("[tracing]\nendpoint = \"http://u:p@127.0.0.1\"\n", "in clear"),
         ("[tracing]\nendpoint = \"http://127.0.0.1\"\npercent = 101\n", "of a hundred"),
+        ("[tracing]\nendpoint = \"http://127.0.0.1\"\nfollow_from = [\"::/0\"]\n", "names everybody"),
+        ("[tracing]\nendpoint = \"http://127.0.0.1\"\nfollow_from = [\"all\"]\n", "is no network"),
     ] {
         let mistakes = with(text).unwrap_err();
         assert!(mistakes.iter().any(|(_, what)| what.contains(wanted)), "{text}: {mistakes:?}");

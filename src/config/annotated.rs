@@ -270,7 +270,8 @@ const OUTSIDE: &str = "\
 # [tracing]
 # endpoint = \"http://127.0.0.1:4318\"                 # its /v1/traces is asked
 # service = \"portcullis\"
-# percent = 100                                       # of the requests that come without a trace
+# percent = 100                                       # of the requests; so many are sampled
+# follow_from = [\"10.0.0.0/24\"]                      # callers that decide themselves about their traces
 
 ";
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use ipnet::IpNet;
+
 use super::mistake::Mistakes;
 use super::sheet::{At, Sheet};
 use crate::front::outside::access_log::{self, To};
@@ -51,6 +53,14 @@ fn spans(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings> 
     if percent > 100 {
         notes.at(&span, format!("`percent` is {percent}: it is of a hundred requests"));
     }
+    let mut follow_from = Vec::new();
+    for At { value, span } in section.texts("follow_from", notes) {
+        match value.parse::<IpNet>() {
+            Ok(network) if network.prefix_len() > 0 => follow_from.push(network),
+            Ok(_) => notes.at(&span, "`follow_from` names everybody: then strangers decide what is exported"),
+            Err(_) => notes.at(&span, format!("{value:?} is no network: write one such as \"10.0.0.5/32\"")),
+        }
+    }
     section.done(notes);
     let at = endpoint?;
     let Some((authority, path)) = collector(&at.value) else {
@@ -61,7 +71,7 @@ fn spans(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings> 
         );
         return None;
     };
-    Some(otlp::Settings { authority, path, service, percent })
+    Some(otlp::Settings { authority, path, service, percent, follow_from })
 }
 
 /// As exporters of OpenTelemetry read OTEL_EXPORTER_OTLP_ENDPOINT: the signal's path comes behind it.

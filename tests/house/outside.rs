@@ -264,6 +264,7 @@ async fn a_trace_goes_on_to_the_backend() {
         path: "/v1/traces".to_owned(),
         service: "gate".to_owned(),
         percent: 100,
+        follow_from: vec![],
     };
     for spans in [None, Some(spans)] {
         let exporting = spans.is_some();
@@ -298,6 +299,52 @@ async fn a_trace_goes_on_to_the_backend() {
                 }
             }
         }
+    }
+}
+
+/// Neither can a stranger have spans made, nor, where few are wanted, hide from them; whoever is followed can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_word_samples_nothing() {
+    let unsampled = format!("{}00", &SAMPLED[..53]);
+    for (percent, follow_from, expected) in [
+        (0, vec![], [false, false]),
+        (100, vec!["192.0.2.0/24".parse().unwrap()], [true, true]),
+        (0, vec!["127.0.0.0/8".parse().unwrap()], [true, false]),
+        (100, vec!["127.0.0.0/8".parse().unwrap()], [true, false]),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("access.log");
+        let gate = Gate::with(|plan| {
+            plan.outside = logging(file.clone(), vec![Field::Path, Field::Trace]);
+            plan.outside.spans = Some(otlp::Settings {
+                authority: "127.0.0.1:9".to_owned(),
+                path: "/v1/traces".to_owned(),
+                service: "gate".to_owned(),
+                percent,
+                follow_from: follow_from.clone(),
+            });
+        })
+        .await;
+        let (client, _, _) = anna_inside(&gate).await;
+        for (said, sampled) in [SAMPLED, &unsampled].into_iter().zip(expected) {
+            let mut request = navigation("/accounts");
+            request.headers_mut().insert("traceparent", said.parse().unwrap());
+            client.dress(&mut request);
+            gate.backend.forget();
+            let answer = client.wire.h1("bank.localhost").await.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            whole(answer).await;
+            let parent = gate.backend.header("traceparent").unwrap();
+            let end = if sampled { "-01" } else { "-00" };
+            assert!(
+                parent.starts_with(&SAMPLED[..36]) && parent.ends_with(end),
+                "{percent} {said}: {parent}"
+            );
+        }
+        // The log knows a stranger's trace all the same.
+        let lines = lines(&gate, &file);
+        let traces = lines.iter().filter(|line| line["trace"] == SAMPLED[3..35]).count();
+        assert_eq!(traces, 2, "{lines:?}");
     }
 }
 

@@ -12,6 +12,7 @@ mod trip;
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -40,6 +41,15 @@ pub struct Settings {
     pub access_log: Option<access_log::Settings>,
     /// A span for each request.
     pub spans: Option<otlp::Settings>,
+}
+
+impl Settings {
+    /// Whether a caller there decides what is sampled.
+    fn follows(&self, from: IpAddr) -> bool {
+        self.spans
+            .as_ref()
+            .is_some_and(|spans| spans.follow_from.iter().any(|network| network.contains(&from)))
+    }
 }
 
 /// Everything that is told of requests.
@@ -147,21 +157,22 @@ impl Outside {
     }
 
     /// The trace that a request belongs to, and whether anybody is told of it.
-    fn begins(&self, headers: &mut HeaderMap) -> (Option<Trace>, bool) {
+    fn begins(&self, headers: &mut HeaderMap, from: IpAddr) -> (Option<Trace>, bool) {
         let wanted = self.wanted.load();
         let trace = match &wanted.spans {
-            Some(spans) => spans.1.follow(headers),
+            Some(spans) => spans.1.follow(headers, wanted.settings.follows(from)),
             None => {
                 trace::clean(headers);
                 None
             }
         };
-        (trace, trace.is_some() || wanted.log.is_some())
+        (trace, trace.is_some_and(|trace| trace.sampled) || wanted.log.is_some())
     }
 
     fn write_down(&self, record: Arc<Record>) {
         let wanted = self.wanted.load();
-        if let Some(spans) = wanted.spans.as_ref().filter(|_| record.trace.is_some()) {
+        if let Some(spans) = wanted.spans.as_ref().filter(|_| record.trace.is_some_and(|trace| trace.sampled))
+        {
             spans.0.take(Arc::clone(&record));
         }
         if let Some(log) = &wanted.log {

@@ -1,4 +1,7 @@
 //! Trace context (W3C): reads `traceparent`, goes on with it or begins one. Exports nothing.
+//!
+//! Which trace a request belongs to, anybody may say. Whether it is sampled is said by this gate, and by those it follows:
+//! a stranger's word would let anybody fill the collector, or hide from it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,6 +18,8 @@ pub(super) struct Trace {
     pub span: u64,
     /// Of the part that asked us, where one did.
     pub parent: Option<u64>,
+    /// Whether this gate's part is wanted.
+    pub sampled: bool,
 }
 
 /// What a `traceparent` said.
@@ -30,7 +35,7 @@ struct Parent {
 pub(super) struct Ids {
     drawn: [u64; 2],
     next: AtomicU64,
-    /// Of a hundred requests that come without a trace so many begin one.
+    /// Of a hundred requests about which nobody else decides so many are sampled.
     percent: u64,
 }
 
@@ -40,24 +45,31 @@ impl Ids {
         Self { drawn, next: AtomicU64::new(0), percent: u64::from(percent) }
     }
 
-    /// Goes on with the request's trace, or begins one, and tells whoever comes next. None where nobody
-    /// wants this request's part: then its headers say what they said.
-    pub(super) fn follow(&self, headers: &mut HeaderMap) -> Option<Trace> {
+    /// Goes on with the request's trace, or begins one, and tells whoever comes next. Whether it is sampled, a caller
+    /// that is `followed` decides. None where there is no trace, and this gate begins none.
+    pub(super) fn follow(&self, headers: &mut HeaderMap, followed: bool) -> Option<Trace> {
         let parent = read(headers);
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let [high, low] = self.drawn;
         let span = stirred(low.wrapping_add(n.wrapping_mul(STRIDE)));
+        let sampled = match &parent {
+            Some(parent) if followed => parent.sampled,
+            _ => span % 100 < self.percent,
+        };
         let (id, parent) = match parent {
-            Some(parent) if parent.sampled => (parent.id, Some(parent.span)),
-            Some(_) => return None,
-            None if span % 100 >= self.percent => return None,
+            Some(parent) => (parent.id, Some(parent.span)),
+            None if !sampled => return None,
             None => {
                 let high = stirred(high.wrapping_add(n.wrapping_mul(STRIDE)));
                 ((u128::from(high) << 64) | u128::from(stirred(span ^ high)), None)
             }
         };
-        let trace = Trace { id: id.max(1), span: span.max(1), parent };
-        let value = format!("00-{:032x}-{:016x}-01", trace.id, trace.span);
+        let trace = Trace { id: id.max(1), span: span.max(1), parent, sampled };
+        if !sampled && headers.get(TRACEPARENT).is_some_and(|said| said.as_bytes().ends_with(b"-00")) {
+            // It says so already, and no span of ours stands between.
+            return Some(trace);
+        }
+        let value = format!("00-{:032x}-{:016x}-{:02x}", trace.id, trace.span, u8::from(sampled));
         headers.insert(TRACEPARENT, HeaderValue::try_from(value).ok()?);
         Some(trace)
     }
@@ -125,6 +137,8 @@ mod tests {
 
     const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
+    const ID: u128 = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+
     fn headers(lines: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for line in lines {
@@ -167,25 +181,49 @@ mod tests {
     fn a_trace_goes_on_or_begins() {
         let ids = Ids::new(&World::real(), 100);
         let mut sampled = headers(&[GOOD]);
-        let trace = ids.follow(&mut sampled).unwrap();
-        assert_eq!(
-            (trace.id, trace.parent),
-            (0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, Some(0x00f0_67aa_0ba9_02b7))
-        );
+        let trace = ids.follow(&mut sampled, true).unwrap();
+        assert_eq!((trace.id, trace.parent, trace.sampled), (ID, Some(0x00f0_67aa_0ba9_02b7), true));
         let wanted = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", trace.span);
         assert_eq!(sampled.get(TRACEPARENT).unwrap(), wanted.as_str());
         assert!(sampled.contains_key(TRACESTATE));
         let unsampled = format!("{}00", &GOOD[..53]);
         let mut left = headers(&[&unsampled]);
-        assert_eq!(ids.follow(&mut left), None);
+        let trace = ids.follow(&mut left, true).unwrap();
+        assert_eq!((trace.id, trace.sampled), (ID, false));
         assert_eq!(left.get(TRACEPARENT).unwrap(), unsampled.as_str());
         let mut seen = std::collections::HashSet::new();
         for _ in 0..10_000 {
-            let trace = ids.follow(&mut HeaderMap::new()).unwrap();
+            let trace = ids.follow(&mut HeaderMap::new(), false).unwrap();
             assert!(trace.parent.is_none() && seen.insert(trace.span) && seen.insert(trace.id as u64));
         }
         let some = Ids::new(&World::real(), 10);
-        let begun = (0..10_000).filter(|_| some.follow(&mut HeaderMap::new()).is_some()).count();
+        let begun = (0..10_000).filter(|_| some.follow(&mut HeaderMap::new(), true).is_some()).count();
         assert!((500..2000).contains(&begun), "{begun}");
+    }
+
+    /// A stranger chooses which trace it is, and nothing else: neither that it is exported nor that it is not, here or
+    /// at whoever comes next.
+    #[test]
+    fn whether_a_strangers_trace_is_sampled_is_not_the_strangers_to_say() {
+        let unsampled = format!("{}00", &GOOD[..53]);
+        let (none, some, all) = (0, 10, 100);
+        for (percent, expected) in [(none, 0..=0), (some, 500..=2000), (all, 10_000..=10_000)] {
+            let ids = Ids::new(&World::real(), percent);
+            for said in [GOOD, unsampled.as_str()] {
+                let mut sampled = 0;
+                for _ in 0..10_000 {
+                    let mut headers = headers(&[said]);
+                    let trace = ids.follow(&mut headers, false).unwrap();
+                    let next = read(&mut headers).unwrap();
+                    assert_eq!((trace.id, next.id, next.sampled), (ID, ID, trace.sampled));
+                    assert!(headers.contains_key(TRACESTATE));
+                    // Another flag is another's word: it stands under a span of ours (3.4).
+                    let ours = next.span == trace.span;
+                    assert_eq!(ours, trace.sampled || said == GOOD, "{said}");
+                    sampled += usize::from(trace.sampled);
+                }
+                assert!(expected.contains(&sampled), "{percent} {said}: {sampled}");
+            }
+        }
     }
 }

@@ -41,7 +41,7 @@ impl<'a> Trip<'a> {
         peer: &'a Peer,
         request: &mut Request<B>,
     ) -> Self {
-        let (trace, wanted) = outside.begins(request.headers_mut());
+        let (trace, wanted) = outside.begins(request.headers_mut(), peer.address.ip());
         let record = wanted.then(|| {
             let mut record = Box::new(Record::begin(peer, request, outside.world.now()));
             record.trace = trace;
