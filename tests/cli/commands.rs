@@ -110,7 +110,40 @@ fn tenants(gate: &Gate) {
     gate.run(&["route", "set", "bank", "--backend", "http://127.0.0.1:10", "--client-cert"]).well();
     let routes = gate.json(&["route", "list", "bank"]);
     assert_eq!(routes["routes"][0]["backend"], "http://127.0.0.1:10");
+    switches(gate);
     gate.run(&["route", "set", "nobody", "--backend", "http://127.0.0.1:10"]).refused(1, "tenant list");
+}
+
+/// What is not named stays; what was switched on can be switched off.
+fn switches(gate: &Gate) {
+    let route = |more: &[&str]| {
+        gate.json(&[&["route", "set", "bank", "--name", "app"][..], more].concat());
+        let listed = gate.json(&["route", "list", "bank"]);
+        listed["routes"].as_array().unwrap().iter().find(|one| one["name"] == "app").unwrap().clone()
+    };
+    let flags = ["sticky", "client_cert", "service_worker", "confirm"];
+    let on = |route: &serde_json::Value| flags.map(|flag| route[flag] == true);
+    gate.run(&["route", "set", "bank", "--name", "app"]).refused(2, "--backend: write one at least");
+    let all = ["--sticky", "--client-cert", "--service-worker", "--confirm"];
+    let new =
+        ["--backend", "http://127.0.0.1:10", "--path", "/app", "--rewrite", "/", "--host", "bank.localhost"];
+    let made = route(&[&new[..], &all].concat());
+    assert_eq!(on(&made), [true; 4]);
+    assert_eq!(route(&["--backend", "http://127.0.0.1:11"])["path"], "/app");
+    let kept = route(&["--first-byte-seconds", "7"]);
+    assert_eq!(
+        (on(&kept), &kept["rewrite"], &kept["hosts"][0]),
+        ([true; 4], &"/".into(), &"bank.localhost".into())
+    );
+    assert_eq!(kept["backend"], "http://127.0.0.1:11");
+    for (at, flag) in all.iter().enumerate() {
+        let off = route(&[&flag.replace("--", "--no-")]);
+        assert_eq!(on(&off), std::array::from_fn(|place| place > at), "{flag}");
+    }
+    let bare = route(&["--no-rewrite", "--no-host", "--no-sticky", "--sticky"]);
+    assert_eq!((&bare["rewrite"], on(&bare)), (&serde_json::Value::Null, [true, false, false, false]));
+    assert!(bare["hosts"].as_array().is_none_or(Vec::is_empty), "{bare}");
+    gate.run(&["route", "remove", "bank", "app"]).well();
 }
 
 fn people(gate: &Gate) {

@@ -249,24 +249,17 @@ maintenance = { text = "Back \"soon\"", until = "2026-11-29T02:30:00Z" }
     apply(&gate, &exported).await.unwrap_or_else(|error| panic!("{error}\n{exported}"));
     assert_eq!(gate.told(Event::RouteSet).await, told);
     // What no option of `route set` names stays as it was.
-    let set = route::Set {
-        tenant: id("bank"),
-        backends: vec!["http://127.0.0.1:9001".to_owned()],
-        name: "app".to_owned(),
-        hosts: vec![],
-        path: "/app".to_owned(),
-        rewrite: None,
-        sticky: false,
-        client_cert: false,
-        service_worker: false,
-        confirm: false,
-        first_byte_seconds: 5,
+    let set = |set: route::Set| {
+        let set = route::Set { backends: vec!["http://127.0.0.1:9001".to_owned()], ..set };
+        gate.run(Command::Route(route::Command::Set(Box::new(set))))
     };
-    gate.run(Command::Route(route::Command::Set(Box::new(set)))).await;
+    let named = || route::Set::of(id("bank"), "app".to_owned());
+    set(route::Set { first_byte_seconds: Some(5), ..named() }).await;
     let after =
         table::get::<Route>(gate.store(), &table::route(&id("bank"), "app")).await.unwrap().unwrap().record;
     assert_eq!((after.health, after.requests_max, after.backends[0].weight), (app.health, 50, 3));
-    assert_eq!((after.rewrite, after.first_byte_ms_max), (None, 5_000));
+    assert_eq!((after.path_prefix.as_str(), after.sticky, after.first_byte_ms_max), ("/app", true, 5_000));
+    assert_eq!((after.rewrite, after.hosts), (app.rewrite, app.hosts));
 
     let one = |rest: &str| format!("\n[[route]]\ntenant = \"bank\"\nname = \"x\"\n{rest}\n");
     let good = "backend = \"http://127.0.0.1:1\"\n";

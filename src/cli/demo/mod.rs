@@ -72,14 +72,16 @@ pub(super) async fn run(demo: Demo, environment: &Environment, printer: Printer)
     let bank = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Failure::System)?;
     let backend = format!("http://{}", bank.local_addr().map_err(Failure::System)?);
     let serving = tokio::spawn(bank::serve(bank, started.jwks.clone(), stop.clone()));
-    let portal = route::Set::to(house::bank_id()?, backend);
-    // Payments are confirmed on the phone: their requests are kept.
-    let payments = route::Set {
-        name: "payments".to_owned(),
-        path: "/payments".to_owned(),
-        confirm: true,
-        ..portal.clone()
+    let route = |name: &str, path: &str, confirm| -> Result<route::Set, Failure> {
+        Ok(route::Set {
+            backends: vec![backend.clone()],
+            path: Some(path.to_owned()),
+            switches: route::Switches { client_cert: true, confirm, ..Default::default() },
+            ..route::Set::of(house::bank_id()?, name.to_owned())
+        })
     };
+    // Payments are confirmed on the phone: their requests are kept.
+    let (portal, payments) = (route("portal", "/", false)?, route("payments", "/payments", true)?);
     for set in [portal, payments] {
         let set = Command::Route(route::Command::Set(Box::new(set)));
         control::call(&config.control_socket(), &set).await?;
@@ -146,25 +148,6 @@ fn host(text: &str) -> Result<String, String> {
         Ok(name)
     } else {
         Err("write a name with a dot, such as laptop.lan; phones take no address here".to_owned())
-    }
-}
-
-impl route::Set {
-    /// With what is usual.
-    fn to(tenant: crate::domain::TenantId, backend: String) -> Self {
-        Self {
-            tenant,
-            backends: vec![backend],
-            hosts: vec![],
-            rewrite: None,
-            sticky: false,
-            name: "portal".to_owned(),
-            path: "/".to_owned(),
-            client_cert: true,
-            service_worker: false,
-            first_byte_seconds: 60,
-            confirm: false,
-        }
     }
 }
 

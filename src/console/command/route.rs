@@ -2,6 +2,7 @@
 
 mod apply;
 mod list;
+mod set;
 mod shown;
 mod written;
 
@@ -17,6 +18,7 @@ use crate::domain::tenant::Tenant;
 use crate::proxy::Reach;
 use crate::store::table::{self, Record as _, Stored};
 
+pub use set::{Set, Switches};
 pub use written::{Seconds, Written, WrittenMaintenance};
 
 /// What to do with routes.
@@ -82,49 +84,6 @@ pub struct Close {
     pub until: Option<String>,
 }
 
-/// A route, new or changed.
-#[derive(Clone, Serialize, Deserialize, clap::Args)]
-pub struct Set {
-    /// Whose
-    pub tenant: TenantId,
-    /// Where they go: http://127.0.0.1:9000; may be repeated
-    #[arg(long = "backend", value_name = "BACKEND", required = true)]
-    pub backends: Vec<String>,
-    /// Name, for logs
-    #[arg(long, default_value = "portal")]
-    pub name: String,
-    /// Only for this host of the tenant; may be repeated
-    #[arg(long = "host", value_name = "HOST")]
-    #[serde(default)]
-    pub hosts: Vec<String>,
-    /// Paths below this go there, by whole segments; of several the longest wins
-    #[arg(long, default_value = "/")]
-    pub path: String,
-    /// What the backend sees in place of --path
-    #[arg(long, value_name = "PATH")]
-    #[serde(default)]
-    pub rewrite: Option<String>,
-    /// All requests of a session go to the same backend
-    #[arg(long)]
-    #[serde(default)]
-    pub sticky: bool,
-    /// Hand the certificate on in the Client-Cert header (RFC 9440)
-    #[arg(long)]
-    #[serde(default)]
-    pub client_cert: bool,
-    /// Let the backend register a service worker
-    #[arg(long)]
-    #[serde(default)]
-    pub service_worker: bool,
-    /// Keep requests (256 KiB at most), so that the backend may have them confirmed on the phone by a 428
-    #[arg(long)]
-    #[serde(default)]
-    pub confirm: bool,
-    /// Longest wait for the first byte of an answer
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub first_byte_seconds: u64,
-}
-
 impl Acts {
     pub(super) async fn route(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
         match command {
@@ -152,45 +111,6 @@ impl Acts {
                 self.put_routes(actor, each).await
             }
         }
-    }
-
-    async fn set_route(&self, actor: &str, set: Set) -> Result<Output, CommandError> {
-        let tenant = self.find_tenant(&set.tenant).await?.record;
-        let before = self.read::<Route>(&table::route(&tenant.id, &set.name)).await?;
-        let usual = || Written::from(&Route::to(&tenant.id, &set.name, &set.path, ""));
-        let before = before.map(|read| read.record);
-        let written = Written {
-            hosts: set.hosts,
-            path: set.path.clone(),
-            rewrite: set.rewrite,
-            backend: None,
-            backends: set
-                .backends
-                .iter()
-                .map(|url| written::WrittenBackend { url: url.clone(), weight: 1 })
-                .collect(),
-            sticky: set.sticky,
-            client_cert: set.client_cert,
-            service_worker: set.service_worker,
-            confirm: set.confirm,
-            first_byte_seconds: Seconds(set.first_byte_seconds * 1000),
-            ..before.as_ref().map_or_else(usual, Written::from)
-        };
-        let mut route = self.read_route(&tenant, written).map_err(|why| usage(flagged(&why)))?;
-        for backend in &mut route.backends {
-            let known =
-                before.iter().flat_map(|before| &before.backends).find(|known| known.url == backend.url);
-            backend.weight = known.map_or(1, |known| known.weight);
-        }
-        self.record(told(actor, &route), vec![table::put(&route)]).await?;
-        let line = format!(
-            "{}{} of `{}` goes to {} from now on.",
-            if route.hosts.is_empty() { tenant.hosts.join(" ") } else { route.hosts.join(" ") },
-            route.path_prefix,
-            tenant.id,
-            urls(&route)
-        );
-        Ok(Output::line(json!(Written::from(&route)), line))
     }
 
     async fn export_routes(&self, tenant: Option<TenantId>) -> Result<Output, CommandError> {
