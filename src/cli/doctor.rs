@@ -8,13 +8,14 @@ use std::time::Duration;
 use super::failure::Failure;
 use super::print::Printer;
 use super::reach::{Reach, config_file};
-use crate::app;
+use crate::app::{self, AppError};
 use crate::ca::KeyFolder;
 use crate::config::{Config, Door, DoorCertificate, Environment};
 use crate::console::command::doctor::{Check, told};
 use crate::console::command::{Command, Output};
 use crate::control::{self, CallError};
 use crate::domain::Time;
+use crate::store::StoreError;
 use crate::world::World;
 
 pub(super) async fn run(
@@ -33,20 +34,23 @@ pub(super) async fn run(
         Ok(config) => config,
         // A gate that runs goes by what it read before, and can be looked at all the same.
         Err(mistakes) if serves => {
-            let checks = [vec![mistaken(&mistakes), gate(serves)], within(&reach).await].concat();
-            return printer.output(&told(&checks));
+            let within = within(&reach).await.unwrap_or_else(|failure| vec![unopened(&failure)]);
+            return printer.output(&told(&[vec![mistaken(&mistakes), gate(serves)], within].concat()));
         }
         Err(mistakes) => return printer.output(&told(&[mistaken(&mistakes)])),
     };
+    let within = within(&reach).await;
+    // A gate that is just starting, or has nearly stopped, has its ports and its store and answers nobody.
+    let held = matches!(within, Err(Failure::App(ref error)) if matches!(**error, AppError::Store(StoreError::InUse(_))));
     let mut checks = vec![
         Check::well("configuration", format!("{} has no mistakes", path.display())),
         data_folder(&config.data),
         passphrase(config, environment),
         clock(World::real().now()),
-        gate(serves),
+        if held { between() } else { gate(serves) },
     ];
     checks.extend(config.doors().into_iter().filter_map(|door| certificate(door, World::real().now())));
-    if !serves {
+    if !serves && !held {
         checks.extend(ports(config));
     }
     let unusable = files(config);
@@ -54,7 +58,11 @@ pub(super) async fn run(
         checks.push(mail(config));
     }
     checks.extend(unusable);
-    checks.extend(within(&reach).await);
+    match within {
+        _ if held => {}
+        Ok(within) => checks.extend(within),
+        Err(failure) => checks.push(unopened(&failure)),
+    }
     printer.output(&told(&checks))
 }
 
@@ -63,14 +71,22 @@ fn mistaken(mistakes: &dyn std::fmt::Display) -> Check {
 }
 
 /// What the operations say.
-async fn within(reach: &Reach<'_>) -> Vec<Check> {
-    match reach.run(Command::Doctor).await {
-        Ok(Output { json, .. }) => serde_json::from_value(json["checks"].clone()).unwrap_or_default(),
-        Err(failure) => {
-            let next = "correct it, then run `portcullis doctor` again";
-            vec![Check::bad("store", failure.to_string(), next)]
-        }
-    }
+async fn within(reach: &Reach<'_>) -> Result<Vec<Check>, Failure> {
+    let Output { json, .. } = reach.run(Command::Doctor).await?;
+    Ok(serde_json::from_value(json["checks"].clone()).unwrap_or_default())
+}
+
+fn unopened(failure: &Failure) -> Check {
+    Check::bad("store", failure.to_string(), "correct it, then run `portcullis doctor` again")
+}
+
+fn between() -> Check {
+    Check::heed(
+        "gate",
+        "another process has the store and answers nobody: a gate that is just starting or stopping, as in an \
+         upgrade, or a command that goes on without one",
+        "run `portcullis doctor` again in half a minute; where it says the same, look at the gate's log",
+    )
 }
 
 fn data_folder(data: &Path) -> Check {

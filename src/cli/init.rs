@@ -181,6 +181,12 @@ fn steps(
          \"+41 44 555 01 00\" --host {} --backend http://127.0.0.1:9000{here}`",
         init.portals.first().and_then(|portal| portal.split('=').nth(1)).unwrap_or("portal.example.com")
     ));
+    if init.public_host.is_none() {
+        next(format!(
+            "Where certificates are to go out by one-time links, or be renewed after their end: write [public] with \
+             a host of its own in {config}, and start the gate again."
+        ));
+    }
     lines
 }
 
@@ -281,6 +287,11 @@ fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
             missing.push(flag);
         }
     }
+    if missing.is_empty() && init.public_host.is_none() && asks {
+        let question = "Host name of the public door, for one-time links and the renewal of certificates that ended? \
+                        (start.example.com; nothing for none)";
+        init.public_host = Some(typed_line(question)?.0).filter(|host| !host.is_empty());
+    }
     if missing.is_empty() {
         check_telephone(init.telephone.as_deref().unwrap_or_default())?;
         return Ok(init);
@@ -292,17 +303,23 @@ fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
 }
 
 fn ask(question: &str) -> Result<String, Failure> {
-    let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
-    let mut out = std::io::stdout();
     loop {
-        write!(out, "{question} ").and_then(|()| out.flush()).map_err(terminal)?;
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line).map_err(terminal)?;
+        let (line, ended) = typed_line(question)?;
         // Nothing typed is asked again; nothing more to come is not.
-        if read == 0 || !line.trim().is_empty() {
-            return Ok(line.trim().to_owned());
+        if ended || !line.is_empty() {
+            return Ok(line);
         }
     }
+}
+
+/// What is typed, perhaps nothing, and whether nothing more comes.
+fn typed_line(question: &str) -> Result<(String, bool), Failure> {
+    let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
+    let mut out = std::io::stdout();
+    write!(out, "{question} ").and_then(|()| out.flush()).map_err(terminal)?;
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line).map_err(terminal)?;
+    Ok((line.trim().to_owned(), read == 0))
 }
 
 /// From the file, systemd, the environment, or typed twice. A house without one is not made.

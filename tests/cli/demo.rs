@@ -26,9 +26,12 @@ fn a_taken_port_is_named_with_the_way_to_another() {
 #[test]
 fn an_upgrade_is_nothing_for_a_demo() {
     let folder = tempfile::tempdir().unwrap();
-    let port = free_ports().to_string();
-    let mut demo =
-        command(folder.path()).args(["demo", "--port", &port]).stdout(Stdio::null()).spawn().unwrap();
+    let port = free_ports();
+    let mut demo = command(folder.path())
+        .args(["demo", "--port", &port.to_string()])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let beside = |what: &[&str]| {
         portcullis(folder.path(), &[what, &["--config", "portcullis-demo/portcullis.toml"]].concat())
     };
@@ -41,6 +44,12 @@ fn an_upgrade_is_nothing_for_a_demo() {
     let pid = Pid::from_child(&demo);
     kill_process(pid, Signal::USR2).unwrap();
     beside(&["tenant", "list"]).well();
+    // What it counts can be looked at, as its words say.
+    let ops = std::net::SocketAddr::from(([127, 0, 0, 1], port + 2));
+    let mut metrics = std::net::TcpStream::connect(ops).unwrap();
+    std::io::Write::write_all(&mut metrics, b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    assert!(std::io::read_to_string(metrics).unwrap().contains("portcullis_build_info"));
     kill_process(pid, Signal::TERM).unwrap();
     assert!(demo.wait().unwrap().success());
 }

@@ -1,5 +1,8 @@
 //! What the doctor says of a configuration and a store that do not fit each other, and that its next step helps.
 
+use portcullis::config::Config;
+use portcullis::world::World;
+
 use crate::gate::Gate;
 
 fn rewritten(gate: &Gate, from: &str, to: &str) {
@@ -95,4 +98,20 @@ fn each_route_that_the_configuration_has_cut_off_is_named() {
         assert!(told.out.contains(&says), "{says}: {}", told.out);
     }
     assert!(!told.out.contains("`three`"), "{}", told.out);
+}
+
+/// As in the middle of an upgrade: its ports and its store are taken, and nobody answers yet.
+#[test]
+fn a_gate_that_is_just_starting_is_neither_to_be_started_nor_stopped() {
+    let gate = Gate::made();
+    let config = Config::load(&gate.dir().join("portcullis.toml")).unwrap();
+    let held = portcullis::app::open_store(&config, World::real()).unwrap();
+    let _listens = std::net::TcpListener::bind(config.listen.tls).unwrap();
+    let told = gate.run(&["doctor"]).well();
+    assert!(told.out.contains("just starting or stopping, as in an upgrade"), "{}", told.out);
+    for wrong in ["BAD", "portcullis serve", "stop what listens", "stop it"] {
+        assert!(!told.out.contains(wrong), "{wrong}: {}", told.out);
+    }
+    drop(held);
+    gate.run(&["doctor"]).refused(1, "stop what listens");
 }

@@ -73,6 +73,24 @@ fn init_refuses_to_go_on_without_a_passphrase_or_with_one_that_others_may_read()
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// Who was not asked for a public door learns what it is for before a link leads nowhere.
+#[test]
+fn init_says_what_a_public_door_is_for_where_there_is_none() {
+    for (more, said) in [(&[][..], true), (&["--public-host", "start.localhost"], false)] {
+        let folder = tempfile::tempdir().unwrap();
+        write_secret(&folder.path().join("passphrase"), "correct horse battery staple");
+        let made =
+            portcullis(folder.path(), &[&INIT[..], &["--passphrase-file", "passphrase"], more].concat())
+                .well();
+        assert_eq!(
+            made.out.contains("write [public] with a host of its own in portcullis.toml"),
+            said,
+            "{}",
+            made.out
+        );
+    }
+}
+
 #[test]
 fn an_init_that_fails_takes_back_what_it_made() {
     let folder = tempfile::tempdir().unwrap();

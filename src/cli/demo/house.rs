@@ -55,7 +55,8 @@ impl Place {
             data: "data".to_owned(),
             tls: format!("{ip}:{}", self.port),
             plain: format!("{ip}:{}", self.port + 1),
-            ops: None,
+            // Health and metrics stay on this machine.
+            ops: Some(format!("127.0.0.1:{}", self.port + 2)),
             engine: Engine::default(),
             passphrase_file: Some("passphrase".to_owned()),
             console_host: "console.localhost".to_owned(),

@@ -29,8 +29,8 @@ pub(super) struct Demo {
     /// Folder of the demo's data; started again, the demo goes on with it
     #[arg(long, default_value = "portcullis-demo")]
     dir: PathBuf,
-    /// Port of all doors [default: 8443, or the one of the time before]; the next one serves plain HTTP
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65534))]
+    /// Port of all doors [default: 8443, or the one of the time before]; the next two serve plain HTTP and metrics
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=65533))]
     port: Option<u16>,
     /// Prepare Chromium windows for client, agent and phone, and open them
     #[arg(long)]
@@ -53,6 +53,7 @@ pub(super) async fn run(demo: Demo, environment: &Environment, printer: Printer)
     }
     free(port, place.host.is_some())?;
     free(port + 1, place.host.is_some())?;
+    free(port + 2, false)?;
     let config = match &before {
         Some(_) => house::again(&place)?,
         None => {
@@ -131,7 +132,7 @@ fn free(port: u16, everywhere: bool) -> Result<(), Failure> {
     match TcpListener::bind(SocketAddr::from((ip, port))) {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Err(Failure::Usage(format!(
-            "port {port} is taken by another program (perhaps another demo): choose two free ones in a row, \
+            "port {port} is taken by another program (perhaps another demo): choose three free ones in a row, \
              such as `portcullis demo --port {}`",
             if port >= 65_000 { PORT + 1000 } else { port.saturating_add(1000) }
         ))),

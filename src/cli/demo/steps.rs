@@ -23,6 +23,7 @@ pub(super) fn text(
     let bank = format!("{}/", config.origin("bank.localhost"));
     let console = format!("{}/", config.origin("console.localhost"));
     let phone = format!("{}/", config.origin(&place.phone_host()));
+    let metrics = metrics(config);
 
     let mut lines = vec![String::new()];
     lines.push(if first {
@@ -33,12 +34,13 @@ pub(super) fn text(
     lines.extend(
         [
             "",
-            "  portal    the client's bank   ",
-            "  console   the agent's desk    ",
-            "  phone     the client's phone  ",
+            "  portal    the client's bank    ",
+            "  console   the agent's desk     ",
+            "  phone     the client's phone   ",
+            "  metrics   the operator's tools ",
         ]
         .iter()
-        .zip(["", bank.as_str(), console.as_str(), phone.as_str()])
+        .zip(["", bank.as_str(), console.as_str(), phone.as_str(), metrics.as_str()])
         .map(|(name, link)| format!("{name}{link}")),
     );
     lines.push(String::new());
@@ -74,7 +76,13 @@ pub(super) fn json(place: &Place, config: &Config) -> serde_json::Value {
         "console": config.origin("console.localhost"),
         "phone": config.origin(&place.phone_host()),
         "public": config.origin("start.localhost"),
+        "metrics": metrics(config),
     })
+}
+
+/// On this machine alone, in clear.
+fn metrics(config: &Config) -> String {
+    config.listen.ops.map(|address| format!("http://{address}/metrics")).unwrap_or_default()
 }
 
 fn walk(root: &Path, place: &Place, bank: &str, console: &str, phone: &str) -> Vec<String> {
