@@ -123,8 +123,10 @@ impl Node {
             Mood::Slow(long) => {
                 let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
                 self.most_at_once.fetch_max(now, Ordering::SeqCst);
+                // Counted down also where the node goes meanwhile.
+                let counted = CountedDown(&self.at_once);
                 tokio::time::sleep(long).await;
-                self.at_once.fetch_sub(1, Ordering::SeqCst);
+                drop(counted);
                 stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.ok()
             }
             Mood::Silent => std::future::pending().await,
@@ -173,5 +175,13 @@ impl BlackHole {
             waiting.push(one);
         }
         Self { address, _listener: listener, _waiting: waiting }
+    }
+}
+
+struct CountedDown<'a>(&'a AtomicUsize);
+
+impl Drop for CountedDown<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
