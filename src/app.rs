@@ -242,6 +242,7 @@ pub async fn start_on(
         doors,
         Arc::clone(&live),
         limits::limits(&config.limits, &config.listen.proxy_protocol_from),
+        Arc::clone(&core.world.clock),
         stop,
     );
 

@@ -58,6 +58,12 @@ impl Time {
         self.format("%-d %B %Y")
     }
 
+    /// As HTTP writes it (RFC 9110 5.6.7).
+    #[must_use]
+    pub fn http_date(self) -> String {
+        self.format("%a, %d %b %Y %H:%M:%S GMT")
+    }
+
     /// By a strftime pattern, UTC; a moment outside jiff's range is its number.
     #[must_use]
     pub fn format(self, pattern: &str) -> String {

@@ -27,6 +27,7 @@ use super::meters::Meters;
 use super::peer::Peer;
 use super::tls;
 use super::turns::Turns;
+use crate::world::Clock;
 
 /// Answers requests. One per thread, so that it may hold what is that thread's own, such as
 /// a pool of connections to the backend.
@@ -64,6 +65,7 @@ pub struct Front {
     /// For connections that come from now on; each keeps those that it began with.
     settings: Arc<ArcSwap<Settings>>,
     pub(super) meters: Arc<Meters>,
+    clock: Arc<dyn Clock>,
     draining: CancellationToken,
     /// Of which each connection's is a child.
     pub(super) cut: CancellationToken,
@@ -87,13 +89,19 @@ pub struct Running {
 impl Front {
     /// Nothing listens yet. `stop`, once cancelled, closes the house in good order.
     #[must_use]
-    pub fn new(doors: Doors, live: Arc<Live>, settings: Settings, stop: &CancellationToken) -> Self {
+    pub fn new(
+        doors: Doors,
+        live: Arc<Live>,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        stop: &CancellationToken,
+    ) -> Self {
         let caps = Caps::new(settings.connections_max, settings.connections_per_address_max);
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let doors = Arc::new(ArcSwap::from_pointee(doors));
         let (meters, cut) = (Arc::default(), CancellationToken::new());
         let beside = Arc::default();
-        Self { doors, live, caps, beside, settings, meters, draining: stop.clone(), cut }
+        Self { doors, live, caps, beside, settings, meters, clock, draining: stop.clone(), cut }
     }
 
     /// Waits for connections that have places of their own, too, before the house closes.
@@ -130,6 +138,7 @@ impl Front {
         Shared {
             settings: self.settings.load_full(),
             meters: Arc::clone(&self.meters),
+            clock: Arc::clone(&self.clock),
             draining: self.draining.clone(),
         }
     }

@@ -28,6 +28,8 @@ pub(super) struct Activity {
     closing: AtomicBool,
     /// Whether the last request had a body that was not read to its end.
     unread: AtomicBool,
+    /// Whether a client of HTTP/2 sent anything since it was asked last.
+    stirred: AtomicBool,
     /// For each answer that waits for the client to take it: since when.
     waiting: Mutex<HashMap<u64, Arc<AtomicU64>>>,
     http2: bool,
@@ -67,6 +69,7 @@ impl Activity {
             unflushed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             unread: AtomicBool::new(false),
+            stirred: AtomicBool::new(false),
             waiting: Mutex::default(),
             http2,
             limits,
@@ -86,6 +89,16 @@ impl Activity {
         {
             self.head_since.store(self.millis().max(1), Ordering::Relaxed);
         }
+    }
+
+    /// A client of HTTP/2 sent something, be it an answer to a PING.
+    pub(super) fn stirs(&self) {
+        self.stirred.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it sent something since this was asked last.
+    pub(super) fn has_stirred(&self) -> bool {
+        self.stirred.swap(false, Ordering::Relaxed)
     }
 
     /// Bytes are on their way out, or all have left.

@@ -123,11 +123,12 @@ mod tests {
     use crate::front::door::Doors;
     use crate::front::limits::Settings;
     use crate::front::live::Live;
+    use crate::world::World;
 
     #[tokio::test]
     async fn a_connection_that_lies_idle_keeps_no_room_for_its_handshake() {
-        let stop = CancellationToken::new();
-        let front = Front::new(Doors::new([]).unwrap(), Live::new(), Settings::default(), &stop);
+        let (doors, stop) = (Doors::new([]).unwrap(), CancellationToken::new());
+        let front = Front::new(doors, Live::new(), Settings::default(), World::real().clock, &stop);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stream = TcpStream::connect(address).await.unwrap();

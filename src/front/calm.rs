@@ -122,16 +122,11 @@ impl Calm {
     }
 }
 
-/// Whether a connection ended because its client was told to calm down, here or by hyper.
-pub(super) fn is_flood(error: &hyper::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
-        }
-        source = error.source();
-    }
-    false
+/// Whether a connection ended because its client was told to calm down, here or by h2.
+pub(super) fn is_flood(error: &(dyn std::error::Error + 'static)) -> bool {
+    error
+        .downcast_ref::<h2::Error>()
+        .is_some_and(|error| error.is_library() && error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM))
 }
 
 /// What a frame costs. Bytes of bodies cost nothing: they are what a connection is for.

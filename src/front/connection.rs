@@ -5,37 +5,40 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
 use futures_util::FutureExt;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict};
+use super::answering::Answering;
 use super::bell::Bell;
+use super::bodies::Coming;
 use super::calm;
-use super::extended;
+use super::http2;
 use super::limits::Settings;
 use super::meters::Meters;
-use super::stream::{Answered, Arriving, Leaving, Watched};
-use super::way::Failed;
+use super::stream::Watched;
+use crate::world::Clock;
 
 /// What every connection of a listener shares.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) meters: Arc<Meters>,
+    pub(super) clock: Arc<dyn Clock>,
     /// No new requests, please.
     pub(super) draining: CancellationToken,
 }
@@ -56,52 +59,18 @@ pub(super) async fn serve<I, F, R>(
 {
     let settings = &shared.settings;
     let activity = Activity::new(http2, settings);
-    let io = TokioIo::new(Watched::new(io, http2, &activity, settings, held));
-    let service = {
-        let (activity, shared) = (Arc::clone(&activity), shared.clone());
-        service_fn(move |mut request: Request<Incoming>| {
-            let under_way = activity.begin();
-            let websocket = http2 && extended::as_get(&mut request);
-            let tunnel = websocket.then(|| Arc::clone(&activity));
-            let answered = Answered::watch(request.body(), http2);
-            let answer = if request.headers().len() > HEADERS_MAX {
-                shared.meters.heads_refused.up();
-                Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
-            } else if http2 && has_blank_edges(request.headers()) {
-                shared.meters.heads_refused.up();
-                Err(StatusCode::BAD_REQUEST)
-            } else {
-                // In a box: for what is not, hyper keeps room as long as the connection lives.
-                let arriving = |body| Arriving::body(body, &activity, &answered, &shared.settings);
-                Ok(Box::pin(handle(request.map(arriving))))
-            };
-            let meters = Arc::clone(&shared.meters);
-            async move {
-                let answer = match answer {
-                    Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-                        meters.panics.up();
-                        bare(StatusCode::INTERNAL_SERVER_ERROR)
-                    }),
-                    Err(status) => bare(status),
-                };
-                if answer.extensions().get::<Failed>().is_some() {
-                    meters.panics.up();
-                }
-                answered.begins();
-                let answer = match &tunnel {
-                    Some(activity) => extended::answered(answer, activity),
-                    None => answer,
-                };
-                Ok::<_, Infallible>(answer.map(|body| Leaving::new(body, under_way)))
-            }
-        })
-    };
+    let io = Watched::new(io, http2, &activity, settings, held);
+    let answering = Answering::new(handle, Arc::clone(&activity), shared.clone());
     if http2 {
-        let mut connection = Box::pin(http2_builder().serve_connection(io, service));
-        drive(&mut connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
+        let finish = AtomicBool::new(false);
+        let mut connection = Box::pin(http2::serve(io, answering, &finish));
+        drive(&mut connection, |_| finish.store(true, Ordering::Relaxed), &activity, cancel, shared).await;
         return;
     }
-    let (mut io, mut service) = (io, service);
+    let service = service_fn(move |request: Request<Incoming>| {
+        answering.begin(request.map(Coming::Http1)).map(Ok::<_, Infallible>)
+    });
+    let (mut io, mut service) = (TokioIo::new(io), service);
     loop {
         let mut connection = Box::pin(http1_builder().serve_connection(io, service).with_upgrades());
         match drive(&mut connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await {
@@ -148,7 +117,7 @@ enum Run {
 }
 
 /// Lets a connection run, and ends it when it is told to or must be.
-async fn drive<C>(
+async fn drive<C, E>(
     connection: &mut Pin<Box<C>>,
     finish: impl Fn(Pin<&mut C>),
     activity: &Activity,
@@ -156,7 +125,8 @@ async fn drive<C>(
     shared: &Shared,
 ) -> Run
 where
-    C: Future<Output = hyper::Result<()>>,
+    C: Future<Output = Result<(), E>>,
+    E: std::error::Error + 'static,
 {
     let mut armed = Instant::now();
     let mut sleep = Box::pin(tokio::time::sleep_until(armed));
@@ -247,72 +217,11 @@ fn http1_builder() -> http1::Builder {
     builder
 }
 
-fn http2_builder() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
-    builder
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_pending_accept_reset_streams(RESETS_PENDING_MAX)
-        .max_local_error_reset_streams(RESETS_LOCAL_MAX)
-        .max_header_list_size(HEADER_LIST_BYTES_MAX)
-        // Fixed windows bound what one connection can make us hold; adaptive ones grow.
-        .adaptive_window(false)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_send_buf_size(SEND_BUFFER_BYTES_MAX)
-        .enable_connect_protocol()
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_ANSWERED_WITHIN);
-    builder
-}
-
-/// An answer without a page, for what goes wrong below all pages.
-fn bare(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
-
-/// Whether a value begins or ends with a blank, as none of HTTP/2 may (RFC 9113 8.2.1) and none of HTTP/1.1 does once
-/// it is read.
-fn has_blank_edges(headers: &HeaderMap) -> bool {
-    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    headers.values().any(|value| blank(value.as_bytes().first()) || blank(value.as_bytes().last()))
-}
-
-/// As hyper's own limit for HTTP/1.1.
-const HEADERS_MAX: usize = 100;
-
 /// A head beyond this is answered 431; twice what HTTP/2 may bring, for it is not compressed.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// How much of a body is held at once. No limit for heads: hyper reads past it in one go.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
-
-/// As in HTTP/1.1 servers by custom; CONTINUATION floods end here (RUSTSEC-2024-0332).
-const HEADER_LIST_BYTES_MAX: u32 = 16 * 1024;
-
-/// What RFC 9113 6.5.2 recommends as the least.
-const STREAMS_MAX: u32 = 100;
-
-/// Streams that a client opened and reset before we saw them (CVE-2023-44487).
-const RESETS_PENDING_MAX: usize = 20;
-
-/// Streams that a client made us reset (CVE-2025-8671).
-const RESETS_LOCAL_MAX: usize = 256;
-
-/// An upload of one stream at 50 ms of way: 5 MB/s.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-
-/// All streams of a connection together.
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
-
-/// What may lie ready for one stream's client.
-const SEND_BUFFER_BYTES_MAX: usize = 128 * 1024;
-
-/// A client that went away without a word is found within half a minute.
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection that was taken in before the house closes brings its first request within this.
 pub(super) const FIRST_MAX: Duration = Duration::from_secs(2);

@@ -5,15 +5,17 @@
 
 pub mod accept;
 pub mod activity;
+mod answering;
 mod arrival;
 mod bell;
 pub mod beside;
+mod bodies;
 mod call;
 mod calm;
 mod connection;
 pub mod door;
-mod extended;
 pub mod house;
+mod http2;
 mod kept;
 pub mod limits;
 mod listening;

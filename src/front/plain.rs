@@ -184,8 +184,8 @@ fn fresh(file: File, kind: &'static str, asked: &HeaderMap, now: Time) -> Respon
     let seconds = until.since(now).as_secs().min(KEPT_SECONDS_MAX);
     let headers = response.headers_mut();
     set(headers, header::CACHE_CONTROL, format!("public, max-age={seconds}, no-transform, must-revalidate"));
-    set(headers, header::EXPIRES, http_date(now.plus(Duration::from_secs(seconds))));
-    set(headers, header::LAST_MODIFIED, http_date(from));
+    set(headers, header::EXPIRES, now.plus(Duration::from_secs(seconds)).http_date());
+    set(headers, header::LAST_MODIFIED, from.http_date());
     set(headers, header::ETAG, tag);
     response
 }
@@ -215,11 +215,6 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
     if let Ok(value) = HeaderValue::try_from(value) {
         headers.insert(name, value);
     }
-}
-
-/// RFC 9110 5.6.7.
-fn http_date(time: Time) -> String {
-    time.format("%a, %d %b %Y %H:%M:%S GMT")
 }
 
 /// What stands between `before` and `after`, where it is one plain name.

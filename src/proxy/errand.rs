@@ -178,7 +178,7 @@ impl Sending<'_> {
         let mut deadline = Instant::now() + first_byte;
         let mut cancelled = pin!(self.cancel.cancelled());
         poll_fn(|cx| {
-            if let Poll::Ready(answer) = exchange.poll_answer(cx) {
+            if let Poll::Ready(answer) = exchange.poll_answer(cx, self.hints.as_ref()) {
                 return Poll::Ready(Ok(answer));
             }
             if cancelled.as_mut().poll(cx).is_ready() {
@@ -239,7 +239,7 @@ impl Line {
             Self::Own(own) => {
                 let (head, upload) = request.into_parts();
                 let mut exchange = own.wire.begin(&head, &Ours::default(), upload);
-                Ok(poll_fn(|cx| exchange.poll_answer(cx)).await?.status)
+                Ok(poll_fn(|cx| exchange.poll_answer(cx, None)).await?.status)
             }
             Self::Seat(mut seat) => {
                 let answer = seat.send(request).await;

@@ -16,6 +16,7 @@ use super::destination::Destination;
 use super::errand::Rest;
 use super::fleet::Fleet;
 use super::health::Checks;
+use super::hints::Hints;
 use super::identity::Identity;
 use super::member::Held;
 use super::memory::Memory;
@@ -157,8 +158,11 @@ impl Proxy {
     ) -> Result<Response<Body>, Reason> {
         route.open()?;
         headers::check_request(&request, route)?;
-        let tunnel = upgrade::asked(&request, origin.host, &self.world)?
-            .map(|asked| (asked, hyper::upgrade::on(&mut request)));
+        let tunnel = upgrade::asked(&request, origin.host, &self.world)?.map(|asked| {
+            let client = upgrade::Client::of(&asked, &mut request);
+            (asked, client)
+        });
+        let hints = request.extensions_mut().remove::<Hints>();
         let (parts, body) = request.into_parts();
         let trailers = !body.is_end_stream() && parts.headers.contains_key(TRAILER);
         let asked = tunnel.as_ref().map(|(asked, _)| asked);
@@ -168,8 +172,14 @@ impl Proxy {
             head.headers.insert(CONFIRMATION, receipt);
         }
         let (ours, tunnels) = (self.ours(&permit, route, origin)?, tunnel.is_some());
-        let sending =
-            Sending { once: receipt.is_some(), route, origin, permit: &permit, cancel: permit.cancel() };
+        let sending = Sending {
+            once: receipt.is_some(),
+            route,
+            origin,
+            permit: &permit,
+            cancel: permit.cancel(),
+            hints,
+        };
         let until = route.waits.total.map(|total| Instant::now() + total);
         let (answer, held) = match until {
             None => self.send(&sending, (head, ours), body, tunnels, trailers).await?,

@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::framing::{Framing, Step};
 pub(super) use self::outgoing::Outgoing;
 use super::body::{Cut, Upload};
+use super::hints::Hints;
 use super::ours::Ours;
 
 /// What a connection runs over.
@@ -142,13 +143,20 @@ impl Wire {
 }
 
 impl Exchange {
-    /// The head of the answer, once it has come. Not to be polled after that.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<response::Parts, Broken>> {
+    /// The head of the answer, once it has come; what is said before goes to `hints`. Not to be polled after that.
+    pub(super) fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        hints: Option<&Hints>,
+    ) -> Poll<Result<response::Parts, Broken>> {
         self.write_on(cx)?;
         loop {
             while let Some(head) = head::take(&mut self.0.read, &mut self.0.sought)? {
                 if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
                     return Poll::Ready(Ok(head));
+                }
+                if let Some(hints) = hints.filter(|_| head.status == StatusCode::EARLY_HINTS) {
+                    hints.early(&head.headers);
                 }
                 self.0.interim += 1;
                 if self.0.interim > INTERIM_MAX {

@@ -12,6 +12,7 @@
 //! - `errand`: one request over one connection
 //! - `headers`: what may not pass, in either direction
 //! - `names`: of headers that would say who is calling
+//! - `hints`: what is said before an answer
 //! - `ours`: what the gate says itself
 //! - `identity`: who the caller is, as the backend can verify it
 //! - `confirmed`: requests that a backend wants confirmed
@@ -36,6 +37,7 @@ mod forward;
 mod h1;
 mod headers;
 mod health;
+mod hints;
 mod identity;
 mod keep;
 mod member;
@@ -59,9 +61,10 @@ pub use destination::Destination;
 pub use fleet::Seen;
 pub use forward::{Origin, Proxy, Settings};
 pub use headers::one_end;
+pub use hints::Hints;
 pub use keep::Kept;
 pub use memory::Memory;
 pub use receipt::evidence_sha256;
-pub use upgrade::Joined;
+pub use upgrade::{Joined, Stream};
 pub use upstream::{Backend, BadBackend, Ca, Reach, Reaching, Trust, TrustError};
 pub use wanted::{Asked, asks};

@@ -14,6 +14,7 @@ use super::body::{Progress, Upload};
 use super::destination::{Destination, Tries};
 use super::errand::{Answered, Broken, Errand};
 use super::forward::{Origin, Proxy};
+use super::hints::Hints;
 use super::member::{Held, Member};
 use super::ours::Ours;
 use super::upstream::{ConnectError, Line, Want, Whole};
@@ -28,6 +29,8 @@ pub(super) struct Sending<'a> {
     pub(super) origin: Origin<'a>,
     pub(super) permit: &'a Permit,
     pub(super) cancel: &'a CancellationToken,
+    /// Where what a backend says before its answer goes.
+    pub(super) hints: Option<Hints>,
 }
 
 /// How a request may be sent.

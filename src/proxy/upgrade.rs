@@ -2,20 +2,20 @@
 //! checked handshake, then bytes both ways until the permit ends. Knows nothing of frames: they are the
 //! backend's and the browser's affair.
 
-use std::any::Any;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
+use h2::ext::Protocol;
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE};
 use http::{Method, Request, Response, StatusCode, Version, response};
 use hyper::body::Body as _;
-use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::errand::Tunnel;
@@ -26,14 +26,25 @@ use crate::domain::Reason;
 use crate::policy::Permit;
 use crate::world::World;
 
-/// Marks an answer that joined a WebSocket of HTTP/2, and keeps what is to last as long as that does.
-#[derive(Clone, Default)]
-pub struct Joined(Arc<OnceLock<Box<dyn Any + Send + Sync>>>);
+/// Marks an answer that joins a WebSocket of HTTP/2: whoever sends it gives the client's side for it.
+#[derive(Clone)]
+pub struct Joined(Arc<Mutex<Option<oneshot::Sender<Given>>>>);
+
+/// The client's side, and what is to last as long as the tunnel does.
+type Given = (Box<dyn Stream>, Box<dyn Send>);
+
+/// Bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 impl Joined {
-    /// Keeps something until the tunnel ends.
-    pub fn hold(&self, what: impl Send + Sync + 'static) {
-        let _ = self.0.set(Box::new(what));
+    /// Gives the client's side, once it has the answer. `held` is kept until the tunnel ends.
+    pub fn give(&self, client: Box<dyn Stream>, held: impl Send + 'static) {
+        if let Some(place) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // Where nobody waits for it any more, it ends.
+            let _ = place.send((client, Box::new(held)));
+        }
     }
 }
 
@@ -44,6 +55,32 @@ pub(super) enum Asked {
     Http1,
     /// The gate makes one, with this key.
     Http2(String),
+}
+
+/// Where the client's side of a tunnel comes from.
+pub(super) enum Client {
+    Http1(OnUpgrade),
+    Http2(oneshot::Receiver<Given>),
+}
+
+impl Client {
+    /// Of a request; with HTTP/2, also what is to go with the answer.
+    pub(super) fn of(asked: &Asked, request: &mut Request<Body>) -> (Self, Option<Joined>) {
+        match asked {
+            Asked::Http1 => (Self::Http1(hyper::upgrade::on(request)), None),
+            Asked::Http2(_) => {
+                let (give, given) = oneshot::channel();
+                (Self::Http2(given), Some(Joined(Arc::new(Mutex::new(Some(give))))))
+            }
+        }
+    }
+
+    async fn come(self) -> Result<Given, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(match self {
+            Self::Http1(client) => (Box::new(TokioIo::new(client.await?)), Box::new(())),
+            Self::Http2(given) => given.await?,
+        })
+    }
 }
 
 /// Whether the request asks for a WebSocket, and rightly so. Other upgrades are not asked
@@ -107,18 +144,15 @@ pub(super) fn taken(asked: &Asked, answer: &response::Parts) -> bool {
 /// is what the backend sent right behind its head.
 pub(super) fn join(
     asked: &Asked,
-    client: OnUpgrade,
+    (client, joined): (Client, Option<Joined>),
     mut head: response::Parts,
     ((backend, early), held): (Tunnel, Held),
     permit: Permit,
     idle: Duration,
 ) -> Response<Body> {
-    let joined = Joined::default();
-    let lasts = joined.clone();
     tokio::spawn(async move {
-        let _lasts = lasts;
-        let joined = async {
-            let mut client = TokioIo::new(client.await?);
+        let tunnel = async {
+            let (mut client, _lasts) = client.come().await?;
             let _held = held;
             client.write_all(&early).await?;
             copy(client, backend, idle).await?;
@@ -127,7 +161,7 @@ pub(super) fn join(
         tokio::select! {
             biased;
             () = permit.cancel().cancelled() => tracing::debug!("a tunnel was cut: its permit ended"),
-            ended = joined => if let Err(error) = ended {
+            ended = tunnel => if let Err(error) = ended {
                 tracing::debug!(%error, "a tunnel ended");
             },
         }
@@ -140,8 +174,10 @@ pub(super) fn join(
         Asked::Http2(_) => {
             head.status = StatusCode::OK;
             head.headers.remove(ACCEPT);
-            head.extensions.insert(joined);
         }
+    }
+    if let Some(joined) = joined {
+        head.extensions.insert(joined);
     }
     Response::from_parts(head, Body::empty())
 }

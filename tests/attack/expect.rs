@@ -84,9 +84,19 @@ async fn a_client_that_waits_to_be_told_moves_no_end() {
     fields.push(field("expect", "100-continue"));
     let mut h2 = H2::open(&inside.h2).await;
     h2.send(&[headers(1, &fields, false), data(1, smuggled.as_bytes(), true)].concat()).await;
-    assert_eq!(h2.listen(1, PATIENCE).await.status, Some(200));
+    let heard = h2.listen(1, PATIENCE).await;
+    assert_eq!((heard.before, heard.status), (vec![100], Some(200)));
     let got = inside.recorder.only_one();
     assert_eq!((got.body.as_slice(), got.all("expect").len()), (smuggled.as_bytes(), 0));
+    // Refused, it is not told to go on; nor is who does not ask.
+    let mut fields = inside.fields("POST", "/%00");
+    fields.push(field("expect", "100-continue"));
+    h2.send(&headers(3, &fields, false)).await;
+    let heard = h2.listen(3, PATIENCE).await;
+    assert_eq!((heard.before, heard.status), (vec![], Some(400)));
+    h2.send(&[headers(5, &inside.fields("POST", "/v"), false), data(5, b"a=b", true)].concat()).await;
+    let heard = h2.listen(5, PATIENCE).await;
+    assert_eq!((heard.before, heard.status), (vec![], Some(200)));
     println!("{served} requests with such a wish arrived, each as one");
     assert!(served >= 40, "{served}");
     inside.must_serve_the_honest().await;

@@ -19,6 +19,8 @@ pub(crate) struct H2 {
 pub(crate) struct Heard {
     /// Of the first answer.
     pub(crate) status: Option<u16>,
+    /// What was said before it (1xx).
+    pub(crate) before: Vec<u16>,
     pub(crate) data: Vec<u8>,
     /// Whether the answer's end came.
     pub(crate) whole: bool,
@@ -59,7 +61,10 @@ impl H2 {
                     SETTINGS if flags & ACK == 0 => self.line.send(&frame(SETTINGS, ACK, 0, &[])).await,
                     PING if flags & ACK == 0 => self.line.send(&frame(PING, ACK, 0, &payload)).await,
                     GOAWAY => heard.goaway = payload.get(4..8).map(number),
-                    HEADERS if of == stream => heard.status = heard.status.or(status(&payload)),
+                    HEADERS if of == stream => match status(&payload) {
+                        Some(interim @ 100..200) => heard.before.push(interim),
+                        other => heard.status = heard.status.or(other),
+                    },
                     DATA if of == stream => heard.data.extend_from_slice(&payload),
                     RST_STREAM if of == stream => heard.reset = payload.get(..4).map(number),
                     _ => {}

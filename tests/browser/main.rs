@@ -10,6 +10,7 @@ mod demo;
 mod device;
 mod expired;
 mod firefox;
+mod hints;
 mod looks;
 mod lost_phone;
 mod offline;

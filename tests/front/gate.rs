@@ -13,6 +13,7 @@ use portcullis::front::accept::{Running, bind};
 use portcullis::front::door::{DoorKind, DoorPlan};
 use portcullis::front::tls::CertificateFiles;
 use portcullis::front::{Door, Doors, Front, Live, Peer, Settings};
+use portcullis::world::World;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -116,7 +117,7 @@ impl Gate {
         ])
         .unwrap();
         let (live, stop, seen) = (Live::new(), CancellationToken::new(), Arc::default());
-        let front = Front::new(doors, Arc::clone(&live), settings, &stop);
+        let front = Front::new(doors, Arc::clone(&live), settings, World::real().clock, &stop);
         let running = {
             let seen: Arc<Mutex<Vec<Seen>>> = Arc::clone(&seen);
             front

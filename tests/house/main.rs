@@ -26,6 +26,7 @@ mod est;
 mod expired;
 mod first_visit;
 mod forward_auth;
+mod hints;
 mod history;
 mod identity;
 mod lists;

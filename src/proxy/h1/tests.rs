@@ -27,7 +27,7 @@ fn get() -> Request<Body> {
 type Read = (u16, Vec<u8>, Option<HeaderMap>, bool);
 
 async fn answer(mut exchange: Exchange) -> Result<Read, Broken> {
-    let head = poll_fn(|cx| exchange.poll_answer(cx)).await?;
+    let head = poll_fn(|cx| exchange.poll_answer(cx, None)).await?;
     let mut reply = exchange.reply(&head)?;
     let (body, trailers) = whole(&mut reply).await?;
     Ok((head.status.as_u16(), body, trailers, reply.finish().is_some()))
@@ -168,7 +168,7 @@ async fn an_answer_that_comes_early_is_read_while_the_request_goes_on() {
     let request = Request::post("/").header("transfer-encoding", "chunked").body(body).unwrap();
     let (mut exchange, mut theirs) = exchange(request);
     theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
-    let head = poll_fn(|cx| exchange.poll_answer(cx)).await.unwrap();
+    let head = poll_fn(|cx| exchange.poll_answer(cx, None)).await.unwrap();
     let mut reply = exchange.reply(&head).unwrap();
     let first = poll_fn(|cx| reply.poll_frame(cx)).await.unwrap().unwrap();
     assert_eq!(first.into_data().unwrap(), "ab");
@@ -201,7 +201,7 @@ async fn a_request_whose_body_breaks_off_behind_an_early_answer_is_never_ended()
         let (mut exchange, mut theirs) = exchange(request);
         sender.send(Ok(Bytes::from("hello"))).await.unwrap();
         theirs.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab").await.unwrap();
-        let head = poll_fn(|cx| exchange.poll_answer(cx)).await.unwrap();
+        let head = poll_fn(|cx| exchange.poll_answer(cx, None)).await.unwrap();
         let mut reply = exchange.reply(&head).unwrap();
         // An error, and then, as hyper does it, nothing more.
         if !ended {
@@ -236,7 +236,7 @@ async fn a_body_of_another_length_than_was_said_never_arrives_whole() {
         });
         let body = Body::new(Said { body: Body::from_stream(pieces), length: 5 });
         let (mut exchange, mut theirs) = exchange(Request::post("/").body(body).unwrap());
-        let answer = tokio::spawn(async move { poll_fn(|cx| exchange.poll_answer(cx)).await });
+        let answer = tokio::spawn(async move { poll_fn(|cx| exchange.poll_answer(cx, None)).await });
         let mut sent = Vec::new();
         while !sent.ends_with(b"hello") {
             let mut some = vec![0; 4096];
@@ -283,10 +283,10 @@ async fn a_request_goes_elsewhere_only_where_nothing_was_written_or_it_may_be_re
     let (head, body) = Request::post("/").body(Body::from("hello")).unwrap().into_parts();
     let upload = Upload::new(body, None, None, std::time::Duration::from_secs(9));
     let mut first = wire.begin(&head, &Ours::default(), upload);
-    assert!(poll_fn(|cx| first.poll_answer(cx)).await.is_err());
+    assert!(poll_fn(|cx| first.poll_answer(cx, None)).await.is_err());
     let (ours, mut theirs) = duplex(4096);
     let mut second = Wire::new(Box::new(ours), false, 0).send(first.again(false).unwrap());
-    let answered = tokio::spawn(async move { poll_fn(|cx| second.poll_answer(cx)).await.is_err() });
+    let answered = tokio::spawn(async move { poll_fn(|cx| second.poll_answer(cx, None)).await.is_err() });
     let mut text = vec![0; 512];
     let n = theirs.read(&mut text).await.unwrap();
     assert_eq!(&text[..n], b"POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\nhello");
@@ -301,7 +301,7 @@ async fn a_request_goes_elsewhere_only_where_nothing_was_written_or_it_may_be_re
     ] {
         let (mut exchange, mut theirs) = exchange(request);
         let taken = tokio::spawn(async move { theirs.read(&mut [0; 512]).await });
-        let why = poll_fn(|cx| exchange.poll_answer(cx)).await.unwrap_err();
+        let why = poll_fn(|cx| exchange.poll_answer(cx, None)).await.unwrap_err();
         assert!(matches!(why, Broken::Closed), "{why}");
         assert!(taken.await.unwrap().unwrap() > 0);
         assert_eq!(exchange.again(repeatable).is_some(), again);
