@@ -23,6 +23,7 @@ mod remind;
 mod rooms;
 pub mod service;
 mod sockets;
+mod succession;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,7 +54,7 @@ use crate::store::redb::Redb;
 #[cfg(feature = "sled")]
 use crate::store::sled::Sled;
 use crate::store::view::View;
-use crate::store::{Store, StoreError};
+use crate::store::{Revision, Store, StoreError};
 use crate::world::World;
 pub use acts::acts;
 pub use error::AppError;
@@ -99,9 +100,14 @@ pub struct Started {
     pub sockets: Kept,
     /// Who wants another process to take over: whoever runs the house sees to it.
     pub upgrades: mpsc::Receiver<upgrade::Asked>,
+    /// The last commit before anything was written here.
+    began_after: Revision,
     running: Running,
-    control: JoinHandle<()>,
+    control: Option<JoinHandle<()>>,
+    /// What needs the store ends with this.
     background: CancellationToken,
+    /// And with this what goes on as long as anything is open: it is cut when it counts no more, and told of.
+    watching: CancellationToken,
     mailing: Arc<Mailing>,
     telling: Arc<Telling>,
 }
@@ -201,6 +207,7 @@ pub async fn start_on(
     sockets: Option<Sockets>,
 ) -> Result<Started, AppError> {
     let core = open(config, world, hashing).await?;
+    let began_after = core.view.revision();
     let authority = Arc::new(open_authority(config, environment, &core)?);
     let policy = Arc::new(Policy::empty());
     follow::load_all_rules(&core.view, &policy)?;
@@ -246,8 +253,8 @@ pub async fn start_on(
         stop,
     );
 
-    let background = CancellationToken::new();
-    let telling = Telling::begin(Arc::clone(&outside), exporter, &background);
+    let (background, watching) = (CancellationToken::new(), CancellationToken::new());
+    let telling = Telling::begin(Arc::clone(&outside), exporter, &watching);
     follow::follow_store(&core.view, stop, &background);
     follow::follow_rules(&core.view, &policy, &background);
     follow::follow_routes(&core.view, &house.proxy, &background);
@@ -260,7 +267,7 @@ pub async fn start_on(
         touched,
         |touched| (&touched.key, touched.revision),
         Arc::new(counting),
-        background.clone(),
+        watching.clone(),
     ));
     tokio::spawn(Arc::clone(&house.confirmations).watch(background.clone()));
     let mailing = Mailing::begin(config, &core, &background)?;
@@ -314,30 +321,14 @@ pub async fn start_on(
         house,
         sockets: kept,
         upgrades: upgrades_asked,
+        began_after,
         running,
-        control,
+        control: Some(control),
         background,
+        watching,
         mailing,
         telling,
     })
-}
-
-impl Started {
-    /// Whether the store has closed under the house: its disk failed.
-    #[must_use]
-    pub fn lost_its_store(&self) -> bool {
-        self.house.view.has_ended()
-    }
-
-    /// Waits until the house has closed, after its `stop` was cancelled.
-    pub async fn closed(self) {
-        self.running.finished().await;
-        self.background.cancel();
-        // Whoever asked for an upgrade is answered.
-        let _ = self.control.await;
-        self.telling.ended().await;
-        self.mailing.ended().await;
-    }
 }
 
 /// Name of this machine in the audit trail. One machine has one; many get their own with etcd.

@@ -1,6 +1,7 @@
 //! `portcullis serve`: runs the gate until it is told to stop, or until another one takes over. Opening it is `app`'s.
 
 use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -33,26 +34,30 @@ pub(super) async fn run(
     let origin = Origin::of(typed, environment)?;
     let mut upgrade = signal(SignalKind::user_defined2()).map_err(Failure::System)?;
     let stop = stop_on_signal()?;
-    let sockets = match before {
+    let (sockets, line) = match before {
         None => {
             refuse_second(config).await?;
-            if listeners.is_empty() { None } else { Some(Sockets::open(config, listeners)?) }
+            (if listeners.is_empty() { None } else { Some(Sockets::open(config, listeners)?) }, None)
         }
         Some(before) => {
             app::judge(config, environment, &World::real())?;
             let sockets = Sockets::open(config, listeners)?;
             // Told to stop meanwhile, it does so where it would have begun.
-            take_over(before).await?;
-            Some(sockets)
+            let line = take_over(before).await?;
+            (Some(sockets), Some(line))
         }
     };
     let (world, hashing) = (World::real(), password::Settings::default());
     let mut started = app::start_on(config, environment, world, hashing, &stop, sockets).await?;
+    if let Some(line) = line {
+        started.tells(line);
+    }
     printer.say(&format!("Portcullis listens at {}.", started.tls))?;
     for door in config.doors() {
         printer.say(&format!("  {}/", config.origin(&door.host)))?;
     }
     service::ready();
+    let mut gives_way = None;
     loop {
         let (actor, answer) = tokio::select! {
             biased;
@@ -61,22 +66,27 @@ pub(super) async fn run(
             Some(Asked { actor, answer }) = started.upgrades.recv() => (actor, Some(answer)),
         };
         let followed = hand_over(&started, &origin, &stop, &actor).await;
-        let successor = followed.as_ref().ok().copied();
+        let (told, successor) = match followed {
+            Ok((pid, line)) => (Ok(pid), Some((pid, line))),
+            Err(_) if stop.is_cancelled() => (Err(NotFollowed::Stopping), None),
+            Err(why) => (Err(NotFollowed::GoesOn(why)), None),
+        };
         if let Some(answer) = answer {
-            let _ = answer.send(followed.map_err(|why| match stop.is_cancelled() {
-                true => NotFollowed::Stopping,
-                false => NotFollowed::GoesOn(why),
-            }));
+            let _ = answer.send(told);
         }
-        if let Some(pid) = successor {
+        if let Some((pid, line)) = successor {
             turn_away(&mut started, pid);
+            gives_way = Some(line);
             break;
         }
     }
     let lost = started.lost_its_store();
     service::stopping();
     printer.say("Stopping; requests under way may finish.")?;
-    started.closed().await;
+    match gives_way {
+        Some(line) => started.closed_for(line).await,
+        None => started.closed().await,
+    }
     if lost {
         return Err(Failure::Other(
             "the store failed, and the log says how: see that its disk works and has room, then start again"
@@ -92,13 +102,13 @@ async fn hand_over(
     origin: &Origin,
     stop: &CancellationToken,
     actor: &str,
-) -> Result<u32, String> {
+) -> Result<(u32, UnixStream), String> {
     let followed = match started.sockets.copies() {
         Ok(sockets) => origin.follow_up(&sockets, stop).await,
         Err(error) => Err(error.to_string()),
     };
     match &followed {
-        Ok(pid) => {
+        Ok((pid, _)) => {
             let entry = Entry::new(actor, Event::HouseHandedOver).detail("process", pid.to_string());
             if let Err(error) = started.house.ledger.record(entry, vec![]).await {
                 tracing::error!(%error, "it was not written down that another process takes over");

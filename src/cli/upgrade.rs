@@ -1,8 +1,9 @@
 //! One gate follows another without closing a door. The one that runs starts the program that lies in its place, hands
 //! it the listening sockets and a line; the new one reads all that it can, says that it is ready, is told to go, and waits
-//! for the line to break, which it does when the old process, and with it its hold on the store, is gone. Connections that
-//! come meanwhile wait in the sockets. Where the new one is not ready, the old one goes on; a line that breaks before the
-//! word tells the new one to end.
+//! for the old one's half of the line to end, which it does when that one has let go of the store: because it has ended, or
+//! because what is under way there takes long. Connections that come meanwhile wait in the sockets. Then the new one says on
+//! the line what changes. Where the new one is not ready, the old one goes on; a line that breaks before the word tells the
+//! new one to end.
 
 use std::ffi::OsString;
 use std::io::{self, IoSlice, IoSliceMut, Write as _};
@@ -92,8 +93,8 @@ fn handed(line: &UnixStream, sockets: &[TcpListener], passphrase: Option<&Secret
 }
 
 /// Says that this process can take over, and waits until it must. A gate that ended before it decided so, by a fault or
-/// because somebody stopped it, has no successor: who stopped it wants none.
-pub(super) async fn take_over(before: UnixStream) -> Result<(), Failure> {
+/// because somebody stopped it, has no successor: who stopped it wants none. The line, on which that one listens now.
+pub(super) async fn take_over(before: UnixStream) -> Result<tokio::net::UnixStream, Failure> {
     before.set_nonblocking(true).map_err(Failure::System)?;
     let mut line = tokio::net::UnixStream::from_std(before).map_err(Failure::System)?;
     let mut said = Vec::new();
@@ -102,7 +103,7 @@ pub(super) async fn take_over(before: UnixStream) -> Result<(), Failure> {
         let _ = line.read_to_end(&mut said).await;
     }
     if said == GO {
-        return Ok(());
+        return Ok(line);
     }
     Err(Failure::Other(
         "the gate before this one ended before it handed over, so this one does not take its place: start it by \
@@ -125,13 +126,13 @@ impl Origin {
         Ok(Self { program, typed: typed.to_vec(), passphrase: environment.passphrase.clone() })
     }
 
-    /// Starts the next one, waits until it is ready and tells it to go. Its process. Told to `stop` meanwhile, it ends
-    /// the next one first.
+    /// Starts the next one, waits until it is ready and tells it to go. Its process, and the line to it. Told to `stop`
+    /// meanwhile, it ends the next one first.
     pub(super) async fn follow_up(
         &self,
         sockets: &[TcpListener],
         stop: &CancellationToken,
-    ) -> Result<u32, String> {
+    ) -> Result<(u32, UnixStream), String> {
         if std::process::id() == 1 {
             return Err(
                 "it is the first process of its container, which ends with it: start a new container \
@@ -155,11 +156,7 @@ impl Origin {
         };
         match ready {
             Ok(Ok(true)) => match (&line).write_all(GO) {
-                Ok(()) => {
-                    // Held until this process ends: its end is what the other one waits for.
-                    std::mem::forget(line);
-                    return Ok(child.id());
-                }
+                Ok(()) => return Ok((child.id(), line)),
                 Err(error) => tracing::warn!(%error, "the line to the new gate broke"),
             },
             Ok(Ok(false)) => {}

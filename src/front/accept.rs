@@ -84,6 +84,7 @@ impl Beside {
 /// The threads at work.
 pub struct Running {
     threads: Vec<oneshot::Receiver<()>>,
+    cut: CancellationToken,
 }
 
 impl Front {
@@ -184,7 +185,7 @@ impl Front {
             })?;
             threads.push(finished);
         }
-        Ok(Running { threads })
+        Ok(Running { threads, cut: self.cut.clone() })
     }
 
     async fn listen<H: Handler>(&self, listener: StdListener, handler: impl FnOnce() -> H) -> io::Result<()> {
@@ -269,11 +270,18 @@ impl Front {
 }
 
 impl Running {
-    /// Waits until every thread has closed.
-    pub async fn finished(self) {
-        for thread in self.threads {
+    /// Waits until every thread has closed. May be given up and asked again.
+    pub async fn finished(&mut self) {
+        while let Some(thread) = self.threads.last_mut() {
             let _ = thread.await;
+            self.threads.pop();
         }
+    }
+
+    /// Cancelled, it ends whatever is still open in a house that is closing.
+    #[must_use]
+    pub fn cutter(&self) -> CancellationToken {
+        self.cut.clone()
     }
 }
 

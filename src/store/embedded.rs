@@ -2,9 +2,9 @@
 //! (`writer`), items packed alike. Knows no engine: one is given as an [`Engine`].
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::room::Room;
 use super::writer::{Job, Writer};
-use super::{Item, Key, Outcome, Revision, Store, StoreError, Watch, Write};
+use super::{Audience, Item, Key, Outcome, Revision, Store, StoreError, Watch, Write};
 use crate::domain::Time;
 use crate::world::World;
 
@@ -59,7 +59,8 @@ pub struct Changed {
 
 /// A store of one process over an engine.
 pub struct Embedded<E: Engine> {
-    engine: Arc<E>,
+    /// None once it was given away.
+    engine: RwLock<Option<Arc<E>>>,
     world: World,
     queue: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
@@ -78,6 +79,7 @@ impl<E: Engine> Embedded<E> {
             .name("portcullis-store".to_owned())
             .spawn(move || writer.run(&jobs))
             .map_err(|error| StoreError::Engine { attempted: "opened", source: Arc::new(error) })?;
+        let engine = RwLock::new(Some(engine));
         Ok(Self { engine, world, queue: Some(queue), writer: Some(thread), syncs })
     }
 
@@ -93,6 +95,11 @@ impl<E: Engine> Embedded<E> {
     /// The engine's.
     pub async fn sweep(&self) -> Result<(), StoreError> {
         self.ask(Job::Sweep).await?
+    }
+
+    fn engine(&self) -> Result<Arc<E>, StoreError> {
+        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner);
+        engine.clone().ok_or(StoreError::Closed)
     }
 
     async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<T>) -> Job) -> Result<T, StoreError> {
@@ -118,11 +125,11 @@ impl<E: Engine> Drop for Embedded<E> {
 #[async_trait::async_trait]
 impl<E: Engine> Store for Embedded<E> {
     async fn get(&self, key: &Key) -> Result<Option<Item>, StoreError> {
-        live(&*self.engine, key, self.world.now())
+        live(&*self.engine()?, key, self.world.now())
     }
 
     async fn scan(&self, prefix: &Key) -> Result<Vec<(Key, Item)>, StoreError> {
-        let (engine, prefix, now) = (Arc::clone(&self.engine), prefix.clone(), self.world.now());
+        let (engine, prefix, now) = (self.engine()?, prefix.clone(), self.world.now());
         // A long scan must not hold up a runtime that serves requests.
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => runtime
@@ -145,6 +152,22 @@ impl<E: Engine> Store for Embedded<E> {
     async fn watch(&self, prefixes: &[Key]) -> Result<Watch, StoreError> {
         let prefixes = prefixes.to_vec();
         self.ask(|reply| Job::Watch(prefixes, reply)).await?
+    }
+
+    async fn give_away(&self) -> Result<Audience, StoreError> {
+        let watchers = self.ask(Job::GiveAway).await??;
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner).take();
+        // The writer's thread is ending, and reads that are under way end by themselves: then nobody holds it.
+        while let Some(shared) = engine {
+            engine = Arc::try_unwrap(shared).map_or_else(Some, |alone| {
+                drop(alone);
+                None
+            });
+            if engine.is_some() {
+                tokio::time::sleep(LOCK_WAIT).await;
+            }
+        }
+        Ok(Audience(watchers))
     }
 }
 

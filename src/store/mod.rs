@@ -9,6 +9,7 @@ pub mod redb;
 mod room;
 #[cfg(feature = "sled")]
 pub mod sled;
+pub mod succession;
 pub mod table;
 pub mod view;
 mod writer;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 
 use crate::domain::Time;
 
+pub use succession::Audience;
 pub use table::{Key, Record, Stored};
 
 /// Counts commits; a record's revision is that of the commit that last wrote it.
@@ -186,4 +188,10 @@ pub trait Store: Send + Sync + 'static {
     /// First one batch with every live item under the prefixes, then one for each later commit
     /// with its changes under them, none missing, none twice. The empty key is the prefix of all.
     async fn watch(&self, prefixes: &[Key]) -> Result<Watch, StoreError>;
+
+    /// Gives it to another process: returns once all that was asked for is durable and this process holds nothing of it.
+    /// From then on every verb says [`StoreError::Closed`]; whoever watches goes on by what it returns.
+    async fn give_away(&self) -> Result<Audience, StoreError> {
+        Err(StoreError::Closed)
+    }
 }

@@ -22,6 +22,8 @@ pub(super) enum Job {
     Commit(Vec<Write>, Reply<Outcome>),
     Watch(Vec<Key>, Reply<Watch>),
     Sweep(Reply<()>),
+    /// The last: nothing is kept, and those who watch go elsewhere.
+    GiveAway(Reply<Vec<Watcher>>),
 }
 
 /// The only one who writes: lives on its own thread.
@@ -34,9 +36,12 @@ pub(super) struct Writer<E> {
     syncs: Arc<AtomicU64>,
     /// The engine failed: what it holds in memory may not be what lies on the disk.
     broken: bool,
+    /// It belongs to another process.
+    given_away: bool,
 }
 
-struct Watcher {
+/// Who hears of each commit.
+pub(super) struct Watcher {
     prefixes: Vec<Key>,
     to: tokio::sync::mpsc::UnboundedSender<Batch>,
 }
@@ -49,21 +54,21 @@ impl<E: Engine> Writer<E> {
         room: Room,
         syncs: Arc<AtomicU64>,
     ) -> Self {
-        Self { engine, world, revision, room, watchers: Vec::new(), syncs, broken: false }
+        Self { engine, world, revision, room, watchers: Vec::new(), syncs, broken: false, given_away: false }
     }
 
     /// Works until nobody asks any more, or the engine fails: then the store closes, and those who follow
     /// it hear so.
     pub(super) fn run(mut self, jobs: &mpsc::Receiver<Job>) {
         let mut swept = Instant::now();
-        while !self.broken {
+        while !self.broken && !self.given_away {
             let first = match jobs.recv_timeout(SWEEP_EVERY) {
                 Ok(job) => Some(job),
                 Err(mpsc::RecvTimeoutError::Timeout) => None,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             };
             self.work(first.into_iter().chain(jobs.try_iter()).take(GROUP_MAX));
-            if swept.elapsed() >= SWEEP_EVERY {
+            if swept.elapsed() >= SWEEP_EVERY && !self.given_away {
                 if let Err(error) = self.sweep() {
                     tracing::error!(%error, "expired items could not be deleted");
                     self.note(&error);
@@ -88,6 +93,14 @@ impl<E: Engine> Writer<E> {
                     self.commit_group(std::mem::take(&mut group));
                     let swept = self.sweep();
                     answer(reply, self.noted(swept));
+                }
+                Job::GiveAway(reply) => {
+                    self.commit_group(std::mem::take(&mut group));
+                    self.given_away = true;
+                    let watchers = std::mem::take(&mut self.watchers);
+                    answer(reply, if self.broken { Err(StoreError::Closed) } else { Ok(watchers) });
+                    // Whoever asked for more behind it hears that it is closed.
+                    return;
                 }
             }
         }
@@ -167,13 +180,7 @@ impl<E: Engine> Writer<E> {
     }
 
     fn publish(&mut self, batches: &[Batch]) {
-        self.watchers.retain(|watcher| {
-            batches.iter().all(|batch| {
-                let wanted = |change: &&Change| watcher.prefixes.iter().any(|p| change.key.is_under(p));
-                let changes = batch.changes.iter().filter(wanted).cloned().collect();
-                watcher.to.send(Batch { revision: batch.revision, changes }).is_ok()
-            })
-        });
+        self.watchers.retain(|watcher| batches.iter().all(|batch| watcher.hear(batch)));
     }
 
     /// No commit can come between the snapshot and the first change: both are this thread's.
@@ -208,6 +215,15 @@ impl<E: Engine> Writer<E> {
             self.commit(&[expired.into_iter().map(delete).collect()])?;
         }
         Ok(found)
+    }
+}
+
+impl Watcher {
+    /// Whether it is still there.
+    pub(super) fn hear(&self, batch: &Batch) -> bool {
+        let wanted = |change: &&Change| self.prefixes.iter().any(|prefix| change.key.is_under(prefix));
+        let changes = batch.changes.iter().filter(wanted).cloned().collect();
+        self.to.send(Batch { revision: batch.revision, changes }).is_ok()
     }
 }
 

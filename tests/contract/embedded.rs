@@ -5,9 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use portcullis::store::{Condition, Key, StoreError};
+use portcullis::store::view::View;
+use portcullis::store::{Condition, Key, Store, StoreError, succession};
 
-use super::{NOW, commit, each, put, put_until};
+use super::{NOW, commit, delete, each, key, put, put_until};
 
 #[test]
 fn the_second_to_open_it_is_refused() {
@@ -19,6 +20,85 @@ fn the_second_to_open_it_is_refused() {
         commit(&*store, vec![put("a", Condition::Absent, "the first goes on")]).await;
         drop(store);
         drop(ground.embedded());
+    });
+}
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Who watches a store that was given away hears what the other process does with it, and then that it ended.
+#[test]
+fn a_store_that_is_given_away_is_free_and_its_watchers_go_on() {
+    each(async |ground| {
+        let store = ground.embedded();
+        let view = View::follow(Arc::clone(&store) as Arc<dyn Store>, ground.world()).await.unwrap();
+        let everything = [Key::everything()];
+        let mut watch = store.watch(&everything).await.unwrap();
+        let last = commit(&*store, vec![put("a", Condition::Any, "1"), put("b", Condition::Any, "1")]).await;
+        let audience = store.give_away().await.unwrap();
+        assert!(matches!(store.get(&key("a")).await, Err(StoreError::Closed)));
+        assert!(matches!(store.scan(&everything[0]).await, Err(StoreError::Closed)));
+        assert!(matches!(store.commit(vec![put("a", Condition::Any, "2")]).await, Err(StoreError::Closed)));
+        assert!(matches!(store.watch(&everything).await, Err(StoreError::Closed)));
+        assert!(matches!(store.give_away().await, Err(StoreError::Closed)));
+
+        // It is free at once, although the one who gave it away is still there; and that one is told all of it.
+        let theirs = ground.embedded();
+        let they_see = View::follow(Arc::clone(&theirs) as Arc<dyn Store>, ground.world()).await.unwrap();
+        commit(&*theirs, vec![put("a", Condition::Any, "2"), delete("b", Condition::Any)]).await;
+        let (ours, line) = tokio::io::duplex(8);
+        let hears = tokio::spawn(audience.hear(ours));
+        let tells = tokio::spawn({
+            let (view, store) = (Arc::clone(&they_see), Arc::clone(&theirs) as Arc<dyn Store>);
+            async move { succession::tell(&view, store, last, line).await }
+        });
+        for _ in 0..2 {
+            watch.recv().await.unwrap();
+        }
+        let mut now = std::collections::BTreeMap::new();
+        let mut take = async || {
+            let batch = watch.recv().await?;
+            for change in batch.changes {
+                now.insert(change.key, change.item.map(|item| (item.value, item.revision)));
+            }
+            Some(now.clone())
+        };
+        take().await.unwrap();
+        let heard = take().await.unwrap();
+        assert_eq!(heard[&key("a")], Some(("2".into(), last + 1)));
+        assert_eq!(heard[&key("b")], None);
+        let long = "x".repeat(100_000);
+        let next = commit(&*theirs, vec![put_until("c", Condition::Any, &long, Some(NOW.plus(HOUR)))]).await;
+        let heard = take().await.unwrap();
+        assert_eq!(heard[&key("c")], Some((long.into(), next)));
+        view.reached(next).await.unwrap();
+        assert!(!view.has_ended());
+        tells.abort();
+        hears.await.unwrap().unwrap();
+        assert_eq!(take().await, None, "the watch ends with the line");
+        view.ended().await;
+    });
+}
+
+/// A line that says what no store does is heard no further.
+#[test]
+fn what_no_store_says_ends_the_watch() {
+    each(async |ground| {
+        for (bad, fails) in [
+            (&b""[..], false),
+            (b"\0\0", false),
+            (b"\0\0\0\x05hello", true),
+            (b"\xff\xff\xff\xff", true),
+            (b"\0\0\0\x0d\0\0\0\0\0\0\0\x01\0\0\0\x09k", true),
+            (b"\0\0\0\x0e\0\0\0\0\0\0\0\x01\0\0\0\x01kx", true),
+            (b"\0\0\0\x0d\0\0\0\0", true),
+        ] {
+            let store = ground.embedded();
+            let mut watch = store.watch(&[Key::everything()]).await.unwrap();
+            let heard = store.give_away().await.unwrap().hear(bad).await;
+            assert_eq!(heard.is_err(), fails, "{bad:?}: {heard:?}");
+            watch.recv().await.unwrap();
+            assert_eq!(watch.recv().await, None);
+        }
     });
 }
 
@@ -154,10 +234,10 @@ fn what_has_expired_is_deleted_and_watchers_hear_of_it() {
         store.sweep().await.unwrap();
         let batch = watch.try_recv().unwrap();
         assert_eq!(batch.changes.len(), 1);
-        assert_eq!((batch.changes[0].key.clone(), batch.changes[0].item.clone()), (super::key("a"), None));
+        assert_eq!((batch.changes[0].key.clone(), batch.changes[0].item.clone()), (key("a"), None));
         ground.advance(1000);
         store.sweep().await.unwrap();
-        assert_eq!(watch.try_recv().unwrap().changes[0].key, super::key("b"));
+        assert_eq!(watch.try_recv().unwrap().changes[0].key, key("b"));
         store.sweep().await.unwrap();
         assert!(watch.try_recv().is_err());
         assert_eq!(store.scan(&Key::everything()).await.unwrap().len(), 2);

@@ -7,11 +7,17 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::Request;
 use http_body_util::BodyExt as _;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::PATIENCE;
 use crate::support::browser::{Browser, navigation};
@@ -20,10 +26,17 @@ use crate::support::gate::Gate;
 use crate::support::laid_out::PASSPHRASE;
 use crate::support::load::Load;
 use crate::support::program::{Program, Start};
+use crate::support::tunnel::{must_end, websocket};
+use crate::support::wire::whole;
 
 /// A gate whose program lies in its own folder, and a client who has signed in.
 async fn installed(environment: Vec<(String, String)>) -> (Program, Arc<Browser>) {
-    let gate = Gate::open().await;
+    installed_for(5, environment).await
+}
+
+/// The same, with so many seconds for what is under way when it stops.
+async fn installed_for(drain_seconds: u32, environment: Vec<(String, String)>) -> (Program, Arc<Browser>) {
+    let gate = Gate::with(|plan| plan.drain_seconds = drain_seconds).await;
     let laptop = anna(&gate).await;
     let client = Arc::new(gate.signed_in("bank", &laptop).await);
     let program = program_of(gate.folder.path());
@@ -144,6 +157,76 @@ async fn another_program_takes_over_and_nobody_is_refused() {
     assert_eq!(entries[1]["who"], "signal");
     let last = entries[1]["details"]["process"].as_str().unwrap().parse().unwrap();
     assert!(Successor::of(last).lives());
+}
+
+/// O-05: one who sends slowly, one whose tunnel never ends, one whose backend never answers: the old process waits for
+/// them, and nobody else does. What the new one is told ends them there, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_holds_the_old_process_holds_no_newcomer() {
+    let (mut program, client) = installed_for(DRAIN_LONG, vec![]).await;
+    let (to, from) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+    let pieces = futures_util::stream::unfold(from, async |mut from| Some((from.recv().await?, from)));
+    let mut upload = Request::post("/up").body(Body::from_stream(pieces)).unwrap();
+    client.dress(&mut upload);
+    upload.headers_mut().insert("origin", client.origin().parse().unwrap());
+    let mut line = client.wire.h1("bank.localhost").await;
+    let upload = tokio::spawn(async move { whole(line.send_request(upload).await.unwrap()).await });
+    let mut never = navigation("/never");
+    client.dress(&mut never);
+    let mut line = client.wire.h1("bank.localhost").await;
+    let never = tokio::spawn(async move { line.send_request(never).await.map(|answer| answer.status()) });
+    let mut tunnel = websocket(&client).await;
+    to.send(Ok(Bytes::from_static(b"begun"))).await.unwrap();
+    until("sent", || program.backend.uploaded.load(Ordering::SeqCst) == 5).await;
+
+    let old = Pid::from_raw(program.pid().cast_signed()).unwrap();
+    let new =
+        Successor::of(tokio::task::block_in_place(|| program.json(&["upgrade"]))["pid"].as_u64().unwrap());
+    client.open("/accounts").await.must_say("the bank's own page at /accounts");
+    assert!(
+        new.lives() && program.ended().is_none(),
+        "a newcomer was served beside the old one: {}",
+        program.log()
+    );
+    // The operator's commands reach the new one, and it can be asked to read its files again.
+    until("reached", || program.cli(&["reload"]).status.success()).await;
+    for _ in 0..3 {
+        to.send(Ok(Bytes::from_static(b"on and on"))).await.unwrap();
+        tunnel.send(Message::text("still there")).await.unwrap();
+        assert_eq!(tunnel.next().await.unwrap().unwrap(), Message::text("still there"));
+        client.open("/accounts").await.must_say("the bank's own page at /accounts");
+    }
+    drop(to);
+    let answer = tokio::time::timeout(PATIENCE, upload).await.unwrap().unwrap();
+    assert_eq!((answer.status.as_u16(), answer.text().as_str()), (200, "32"), "it came whole");
+    assert!(test_kill_process(old).is_ok() && program.ended().is_none(), "{}", program.log());
+
+    // Said to the new one, heard by the old one.
+    let revoked =
+        program.cli(&["device", "revoke", "bank/anna/laptop", "--reason", "key-compromise", "--yes"]);
+    assert!(revoked.status.success(), "{revoked:?}");
+    must_end(&mut tunnel).await;
+    let never = tokio::time::timeout(PATIENCE, never).await.expect("it is cut").unwrap();
+    assert!(never.is_err() || never.is_ok_and(|status| status == 403));
+    until("gone", || program.ended().is_some()).await;
+    assert!(program.ended().unwrap().success(), "{}", program.log());
+    assert!(new.lives());
+    assert!(program.cli(&["audit", "verify"]).status.success());
+}
+
+/// O-05: what is open in the old process is judged by what the new one tells; where that is silent for good, it is cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_old_process_still_serves_does_not_outlive_the_new_one() {
+    let (mut program, client) = installed_for(DRAIN_LONG, vec![]).await;
+    let mut tunnel = websocket(&client).await;
+    let new =
+        Successor::of(tokio::task::block_in_place(|| program.json(&["upgrade"]))["pid"].as_u64().unwrap());
+    client.open("/accounts").await.must_say("the bank's own page at /accounts");
+    tunnel.send(Message::text("still there")).await.unwrap();
+    assert_eq!(tunnel.next().await.unwrap().unwrap(), Message::text("still there"));
+    kill_process(new.0, Signal::KILL).unwrap();
+    must_end(&mut tunnel).await;
+    until("gone", || program.ended().is_some()).await;
 }
 
 /// What cannot take over does not, and the old one goes on.
@@ -303,6 +386,9 @@ async fn who_comes_while_no_gate_runs_waits_on_sockets_that_outlive_it() {
     assert_eq!(program.json(&["reload"]), json!({ "changed": [], "next_start": [] }));
     assert!(tokio::time::timeout(PATIENCE, client.open("/accounts")).await.unwrap().status == 200);
 }
+
+/// Longer than any test.
+const DRAIN_LONG: u32 = 600;
 
 /// Read slowly, it takes a second or two.
 const DOWNLOAD: u64 = 16 << 20;

@@ -1,0 +1,91 @@
+//! How an open house closes: by itself, or for another process that waits for its store.
+
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Started;
+use crate::store::succession;
+
+impl Started {
+    /// Whether the store has closed under the house: its disk failed.
+    #[must_use]
+    pub fn lost_its_store(&self) -> bool {
+        self.house.view.has_ended()
+    }
+
+    /// Tells the process before this one, through its line, what changes here: whom it still serves may stop counting.
+    pub fn tells(&self, line: tokio::net::UnixStream) {
+        let (house, seen) = (Arc::clone(&self.house), self.began_after);
+        tokio::spawn(self.background.clone().run_until_cancelled_owned(async move {
+            let store = Arc::clone(house.ledger.store());
+            // It breaks when that process has ended.
+            if let Err(error) = succession::tell(&house.view, store, seen, line).await {
+                tracing::debug!(%error, "the process before this one hears no more");
+            }
+        }));
+    }
+
+    /// Waits until the house has closed, after its `stop` was cancelled.
+    pub async fn closed(mut self) {
+        self.finished().await;
+    }
+
+    /// The same where another process waits, at the other end of `line`, for the store: it has it within seconds, however
+    /// long what is under way goes on here.
+    pub async fn closed_for(mut self, line: UnixStream) {
+        if tokio::time::timeout(STORE_KEPT, self.running.finished()).await.is_err() {
+            self.end_background().await;
+            if let Err(error) = self.give_way(line).await {
+                tracing::error!(%error, "the store could not be given away; the other process waits for this one");
+            }
+        } else {
+            // The line breaks with this process, once all is closed.
+            std::mem::forget(line);
+        }
+        self.finished().await;
+    }
+
+    async fn give_way(&self, line: UnixStream) -> Result<(), String> {
+        let audience = match self.house.ledger.store().give_away().await {
+            Ok(audience) => audience,
+            Err(error) => {
+                std::mem::forget(line);
+                return Err(error.to_string());
+            }
+        };
+        let said = |error: std::io::Error| error.to_string();
+        line.shutdown(std::net::Shutdown::Write).map_err(said)?;
+        tracing::info!("the other process has the store; what is under way goes on here");
+        line.set_nonblocking(true).map_err(said)?;
+        let line = tokio::net::UnixStream::from_std(line).map_err(said)?;
+        let cut = self.running.cutter();
+        tokio::spawn(async move {
+            let ended = audience.hear(line).await;
+            // What is open here is judged by what is told: nothing goes on that nobody can end.
+            tracing::warn!(?ended, "nothing more is heard from the other process: what is open here is cut");
+            cut.cancel();
+        });
+        Ok(())
+    }
+
+    async fn finished(&mut self) {
+        self.running.finished().await;
+        self.watching.cancel();
+        self.end_background().await;
+        self.telling.ended().await;
+    }
+
+    /// What needs the store. Whoever asked for an upgrade is answered.
+    async fn end_background(&mut self) {
+        self.background.cancel();
+        if let Some(control) = self.control.take() {
+            let _ = control.await;
+        }
+        self.mailing.ended().await;
+    }
+}
+
+/// New connections wait so long at most. Whoever was taken in has two seconds to ask; what is under way after that asks no
+/// store: it waits for its client, or its backend.
+const STORE_KEPT: Duration = Duration::from_secs(3);
