@@ -84,7 +84,7 @@ pub(crate) async fn judge_large(device: &Device, name: &str) {
     device.cdp("Emulation.clearDeviceMetricsOverride", json!({})).await;
 }
 
-async fn photograph(device: &Device, name: &str) {
+pub(crate) async fn photograph(device: &Device, name: &str) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/screenshots");
     std::fs::create_dir_all(&folder).expect("a folder");
     let shot = device.cdp("Page.captureScreenshot", json!({"format": "png"})).await;

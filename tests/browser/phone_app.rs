@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::demo::Demo;
 use crate::device::{Device, Setup};
-use crate::looks::{judge, judge_large};
+use crate::looks::{judge, judge_large, photograph};
 use crate::walk::{PASSWORD, approve_on, client, first_visit, sign_in_agent};
 
 /// In German, with large text, without a network; what was approved is seen afterwards, and "this was
@@ -33,6 +33,7 @@ async fn the_app_speaks_german_and_hears_afterwards_that_it_was_somebody_else() 
     sign_in_again(&demo, &laptop).await;
     phone.sees("Melden Sie sich jetzt bei Bank Muster & Cie").await;
     reachable(&phone, &["#approve", "#not-me"]).await;
+    in_sight(&phone, "#digits", "phone-question-de-small").await;
     judge(&phone, "phone-question-de").await;
     judge_large(&phone, "phone-question-de").await;
     phone.type_into("#digits", "1").await;
@@ -121,6 +122,7 @@ async fn an_update_replaces_the_shell_and_keeps_the_keys() {
     phone.sees("Rien à confirmer").await;
     sign_in_again(&demo, &laptop).await;
     phone.sees("Vous connectez-vous à Bank Muster & Cie").await;
+    in_sight(&phone, "#digits", "phone-question-fr-small").await;
     judge(&phone, "phone-question-fr").await;
     judge_large(&phone, "phone-question-fr").await;
     approve_on(&phone, &laptop).await;
@@ -148,6 +150,24 @@ async fn sign_in_again(demo: &Demo, laptop: &Device) {
     laptop.type_into("#password", PASSWORD).await;
     laptop.press("Continue").await;
     laptop.sees("Type this number on your phone").await;
+}
+
+/// It is seen on the smallest phones, whole, without scrolling, and nothing lies over it.
+async fn in_sight(phone: &Device, field: &str, name: &str) {
+    for (width, height) in [(412, 839), (320, 568)] {
+        let metrics = json!({"width": width, "height": height, "deviceScaleFactor": 2.0, "mobile": true});
+        phone.cdp("Emulation.setDeviceMetricsOverride", metrics).await;
+        let script = format!(
+            "scrollTo(0, 0); const {{ left, right, top, bottom }} = document.querySelector('{field}').getBoundingClientRect(); \
+             const over = [top + 2, bottom - 2].map((y) => document.elementFromPoint((left + right) / 2, y)); \
+             return over.map((it) => `${{it?.tagName}}#${{it?.id}}`)"
+        );
+        let over = phone.script(&script).await;
+        photograph(phone, &format!("{name}-{width}")).await;
+        let wanted = format!("INPUT{field}");
+        assert_eq!(over, json!([wanted, wanted]), "{field} at {width} x {height}");
+    }
+    phone.cdp("Emulation.clearDeviceMetricsOverride", json!({})).await;
 }
 
 /// What is to be done lies in the lower half of the screen, all of it, without scrolling.

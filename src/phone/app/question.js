@@ -32,10 +32,12 @@ export function ask(phone, question, then, newer) {
   });
   const approving = action(t("approve"), () => approve(phone, question, field, said, then), { busy: t("busy-lock"), id: "approve" });
   field.addEventListener("keydown", (event) => event.key === "Enter" && approving.click());
-  const [rows, around] = facts(question);
   const typed = [el("label", { for: "digits" }, t("digits")), field, said];
-  // Of a payment the digits come right after amount and payee, and then the rest of what is signed, unfolded.
-  const shown = question.purpose === "confirm" ? [rows, ...typed, around] : [rows, around, ...typed];
+  // The digits are in sight on the smallest phone: right after what tells a fraud (of a payment amount and payee, else
+  // where it comes from), and then the rest of what is signed, unfolded.
+  const pays = question.purpose === "confirm";
+  const [rows, around] = facts(question, !pays);
+  const shown = [rows, !pays && el("dl.whence", {}, from(question)), ...typed, around];
   show(
     "question",
     title(question),
@@ -59,8 +61,10 @@ export function ask(phone, question, then, newer) {
 export const title = (question) =>
   t(has(`ask-${question.purpose}`) ? `ask-${question.purpose}` : "ask-other", question);
 
-/** All that is signed, line by line. */
-export function facts(question) {
+const from = (question) => row(t("row-from"), t(question.place ? "from-place" : "from-address", question));
+
+/** All that is signed, line by line; but for where it comes from, where that stands `apart`. */
+export function facts(question, apart = false) {
   return [
     question.rows.length > 0 && el("dl.rows", {}, ...question.rows.map(({ name, value }) => row(name, value))),
     el(
@@ -70,7 +74,7 @@ export function facts(question) {
       row(t("row-who"), question.person),
       row(t("row-device"), question.device),
       row(t("row-browser"), question.browser),
-      row(t("row-from"), t(question.place ? "from-place" : "from-address", question)),
+      !apart && from(question),
       row(t("row-when"), when(question.asked)),
       row(t("row-site"), question.host),
     ),
