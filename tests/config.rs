@@ -5,6 +5,7 @@ use std::path::Path;
 
 use portcullis::config::annotated::{self, Answers};
 use portcullis::config::{Config, DoorCertificate, Engine, Environment};
+use portcullis::console::command::reload::Changed;
 use portcullis::front::beside::{Kind, Serves};
 use portcullis::front::outside::Field;
 use portcullis::front::outside::access_log::To;
@@ -449,7 +450,7 @@ fn another_proxys_secret_is_read_and_told_by_nothing() {
     assert!(!format!("{was:?}").contains(one));
     // Another in the same file is taken up by a gate that runs.
     let (is, changes) = was.taking_up(write(&format!("{one}\n{two}\n"), 0o600).unwrap());
-    assert_eq!(changes.now, ["[[other_proxy]] 127.0.0.1:9180"]);
+    assert_eq!(Changed::words(&changes.now), ["[[other_proxy]] 127.0.0.1:9180"]);
     assert!(changes.next_start.is_empty() && is.other_proxies != was.other_proxies);
 }
 
@@ -458,7 +459,7 @@ fn what_changed_is_named_as_it_was_written_and_what_is_gone_as_gone() {
     let changes = |was: &str, is: &str| {
         let read = |text: &str| parse(&format!("{SMALL}{text}")).unwrap();
         let changes = read(was).taking_up(read(is)).1;
-        (changes.now, changes.next_start)
+        (Changed::words(&changes.now), Changed::words(&changes.next_start))
     };
     let portal = "[[portal]]\ntenant = \"bank\"\nhost = \"bank.example.com\"\n";
     let portals = (vec!["[[portal]] bank.example.com".to_owned()], vec![]);

@@ -18,7 +18,7 @@ use crate::auth::phone::Approvals;
 use crate::ca::Authority;
 use crate::config::{Config, Mistakes};
 use crate::console::command::Acts;
-use crate::console::command::reload::{Asked, Reloaded};
+use crate::console::command::reload::{Asked, Changed, Reloaded};
 use crate::front::accept::Front;
 use crate::front::beside::Plan;
 use crate::front::door::Doors;
@@ -98,7 +98,8 @@ impl Changing {
         let reloaded = read.map_err(Refused::from).flatten();
         let entry = match &reloaded {
             Ok(reloaded) => {
-                let (changed, next_start) = (reloaded.changed.join(", "), reloaded.next_start.join(", "));
+                let all = |changed| Changed::words(changed).join(", ");
+                let (changed, next_start) = (all(&reloaded.changed), all(&reloaded.next_start));
                 tracing::info!(changed, next_start, "read the configuration and all files again");
                 Entry::new(actor, Event::SettingsReloaded)
                     .detail("changed", changed)

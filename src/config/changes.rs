@@ -2,15 +2,15 @@
 //! and what counts from the next start alone. Reads no file.
 
 use super::{Config, Door, Listen, Portal};
-use crate::console::command::reload::GONE;
+use crate::console::command::reload::Changed;
 
-/// What differs. Each is named as it is written: `[limits] idle_seconds`; what is there no more with [`GONE`] behind it.
+/// What differs. Each is named as it is written: `[limits] idle_seconds`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// A running gate takes it up.
-    pub now: Vec<String>,
+    pub now: Vec<Changed>,
     /// Counts from the next start.
-    pub next_start: Vec<String>,
+    pub next_start: Vec<Changed>,
 }
 
 /// Two configurations, side by side.
@@ -78,7 +78,7 @@ impl Compared {
             ("[phone] host", was.phone.host != is.phone.host),
             ("[public] host", host(&was.public) != host(&is.public)),
         ] {
-            self.found.next_start.extend(changed.then(|| key.to_owned()));
+            self.found.next_start.extend(changed.then(|| Changed::Said(key.to_owned())));
         }
     }
 
@@ -118,14 +118,14 @@ impl Compared {
             ("[access_log]", told.access_log != tell.access_log),
             ("[tracing]", told.spans != tell.spans),
         ] {
-            self.found.now.extend(changed.then(|| key.to_owned()));
+            self.found.now.extend(changed.then(|| Changed::Said(key.to_owned())));
         }
     }
 
     /// Of a door that stays.
     fn certificate(&mut self, section: &str, was: &Door, is: &Door) {
         if was.host == is.host && was.certificate != is.certificate {
-            self.found.now.push(format!("{section} certificate"));
+            self.found.now.push(Changed::Said(format!("{section} certificate")));
         }
     }
 
@@ -133,11 +133,11 @@ impl Compared {
         let find = |all: &[Portal], host: &str| all.iter().find(|one| one.door.host == host).cloned();
         for portal in is {
             if find(was, &portal.door.host).as_ref() != Some(portal) {
-                self.found.now.push(format!("[[portal]] {}", portal.door.host));
+                self.found.now.push(Changed::Said(format!("[[portal]] {}", portal.door.host)));
             }
         }
         for portal in was.iter().filter(|one| find(is, &one.door.host).is_none()) {
-            self.found.now.push(format!("[[portal]] {}{GONE}", portal.door.host));
+            self.found.now.push(Changed::Gone(format!("[[portal]] {}", portal.door.host)));
         }
     }
 
@@ -146,17 +146,17 @@ impl Compared {
         let name = |plan: &crate::front::beside::Plan| format!("[[other_proxy]] {}", plan.listen);
         for new in &is.other_proxies {
             if was.other_proxies.iter().all(|plan| plan.listen != new.listen) {
-                self.found.next_start.push(name(new));
+                self.found.next_start.push(Changed::Said(name(new)));
             }
         }
         let kept = was.other_proxies.iter().map(|plan| {
             match is.other_proxies.iter().find(|other| other.listen == plan.listen) {
                 None => {
-                    self.found.next_start.push(name(plan) + GONE);
+                    self.found.next_start.push(Changed::Gone(name(plan)));
                     plan.clone()
                 }
                 Some(other) => {
-                    self.found.now.extend((other != plan).then(|| name(plan)));
+                    self.found.now.extend((other != plan).then(|| Changed::Said(name(plan))));
                     other.clone()
                 }
             }

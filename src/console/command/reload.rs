@@ -1,6 +1,8 @@
 //! Has the running gate read its configuration again. What that changes is the house's: it is asked through a
 //! channel, and does one reload after the other.
 
+use std::fmt;
+
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,18 +21,41 @@ pub struct Asked {
     pub answer: oneshot::Sender<Result<Reloaded, String>>,
 }
 
-/// Behind the key of what was taken away.
-pub const GONE: &str = " is gone";
+/// Something that stands in the configuration otherwise than before, by its key there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// It is new, or says something else.
+    Said(String),
+    /// It was taken away.
+    Gone(String),
+}
 
-/// What came of it, each by the key in the configuration.
+/// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reloaded {
     /// Counts from now on.
-    pub changed: Vec<String>,
+    pub changed: Vec<Changed>,
     /// Counts from the next start.
-    pub next_start: Vec<String>,
+    pub next_start: Vec<Changed>,
     /// Was taken up, and leads nowhere yet; with the next step.
     pub heed: Vec<String>,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Said(key) => f.write_str(key),
+            Self::Gone(key) => write!(f, "{key} is gone"),
+        }
+    }
+}
+
+impl Changed {
+    /// All of them, each in its words.
+    #[must_use]
+    pub fn words(all: &[Self]) -> Vec<String> {
+        all.iter().map(Self::to_string).collect()
+    }
 }
 
 impl Acts {
@@ -61,18 +86,41 @@ impl Acts {
 
 fn told(reloaded: &Reloaded) -> Output {
     let mut lines = vec!["The files were read again.".to_owned()];
-    lines.extend(reloaded.changed.iter().map(|key| match key.ends_with(GONE) {
-        true => format!("  {key}"),
-        false => format!("  {key} counts from now on"),
+    lines.extend(reloaded.changed.iter().map(|changed| match changed {
+        Changed::Gone(_) => format!("  {changed}"),
+        Changed::Said(_) => format!("  {changed} counts from now on"),
     }));
-    lines.extend(reloaded.next_start.iter().map(|key| match key.ends_with(GONE) {
-        true => format!("  {key} from the next start"),
-        false => format!("  {key} counts from the next start"),
+    lines.extend(reloaded.next_start.iter().map(|changed| match changed {
+        Changed::Gone(_) => format!("  {changed} from the next start"),
+        Changed::Said(_) => format!("  {changed} counts from the next start"),
     }));
     lines.extend(reloaded.heed.iter().map(|what| format!("  But {what}.")));
-    let mut told = json!({ "changed": reloaded.changed, "next_start": reloaded.next_start });
+    let (changed, next_start) = (Changed::words(&reloaded.changed), Changed::words(&reloaded.next_start));
+    let mut told = json!({ "changed": changed, "next_start": next_start });
     if !reloaded.heed.is_empty() {
         told["heed"] = json!(reloaded.heed);
     }
     Output::new(told, lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key's own words say nothing of what became of it.
+    #[test]
+    fn what_is_gone_is_told_so_and_nothing_else_is() {
+        let key = "[[portal]] who is gone".to_owned();
+        let both = vec![Changed::Said(key.clone()), Changed::Gone(key.clone())];
+        let reloaded = Reloaded { changed: both.clone(), next_start: both, heed: vec![] };
+        let output = told(&reloaded);
+        let lines = [
+            format!("  {key} counts from now on"),
+            format!("  {key} is gone"),
+            format!("  {key} counts from the next start"),
+            format!("  {key} is gone from the next start"),
+        ];
+        assert_eq!(output.lines[1..], lines);
+        assert_eq!(output.json["changed"], json!([key, format!("{key} is gone")]));
+    }
 }
