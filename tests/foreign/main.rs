@@ -29,3 +29,4 @@ mod revocation;
 mod rig;
 mod scanned;
 mod strangers;
+mod systemd;
