@@ -200,6 +200,8 @@ impl Problem {
             "status": self.status.as_u16(),
             "detail": self.detail,
             "next": self.next,
+            "instance": number,
+            // As the app calls it, which may be older than the gate.
             "number": number,
         });
         if let Some((name, value)) = self.more {

@@ -109,6 +109,8 @@ async fn the_number_that_is_told_is_the_one_of_the_line() {
     let request = Request::post("/api/v1/certificates/revoke").header("content-type", "application/json");
     let told = otto.send(request.body(axum::body::Body::from("{}")).unwrap()).await;
     assert_eq!(told.problem()["instance"], last());
+    let told = gate.stranger("phone").send(program("/api/nothing")).await;
+    assert_eq!(told.problem()["instance"], last());
 }
 
 /// Our own paths are written as their routes: what stands in the place of a star may open a door.
