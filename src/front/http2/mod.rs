@@ -3,11 +3,13 @@
 //!
 //! - `received`: bodies that come
 //! - `attend`: one stream, from its request to the end of its answer
+//! - `gather`: what is written in one turn
 //! - `tunnel`: a stream that became a WebSocket
 //! - `pulse`: whether the client is still there
 //! - `knock`: who woke the task
 
 mod attend;
+mod gather;
 mod knock;
 mod pulse;
 mod received;
@@ -26,6 +28,7 @@ use h2::server::{Builder, Connection};
 use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use self::gather::Gather;
 use self::knock::Door;
 use self::pulse::Pulse;
 pub(super) use self::received::Received;
@@ -45,7 +48,9 @@ where
     F: Fn(Request<Body>) -> R,
     R: Future<Output = Response<Body>> + Send + 'static,
 {
-    let mut connection: Connection<I, Bytes> = builder().handshake(io).await?;
+    let out = Gather::new(io);
+    let mut connection: Connection<_, Bytes> = builder().handshake(out.handle()).await?;
+    out.begin();
     let mut pulse = Pulse::new(connection.ping_pong());
     let mut streams = FuturesUnordered::new();
     let mut door: Option<Door> = None;
@@ -89,6 +94,9 @@ where
                 // It gives way to others.
                 break;
             }
+        }
+        if out.ends_turn(&mut of_frames) {
+            door.frames.knock();
         }
         door.leave();
         Poll::Pending
