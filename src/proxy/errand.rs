@@ -15,7 +15,7 @@ use super::body::{Progress, Upload};
 use super::h1::{self, Exchange, Io, Outgoing, Reply};
 use super::ours::Ours;
 use super::sending::{Sending, WITHDRAWN};
-use super::upstream::{Backend, Line, Own, Seat, refused};
+use super::upstream::{Backend, Line, Own, Seat, Unanswered, refused};
 use crate::domain::Reason;
 
 /// A request to be sent.
@@ -149,10 +149,8 @@ impl Sending<'_> {
                 let (head, body) = answer.into_parts();
                 Ok(Answered { head, source: Source::Shared(body, seat) })
             }
-            Err(mut error) => {
-                let unsent = error.take_message();
+            Err(Unanswered { error, unsent }) => {
                 let sent = unsent.is_none();
-                let error = error.into_error();
                 let closed = error.is_incomplete_message()
                     || error.is_canceled()
                     || error.is_closed()
@@ -243,7 +241,7 @@ impl Line {
             }
             Self::Seat(mut seat) => {
                 let answer = seat.send(request).await;
-                Ok(answer.map_err(hyper::client::conn::TrySendError::into_error)?.status())
+                Ok(answer.map_err(|unanswered| unanswered.error)?.status())
             }
         }
     }

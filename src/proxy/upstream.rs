@@ -24,7 +24,7 @@ pub use backend::{Backend, BadBackend, Ca, Reach, Trust};
 pub(super) use dial::ConnectError;
 #[cfg(test)]
 pub(super) use line::REQUESTS_MAX;
-pub(super) use line::{Line, Own, Seat, Whole, refused};
+pub(super) use line::{Line, Own, Seat, Unanswered, Whole, refused};
 pub use tls::TrustError;
 
 use super::Settings;

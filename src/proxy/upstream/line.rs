@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::header::{HOST, HeaderValue, TE, TRANSFER_ENCODING};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -59,12 +59,26 @@ struct Told {
     look: Notify,
 }
 
+/// Why a shared connection brought no answer.
+pub(in crate::proxy) struct Unanswered {
+    pub(in crate::proxy) error: hyper::Error,
+    /// The request, where nothing of it was sent: whoever takes it next may speak HTTP/1.1.
+    pub(in crate::proxy) unsent: Option<Request<Upload>>,
+}
+
+impl Unanswered {
+    fn of(mut error: TrySendError<Request<Upload>>) -> Self {
+        let unsent = error.take_message().map(as_it_was);
+        Self { error: error.into_error(), unsent }
+    }
+}
+
 impl Seat {
     /// Sends a request; the answer's head comes first, its body after.
     pub(in crate::proxy) fn send(
         &mut self,
         request: Request<Upload>,
-    ) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<Upload>>>> + use<> {
+    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> + use<> {
         let request = as_http2(request, &self.link.scheme);
         let answer = self.link.sender.clone().try_send_request(request);
         let told = Arc::clone(&self.link.told);
@@ -74,7 +88,7 @@ impl Seat {
             if !told.answered.swap(true, Ordering::Relaxed) {
                 told.look.notify_one();
             }
-            answer
+            answer.map_err(Unanswered::of)
         }
     }
 }
@@ -179,6 +193,26 @@ fn as_http2(mut request: Request<Upload>, scheme: &Scheme) -> Request<Upload> {
     request
 }
 
+/// What [`as_http2`] did, undone: HTTP/1.1 says the host in a header, and by a coding that a body of unknown length follows.
+fn as_it_was(mut request: Request<Upload>) -> Request<Upload> {
+    let body = request.body();
+    let chunked = !body.is_end_stream() && body.size_hint().exact().is_none();
+    let target = request.uri();
+    let host = target.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    let path = target.path_and_query().cloned().map(Uri::from);
+    let headers = request.headers_mut();
+    headers.remove(TE);
+    if chunked {
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    if let (Some(host), Some(path)) = (host, path) {
+        headers.insert(HOST, host);
+        *request.uri_mut() = path;
+    }
+    *request.version_mut() = Version::HTTP_11;
+    request
+}
+
 /// nginx says goodbye after 1 000, and what is on its way then is lost where it can't be sent twice: we go first.
 pub(in crate::proxy) const REQUESTS_MAX: usize = 900;
 
@@ -243,3 +277,60 @@ const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 /// A backend that went away without a word is found while requests wait for it.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::Method;
+
+    use super::*;
+    use crate::proxy::ours::Ours;
+
+    /// What a shared connection gives back unsent can go over one of HTTP/1.1, whole.
+    #[tokio::test]
+    async fn what_was_not_sent_is_as_it_was() {
+        let sized = || Body::from("sized");
+        let unsized_body = || {
+            let pieces = [Ok::<_, std::io::Error>("uns"), Ok("ized")];
+            Body::from_stream(futures_util::stream::iter(pieces))
+        };
+        for (method, body, coding, written) in [
+            (Method::GET, Body::empty(), None, "\r\n\r\n"),
+            (Method::POST, sized(), None, "content-length: 5\r\n\r\nsized"),
+            (Method::POST, unsized_body(), Some("chunked"), "\r\n\r\n3\r\nuns\r\n4\r\nized\r\n0\r\n\r\n"),
+        ] {
+            let (here, there) = tokio::io::duplex(64 * 1024);
+            let link = Link::over(here, true).await.unwrap_or_else(|error| panic!("{error}"));
+            // It is closed, and nobody has noticed yet.
+            drop(there);
+            let mut request = Request::builder().method(method).uri("/transfer?to=bern").header("x", "y");
+            request = request.header("host", "bank.example:8443");
+            if let Some(coding) = coding {
+                request = request.header("transfer-encoding", coding);
+            }
+            let request = request.body(Upload::new(body, None, None, Duration::from_secs(9))).unwrap();
+            let unanswered = link.seat_anyway().send(request).await.expect_err("no answer");
+            let request = unanswered.unsent.expect("nothing of it was sent");
+            assert_eq!(
+                (request.uri(), request.version()),
+                (&Uri::from_static("/transfer?to=bern"), Version::HTTP_11)
+            );
+            let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+            let (head, upload) = request.into_parts();
+            let mut exchange = Wire::new(Box::new(ours), false, 0).begin(&head, &Ours::default(), upload);
+            let mut heard = Vec::new();
+            while !heard.ends_with(written.as_bytes()) {
+                let mut piece = [0; 1024];
+                tokio::select! {
+                    biased;
+                    _ = poll_fn(|cx| exchange.poll_answer(cx, None)) => panic!("nobody answers"),
+                    read = tokio::io::AsyncReadExt::read(&mut theirs, &mut piece) => heard.extend(&piece[..read.unwrap()]),
+                }
+            }
+            let heard = String::from_utf8(heard).unwrap();
+            assert!(heard.starts_with(&format!("{} /transfer?to=bern HTTP/1.1\r\n", head.method)), "{heard}");
+            assert_eq!(heard.matches("host: bank.example:8443\r\n").count(), 1, "{heard}");
+            assert!(heard.contains("x: y\r\n") && !heard.contains("te: "), "{heard}");
+        }
+    }
+}
