@@ -1,7 +1,9 @@
 //! The operator's listener, on loopback: `/healthz`, `/readyz`, `/metrics`.
 //!
-//! Says nothing that must not be known on this machine, and has connections of its own, so
+//! Says nothing that must not be known on this machine, and has connections of its own, and a file, so
 //! that strangers at the doors cannot keep the operator out.
+
+mod spare;
 
 use std::fmt;
 use std::io;
@@ -18,6 +20,7 @@ use super::connection;
 use super::limits::Caps;
 use crate::domain::Reason;
 use crate::web::routes::{self, Routes};
+use spare::Spare;
 
 /// What the operator's listener tells.
 #[derive(Clone)]
@@ -63,11 +66,20 @@ pub async fn serve(
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let caps = Caps::new(CONNECTIONS_MAX, CONNECTIONS_MAX);
+    let mut spare = Spare::keep();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                pause_after(&error).await;
+                spare = spare.or_else(Spare::keep);
+                let answer = |request| ops.answer(&request, &front, stop.is_cancelled());
+                let served = match &mut spare {
+                    Some(spare) => spare.serve(&error, &listener, answer).await,
+                    None => false,
+                };
+                if !served {
+                    pause_after(&error).await;
+                }
                 continue;
             }
         };

@@ -116,6 +116,14 @@ async fn without_open_files_the_gate_waits_and_goes_on() {
     let after = operator.asks("accept_errors_total").await;
     // It tries again now and then, and not for all it is worth: that would be tens of thousands.
     assert!(after - before < 500, "{before} and then {after} tries");
+    // Without a file, the operator comes in all the same, however often.
+    for _ in 0..20 {
+        assert!(Operator::at(port).await.asks("accept_errors_total").await > 0);
+    }
+    // Nor does one who comes in and says nothing keep the next out for good.
+    let silent = [Operator::at(port).await, Operator::at(port).await];
+    Operator::at(port).await.asks("accept_errors_total").await;
+    drop(silent);
     drop(crowd);
     limit(256);
     operator.waits("connections_open", |open| open == 0).await;
