@@ -47,6 +47,23 @@ async fn a_websocket_goes_through_until_the_permit_ends() {
     assert!(matches!(end, None | Some(Err(_))), "{end:?}");
 }
 
+/// A time for answers is none for tunnels: of those that say something, nobody knows when they are over.
+#[tokio::test]
+async fn the_time_of_an_answer_does_not_end_a_tunnel() {
+    let mut gate = Gate::before(echo().await);
+    gate.route.total_ms_max = 100;
+    let front = Arc::new(gate).listen(false).await;
+    let mut request = format!("ws://{HOST}/ws/ticker").into_client_request().unwrap();
+    request.headers_mut().insert("origin", format!("https://{HOST}").parse().unwrap());
+    let stream = TcpStream::connect(front).await.unwrap();
+    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.unwrap();
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        socket.send(Message::text("on")).await.unwrap();
+        assert_eq!(socket.next().await.unwrap().unwrap(), Message::text("on"));
+    }
+}
+
 #[tokio::test]
 async fn only_the_doors_own_pages_may_open_one() {
     let gate = Arc::new(Gate::before(echo().await));
