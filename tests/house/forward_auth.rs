@@ -2,6 +2,7 @@
 //! Caddy themselves are asked in tests/foreign.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 
 use axum::body::Body;
 use http::{Method, Request};
@@ -21,6 +22,7 @@ use crate::support::browser::{Browser, COOKIE, navigation};
 use crate::support::desk::anna;
 use crate::support::gate::{Gate, Handed};
 use crate::support::laid_out::free_port;
+use crate::support::program::Program;
 use crate::support::wire::{Answer, whole};
 
 /// What the configured proxies say, and nobody else.
@@ -322,6 +324,59 @@ async fn whoever_does_not_say_the_secret_speaks_for_nobody() {
         // None of it ended Anna's session.
         assert!(rig.browser.send(navigation("/accounts")).await.status.is_success());
     }
+}
+
+/// H-07: a secret gives way to the next without a request refused, and no log holds either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_gives_way_to_the_next() {
+    let (listen, next) =
+        (SocketAddr::from(([127, 0, 0, 1], free_port())), "0a1b2c3d4e5f60718293a4b5c6d7e8f9");
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let browser = gate.signed_in("bank", &laptop).await;
+    let question = Question {
+        kind: Kind::Rfc9440,
+        method: Method::GET,
+        host: browser.host.clone(),
+        target: "/accounts".to_owned(),
+        leaf: Some(laptop.identity.chain[0].clone()),
+        cookie: browser.cookie(),
+        more: Vec::new(),
+    };
+    let secret = gate.folder.path().join("other-proxy.secret");
+    let write = |text: &str| {
+        std::fs::write(&secret, text).unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    write(SECRET);
+    let mut text = std::fs::read_to_string(&gate.config.file).unwrap();
+    text += &format!(
+        "[[other_proxy]]\nkind = \"caddy\"\nlisten = \"{listen}\"\nfrom = [\"127.0.0.1\"]\n\
+         secret_file = \"other-proxy.secret\"\nhosts = [\"bank.localhost\"]\n"
+    );
+    std::fs::write(&gate.config.file, text).unwrap();
+    let program = Program::instead_of(gate).await;
+    let says = async |secret: &str| {
+        let mut request = question.request();
+        request.headers_mut().insert("portcullis-secret", secret.parse().unwrap());
+        send(listen, request).await.status.as_u16()
+    };
+    assert_eq!((says(SECRET).await, says(next).await), (200, 400));
+    write(&format!("{SECRET}\n{next}\n"));
+    assert_eq!(
+        program.json(&["reload"])["changed"],
+        serde_json::json!([format!("[[other_proxy]] {listen}")])
+    );
+    assert_eq!((says(SECRET).await, says(next).await), (200, 200));
+    // What is no secret changes nothing.
+    write("too short");
+    assert!(!program.cli(&["reload"]).status.success());
+    assert_eq!((says(SECRET).await, says(next).await), (200, 200));
+    write(next);
+    program.json(&["reload"]);
+    assert_eq!((says(SECRET).await, says(next).await), (400, 200));
+    let log = program.log();
+    assert!(!log.contains(SECRET) && !log.contains(next) && !log.contains("too short"), "{log}");
 }
 
 /// H-07: a certificate counts in the one header that its proxy sets, once, whole.
