@@ -146,6 +146,7 @@ pub(super) fn house(
         sign_in,
         phone,
         console,
+        desk_at_work: Arc::default(),
         est,
     };
     Ok((house, approvals, jwks))

@@ -34,7 +34,21 @@ impl Started {
     /// The same where another process waits, at the other end of `line`, for the store: it has it within seconds, however
     /// long what is under way goes on here.
     pub async fn closed_for(mut self, line: UnixStream) {
-        if tokio::time::timeout(STORE_KEPT, self.running.finished()).await.is_err() {
+        let needs_store = {
+            let house = Arc::clone(&self.house);
+            async move {
+                tokio::time::sleep(STORE_KEPT).await;
+                while house.confirmations.is_sending() || Arc::strong_count(&house.desk_at_work) > 1 {
+                    tokio::time::sleep(LOOKED_AT_EVERY).await;
+                }
+            }
+        };
+        let finished = tokio::select! {
+            biased;
+            () = self.running.finished() => true,
+            () = needs_store => false,
+        };
+        if !finished {
             self.end_background().await;
             if let Err(error) = self.give_way(line).await {
                 tracing::error!(%error, "the store could not be given away; the other process waits for this one");
@@ -86,6 +100,9 @@ impl Started {
     }
 }
 
-/// New connections wait so long at most. Whoever was taken in has two seconds to ask; what is under way after that asks no
-/// store: it waits for its client, or its backend.
+/// New connections wait so long. Whoever was taken in has two seconds to ask; what is under way after that asks no store,
+/// but for a confirmed payment, whose outcome is written down, and for what the desk does step by step: it waits for its
+/// client, or its backend.
 const STORE_KEPT: Duration = Duration::from_secs(3);
+
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(20);

@@ -60,6 +60,8 @@ pub struct House {
     pub phone: PhoneRoom,
     /// The desk.
     pub console: Console,
+    /// Held by each of the desk's requests: what one does may take several steps.
+    pub desk_at_work: Arc<()>,
     /// What asks for nothing.
     pub public: Public,
     /// Machines that enrol by themselves.

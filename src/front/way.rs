@@ -197,7 +197,10 @@ impl House {
             Room::Confirm => self.confirmations.serve(permit, visit, request).await,
             Room::Portal => self.portal.serve(permit, visit, request).await,
             Room::Phone => self.phone.serve(permit, visit, request).await,
-            Room::Console => self.console.serve(permit, visit, request).await,
+            Room::Console => {
+                let _at_work = Arc::clone(&self.desk_at_work);
+                self.console.serve(permit, visit, request).await
+            }
             Room::Est => self.est.serve(permit, visit, request).await,
             Room::Public => self.public.serve(permit, visit, request).await,
         })

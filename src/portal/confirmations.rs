@@ -239,6 +239,12 @@ impl Confirmations {
         data_encoding::BASE64URL_NOPAD.encode(&mac)
     }
 
+    /// Whether one is on its way to its backend, or its outcome is still to be written down.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        !self.open().sending.is_empty()
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,16 +15,19 @@ use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::Request;
 use http_body_util::BodyExt as _;
+use portcullis::domain::route::Route;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::support::PATIENCE;
 use crate::support::browser::{Browser, navigation};
-use crate::support::desk::anna;
+use crate::support::cashier::{Doing, route_to};
+use crate::support::desk::{anna, anna_inside};
 use crate::support::gate::Gate;
 use crate::support::laid_out::PASSPHRASE;
 use crate::support::load::Load;
+use crate::support::payment::{approves, eventually, pays, sends};
 use crate::support::program::{Program, Start};
 use crate::support::tunnel::{must_end, websocket};
 use crate::support::wire::whole;
@@ -39,12 +42,16 @@ async fn installed_for(drain_seconds: u32, environment: Vec<(String, String)>) -
     let gate = Gate::with(|plan| plan.drain_seconds = drain_seconds).await;
     let laptop = anna(&gate).await;
     let client = Arc::new(gate.signed_in("bank", &laptop).await);
+    (in_its_own_folder(gate, environment).await, client)
+}
+
+async fn in_its_own_folder(gate: Gate, environment: Vec<(String, String)>) -> Program {
     let program = program_of(gate.folder.path());
     std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
     let line = format!("shift; exec {} \"$@\"", program.display());
     let under = ["sh", "-c", &line, "sh"].map(str::to_owned).to_vec();
     let start = Start { under, environment, ..Start::default() };
-    (Program::started_so(gate, start).await, client)
+    Program::started_so(gate, start).await
 }
 
 fn program_of(folder: &Path) -> PathBuf {
@@ -212,6 +219,30 @@ async fn whoever_holds_the_old_process_holds_no_newcomer() {
     assert!(program.ended().unwrap().success(), "{}", program.log());
     assert!(new.lives());
     assert!(program.cli(&["audit", "verify"]).status.success());
+}
+
+/// A confirmed payment that is on its way when the gate is upgraded has its outcome written down by who sent it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_on_its_way_is_not_left_without_an_outcome() {
+    let gate = Gate::with(|plan| plan.drain_seconds = DRAIN_LONG).await;
+    let (client, phone, _) = anna_inside(&gate).await;
+    let cashier = gate.cashier().await;
+    gate.put(&Route { confirm: true, first_byte_ms_max: 30_000, ..route_to(&cashier) }).await;
+    let mut program = in_its_own_folder(gate, vec![]).await;
+    let _tunnel = websocket(&client).await;
+    cashier.does(Doing::Tardy);
+    let waiting = pays(&client).await;
+    approves(&phone, &waiting).await;
+    let confirmed = client.open(&waiting.path).await;
+    let (sent, new) = tokio::join!(sends(&client, &confirmed), async {
+        eventually(async || cashier.confirmed().len() == 1).await;
+        tokio::task::block_in_place(|| program.json(&["upgrade"]))
+    });
+    let new = Successor::of(new["pid"].as_u64().unwrap());
+    assert_eq!(sent.status, 201, "{}", sent.text());
+    client.open(&waiting.path).await.must_say("It was sent, and taken");
+    assert!(new.lives() && program.ended().is_none(), "the tunnel goes on: {}", program.log());
+    assert_eq!(cashier.confirmed().len(), 1);
 }
 
 /// O-05: what is open in the old process is judged by what the new one tells; where that is silent for good, it is cut.

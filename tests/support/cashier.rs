@@ -35,6 +35,8 @@ pub(crate) enum Doing {
     Says(u16),
     /// Answers 201, after a while.
     Late,
+    /// The same, after longer than an upgrade waits for others.
+    Tardy,
     /// Answers nothing, ever.
     Hangs,
     /// Ends the connection.
@@ -122,6 +124,10 @@ impl Cashier {
             (false, true, Doing::Late) => {
                 tokio::time::sleep(std::time::Duration::from_millis(700)).await;
                 said(201, "text/plain", "late, but paid")
+            }
+            (false, true, Doing::Tardy) => {
+                tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+                said(201, "text/plain", "very late, but paid")
             }
             (false, true, Doing::Hangs) => std::future::pending().await,
             (false, true, Doing::HangsUp) => return Err(std::io::Error::other("hung up")),
