@@ -128,7 +128,11 @@ where
     C: Future<Output = Result<(), E>>,
     E: std::error::Error + 'static,
 {
-    let mut armed = Instant::now();
+    // A clock that goes off at once would wake the thread by a write of its own, for each connection.
+    let mut armed = match activity.judge(Instant::now()) {
+        Verdict::Wait(until) => until,
+        _ => Instant::now(),
+    };
     let mut sleep = Box::pin(tokio::time::sleep_until(armed));
     let mut cut = Box::pin(cancel.cancelled());
     let mut drain = Box::pin(shared.draining.cancelled());

@@ -1,6 +1,7 @@
 //! Forwards one permitted request and brings its answer back. Does not decide who may: it
 //! takes a [`Permit`]; does not render pages: what goes wrong is a [`Reason`].
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -137,14 +138,14 @@ impl Proxy {
     ///
     /// # Errors
     /// What the caller must show: a broken request, or a backend that is down, slow or broken.
-    pub async fn forward(
-        &self,
+    pub fn forward<'a>(
+        &'a self,
         permit: Permit,
-        route: &Destination,
-        origin: Origin<'_>,
+        route: &'a Destination,
+        origin: Origin<'a>,
         request: Request<Body>,
-    ) -> Result<Response<Body>, Reason> {
-        self.pass(permit, route, origin, request, None).await
+    ) -> impl Future<Output = Result<Response<Body>, Reason>> + Send + 'a {
+        self.pass(permit, route, origin, request, None)
     }
 
     /// With the receipt of a confirmed request, or none.
