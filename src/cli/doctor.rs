@@ -10,10 +10,9 @@ use super::print::Printer;
 use super::reach::{Reach, config_file};
 use crate::app::{self, AppError};
 use crate::ca::KeyFolder;
-use crate::config::{Config, Door, DoorCertificate, Environment};
+use crate::config::{Config, Door, DoorCertificate, Environment, SecretError};
 use crate::console::command::doctor::{Check, told};
 use crate::console::command::{Command, Output};
-use crate::control::{self, CallError};
 use crate::domain::Time;
 use crate::store::StoreError;
 use crate::world::World;
@@ -29,23 +28,31 @@ pub(super) async fn run(
         Err(Failure::Config(mistakes)) => return printer.output(&told(&[mistaken(&mistakes)])),
         Err(other) => return Err(other),
     };
-    let serves = !matches!(control::call(&reach.socket, &Command::Doctor).await, Err(CallError::Nobody(_)));
+    let beside = reach.beside(&Command::Doctor).await;
+    let serves = !matches!(beside, Ok(None));
+    let within = match beside {
+        Ok(None) if reach.config().is_ok() => reach.alone(Command::Doctor).await,
+        Ok(None) => Ok(told(&[])),
+        Ok(Some(output)) => Ok(output),
+        Err(failure) => Err(failure),
+    };
+    let within = within.map(|output| checks_of(&output));
     let config = match reach.config() {
         Ok(config) => config,
         // A gate that runs goes by what it read before, and can be looked at all the same.
         Err(mistakes) if serves => {
-            let within = within(&reach).await.unwrap_or_else(|failure| vec![unopened(&failure)]);
+            let within = within.unwrap_or_else(|failure| vec![unopened(&failure)]);
             return printer.output(&told(&[vec![mistaken(&mistakes), gate(serves)], within].concat()));
         }
         Err(mistakes) => return printer.output(&told(&[mistaken(&mistakes)])),
     };
-    let within = within(&reach).await;
     // A gate that is just starting, or has nearly stopped, has its ports and its store and answers nobody.
-    let held = matches!(within, Err(Failure::App(ref error)) if matches!(**error, AppError::Store(StoreError::InUse(_))));
+    let held = !serves && reach.gate_lives()
+        || matches!(within, Err(Failure::App(ref error)) if matches!(**error, AppError::Store(StoreError::InUse(_))));
     let mut checks = vec![
         Check::well("configuration", format!("{} has no mistakes", path.display())),
         data_folder(&config.data),
-        passphrase(config, environment),
+        passphrase(config, environment, serves),
         clock(World::real().now()),
         if held { between() } else { gate(serves) },
     ];
@@ -71,9 +78,8 @@ fn mistaken(mistakes: &dyn std::fmt::Display) -> Check {
 }
 
 /// What the operations say.
-async fn within(reach: &Reach<'_>) -> Result<Vec<Check>, Failure> {
-    let Output { json, .. } = reach.run(Command::Doctor).await?;
-    Ok(serde_json::from_value(json["checks"].clone()).unwrap_or_default())
+fn checks_of(output: &Output) -> Vec<Check> {
+    serde_json::from_value(output.json["checks"].clone()).unwrap_or_default()
 }
 
 fn unopened(failure: &Failure) -> Check {
@@ -104,7 +110,7 @@ fn data_folder(data: &Path) -> Check {
     }
 }
 
-fn passphrase(config: &Config, environment: &Environment) -> Check {
+fn passphrase(config: &Config, environment: &Environment, serves: bool) -> Check {
     match config.secrets.passphrase(environment) {
         // Tried, whether or not a gate runs that was given it: the next start needs it.
         Ok(found) => match KeyFolder::at(config.data.join("ca")).try_all(&found.secret) {
@@ -117,6 +123,11 @@ fn passphrase(config: &Config, environment: &Environment) -> Check {
                 "put the passphrase there that opens the keys; after `portcullis ca reseal` that is the new one",
             ),
         },
+        Err(SecretError::NoPassphrase) if serves => Check::well(
+            "passphrase",
+            "the running gate has it, and this terminal needs none; the next start wants it again from where that gate \
+             had it",
+        ),
         Err(error) => Check::heed(
             "passphrase",
             error.to_string(),

@@ -12,6 +12,7 @@ mod failure;
 mod found;
 mod init;
 mod policy;
+mod presence;
 mod print;
 mod reach;
 mod revoke;

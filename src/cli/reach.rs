@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::failure::Failure;
+use super::presence::gate_lives;
 use crate::app;
 use crate::auth::password;
 use crate::config::{self, Config, Environment, Mistakes};
-use crate::console::command::{Acts, Command, Output};
+use crate::console::command::{Acts, Command, CommandError, Kind, Output};
 use crate::control::{self, CallError};
 use crate::world::World;
 
@@ -41,17 +43,52 @@ impl<'e> Reach<'e> {
 
     /// Has it done.
     pub(super) async fn run(&self, command: Command) -> Result<Output, Failure> {
-        match control::call(&self.socket, &command).await {
-            Err(CallError::Nobody(_)) => self.alone(command).await,
-            answered => Ok(answered?),
+        match self.beside(&command).await? {
+            Some(output) => Ok(output),
+            None => self.alone(command).await,
         }
+    }
+
+    /// Has a running gate do it; `None` where there is none. One that is silent is waited for, since whoever opens its
+    /// store meanwhile keeps it from the next one.
+    pub(super) async fn beside(&self, command: &Command) -> Result<Option<Output>, Failure> {
+        let begun = Instant::now();
+        loop {
+            match control::call(&self.socket, command).await {
+                Err(CallError::Nobody(_)) => {}
+                answered => return Ok(Some(answered?)),
+            }
+            if !gate_lives(&self.socket) {
+                return Ok(None);
+            }
+            match command {
+                // A second one would cut what is still under way in the first process.
+                Command::Upgrade => return Err(silent().into()),
+                _ if begun.elapsed() < SILENT_MAX => tokio::time::sleep(PAUSE).await,
+                Command::Reload => return Err(silent().into()),
+                // A gate may be ending for long while its successor has died: the store says who has it.
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether a gate lives, though it may answer nobody just now.
+    pub(super) fn gate_lives(&self) -> bool {
+        gate_lives(&self.socket)
     }
 
     /// The same for many commands, one after the other or at once: where no server runs the store is opened, and
     /// the keys of the CA with it, for all of them.
     pub(super) async fn seat(&self) -> Result<Seat<'_>, Failure> {
-        if tokio::net::UnixStream::connect(&self.socket).await.is_ok() {
-            return Ok(Seat::Beside(self));
+        let begun = Instant::now();
+        loop {
+            if tokio::net::UnixStream::connect(&self.socket).await.is_ok() {
+                return Ok(Seat::Beside(self));
+            }
+            if !self.gate_lives() || begun.elapsed() >= SILENT_MAX {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
         let config = self.config()?;
         let core = app::open(config, World::real(), password::Settings::default()).await?;
@@ -59,7 +96,8 @@ impl<'e> Reach<'e> {
         Ok(Seat::Alone(app::acts(config, &core, Some(authority))?))
     }
 
-    async fn alone(&self, command: Command) -> Result<Output, Failure> {
+    /// Has it done here, in the store itself.
+    pub(super) async fn alone(&self, command: Command) -> Result<Output, Failure> {
         let config = self.config()?;
         let core = app::open(config, World::real(), password::Settings::default()).await?;
         let authority = match &command {
@@ -72,6 +110,20 @@ impl<'e> Reach<'e> {
         Ok(acts.run(&actor(), command).await?)
     }
 }
+
+fn silent() -> CommandError {
+    CommandError::new(
+        Kind::Refused,
+        "a gate lives on this data and answers nobody just now: another process takes over already, or it is just \
+         starting or stopping",
+        "wait until it serves, and look whether it is what you wanted; then repeat the command, if it is still needed",
+    )
+}
+
+/// Opening the keys of the CA, between two processes, takes a second or two on a small machine.
+const SILENT_MAX: Duration = Duration::from_secs(5);
+
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Who does the commands, for as long as there are some.
 pub(super) enum Seat<'r> {

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::arguments::Act;
 use super::failure::Failure;
+use super::presence::Presence;
 use super::print::Printer;
 use super::upgrade::{Given, Origin, take_over};
 use crate::app::{self, Sockets, Started, service};
@@ -26,6 +27,8 @@ pub(super) async fn run(
     typed: &[OsString],
     printer: Printer,
 ) -> Result<bool, Failure> {
+    // Before the gate that gives way, if there is one, is told to go.
+    let _lives = Presence::on(&config.control_socket());
     let Given { listeners, before, passphrase } = Given::take(environment)?;
     let environment = &Environment {
         passphrase: passphrase.or_else(|| environment.passphrase.clone()),

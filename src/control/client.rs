@@ -66,6 +66,10 @@ pub async fn call(socket: &Path, command: &Command) -> Result<Output, CallError>
         Ok::<_, io::Error>(answer)
     };
     let answer = match tokio::time::timeout(ANSWER_WAIT, conversation).await {
+        // It ended before it had read what was asked.
+        Ok(Err(error)) if unread(&error) && !is_anothers(socket) => {
+            return Err(CallError::Nobody(socket.to_owned()));
+        }
         Ok(answer) => answer.map_err(broken)?,
         Err(_) => return Err(broken(io::ErrorKind::TimedOut.into())),
     };
@@ -81,6 +85,11 @@ pub async fn call(socket: &Path, command: &Command) -> Result<Output, CallError>
         Ok(Answer::Failed(error)) => Err(error.into()),
         Err(_) => Err(CallError::OtherRelease(socket.to_owned())),
     }
+}
+
+/// Whether the other end closed over what it had not read: what it reads, it does.
+fn unread(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
 }
 
 fn is_anothers(socket: &Path) -> bool {

@@ -112,7 +112,8 @@ pub enum Outcome {
 pub enum StoreError {
     /// Another process holds it.
     #[error(
-        "another process uses the store at {0}: stop it, or let the command line speak to it through its control socket"
+        "another process uses the store at {0}: a gate that is just starting or stopping, as in an upgrade, or a command \
+         that goes on without one; repeat this in a moment, and where it says the same, run `portcullis doctor`"
     )]
     InUse(String),
     /// Its file or folder does not hold what the engine wrote.

@@ -100,6 +100,26 @@ fn each_route_that_the_configuration_has_cut_off_is_named() {
     assert!(!told.out.contains("`three`"), "{}", told.out);
 }
 
+/// The passphrase is the running gate's; whoever looks needs none.
+#[test]
+fn beside_a_running_gate_a_terminal_needs_no_passphrase() {
+    let mut gate = Gate::made();
+    gate.serve();
+    rewritten(&gate, "\npassphrase_file = ", "\n# passphrase_file = ");
+    let of = |gate: &Gate| {
+        let checks = gate.json(&["doctor"])["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|check| check["name"] == "passphrase").unwrap()
+    };
+    let check = of(&gate);
+    assert!(check["state"] == "well" && check["found"].as_str().unwrap().contains("next start"), "{check}");
+    assert_eq!(gate.stop(), Some(0));
+    let check = of(&gate);
+    assert!(
+        check["state"] == "heed" && check["found"].as_str().unwrap().contains("no passphrase"),
+        "{check}"
+    );
+}
+
 /// As in the middle of an upgrade: its ports and its store are taken, and nobody answers yet.
 #[test]
 fn a_gate_that_is_just_starting_is_neither_to_be_started_nor_stopped() {

@@ -17,6 +17,7 @@ mod ports;
 #[path = "../support/sealed.rs"]
 #[allow(dead_code, reason = "the attacks use the rest")]
 mod sealed;
+mod silent;
 #[path = "../support/skipped.rs"]
 mod skipped;
 mod socket;
