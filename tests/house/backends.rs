@@ -374,6 +374,14 @@ async fn the_list_of_routes_says_which_backends_are_down_and_why() {
     ] {
         assert!(lines.contains(&says), "{says}: {lines}");
     }
+    let doctor = gate.run(Command::Doctor).await;
+    let checks = doctor.json["checks"].as_array().unwrap();
+    let of = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap();
+    for (name, state) in [("route bank/asked", "bad"), ("route bank/checked", "heed")] {
+        let check = of(name);
+        assert!(check["state"] == state && check["found"].as_str().unwrap().contains("refused"), "{check}");
+    }
+    assert!(!doctor.well && checks.iter().all(|check| check["name"] != "route bank/portal"), "{checks:?}");
     let portal = told.lines.iter().find(|line| line.contains("portal")).unwrap();
     assert!(!portal.contains("down"), "{portal}");
     let listed: Value = serde_json::from_slice(&call_get(&otto, "routes").await.body).unwrap();

@@ -1,6 +1,7 @@
 //! Whether all is well in the store: trail, CAs, certificates, tenants, owners. What lies outside
 //! it (configuration, permissions, ports) the command line looks at itself.
 
+mod backends;
 mod tenants;
 
 use serde::{Deserialize, Serialize};
@@ -100,6 +101,7 @@ impl Acts {
         checks.extend(self.check_authorities());
         checks.push(self.check_certificates().await?);
         checks.extend(self.check_tenants().await?);
+        checks.extend(self.check_backends().await?);
         checks.extend(self.doors_of_nobody().into_iter().map(|door| {
             let name = format!("portal {}", door.host);
             Check::heed(&name, door.what(), door.next())
@@ -241,6 +243,9 @@ impl Acts {
                 "there is no key for it, so no phone is woken: people open the app themselves",
                 "make one: `portcullis push rotate-key`",
             ),
+            _ if subscribed == 0 => {
+                Check::well("push", "ready; no phone wants to be woken yet: its owner allows that in the app")
+            }
             _ => Check::well("push", format!("{} can be woken", count(subscribed, "phone"))),
         })
     }

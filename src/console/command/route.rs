@@ -18,6 +18,7 @@ use crate::domain::tenant::Tenant;
 use crate::proxy::Reach;
 use crate::store::table::{self, Record as _, Stored};
 
+pub(super) use list::how;
 pub use set::{Set, Switches};
 pub use written::{Seconds, Written, WrittenMaintenance};
 
@@ -153,7 +154,7 @@ impl Acts {
         written.record(tenant, url)
     }
 
-    async fn all_routes(&self, tenant: Option<TenantId>) -> Result<Vec<Route>, CommandError> {
+    pub(super) async fn all_routes(&self, tenant: Option<TenantId>) -> Result<Vec<Route>, CommandError> {
         let prefix = match &tenant {
             Some(id) => table::routes(&self.find_tenant(id).await?.record.id),
             None => table::all::<Route>(),

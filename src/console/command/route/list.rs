@@ -61,7 +61,7 @@ fn state(route: &Route, backends: &[&Seen]) -> String {
 }
 
 /// What is wrong with a backend; `None` where nothing is known to be.
-fn how(one: &Seen) -> Option<String> {
+pub(in crate::console::command) fn how(one: &Seen) -> Option<String> {
     match one {
         Seen { well: false, .. } => Some("its checks fail, so it gets no requests".to_owned()),
         Seen { ejected: true, .. } => Some("it failed so often that it is left alone for a while".to_owned()),
