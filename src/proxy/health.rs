@@ -13,7 +13,7 @@ use super::body::Upload;
 use super::destination::Destination;
 use super::forward::Proxy;
 use super::member::Member;
-use super::upstream::{Upstream, Want};
+use super::upstream::{Upstream, Want, Whole};
 use crate::domain::TenantId;
 use crate::domain::route::{Health, HealthKind, RouteSet};
 
@@ -111,7 +111,7 @@ impl Asking {
     /// Over a connection of its own: one that is kept says little of whether the next can be had.
     async fn ask(&self) -> Result<(), String> {
         let line = self.upstream.connect(&self.member.backend, Want::Fresh).await;
-        let line = line.map_err(|error| error.to_string())?;
+        let line = line.map_err(|error| Whole(&error).to_string())?;
         if self.health.kind == HealthKind::Tcp {
             return Ok(());
         }
@@ -127,7 +127,7 @@ impl Asking {
         match line.status(request).await {
             Ok(status) if (200..400).contains(&status.as_u16()) => Ok(()),
             Ok(status) => Err(format!("it answered {status}")),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(Whole(&*error).to_string()),
         }
     }
 }

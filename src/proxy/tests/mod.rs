@@ -14,6 +14,7 @@ mod several;
 mod spoofing;
 mod streaming;
 mod tunnel;
+mod why;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};

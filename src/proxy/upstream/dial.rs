@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::backend::{Backend, BadBackend, Place, Reach, Speaks};
 use super::line::{Link, Own};
-use super::tls::{Tls, TrustError};
+use super::tls::{self, Tls, TrustError};
 use crate::domain::Reason;
 use crate::proxy::h1::Wire;
 
@@ -25,6 +25,12 @@ pub(in crate::proxy) enum ConnectError {
         "no TLS with the backend: {0}; compare its certificate with `ca` and `server_name` of its [[backend_tls]]"
     )]
     Tls(io::Error),
+    #[error(
+        "no TLS with the backend: its certificate is marked as one of a CA (CA:TRUE), as `openssl req -x509` makes \
+         them, and such a one is believed of no server: make one with `-addext basicConstraints=critical,CA:FALSE`, \
+         and put it where the backend and `ca` of its [[backend_tls]] have it"
+    )]
+    MarkedAsCa,
     #[error("the backend's connection broke at once: {0}; look at the backend's log")]
     Broken(#[from] hyper::Error),
     #[error("the route's backend is not to be reached from here: {0}")]
@@ -35,7 +41,7 @@ impl ConnectError {
     pub(in crate::proxy) const fn reason(&self) -> Reason {
         match self {
             // Not a byte of a request was sent.
-            Self::Down(_) | Self::Refused(_) | Self::Tls(_) => Reason::BackendDown,
+            Self::Down(_) | Self::Refused(_) | Self::Tls(_) | Self::MarkedAsCa => Reason::BackendDown,
             Self::Slow => Reason::BackendSlow,
             Self::Broken(_) => Reason::BackendBroken,
         }
@@ -120,7 +126,7 @@ impl Dialler {
         if backend.speaks != Speaks::Tls {
             return greet(stream, backend, (http2, false, opened_by)).await;
         }
-        let (stream, http2) = tls.connect(stream, name, http1_only).await.map_err(ConnectError::Tls)?;
+        let (stream, http2) = tls.connect(stream, name, http1_only).await.map_err(of_tls)?;
         greet(stream, backend, (http2, true, opened_by)).await
     }
 
@@ -143,6 +149,11 @@ impl Dialler {
         }
         changed
     }
+}
+
+/// What the names of types say is said in words.
+fn of_tls(error: io::Error) -> ConnectError {
+    if tls::is_marked_as_ca(&error) { ConnectError::MarkedAsCa } else { ConnectError::Tls(error) }
 }
 
 async fn greet<I>(

@@ -244,19 +244,37 @@ pub(in crate::proxy) fn refused(error: &hyper::Error) -> bool {
     false
 }
 
-/// An error with all that led to it: hyper says no more than that there was one.
+/// An error with all that led to it, each once: hyper says no more than that there was one.
 pub(in crate::proxy) struct Whole<'a>(pub(in crate::proxy) &'a dyn std::error::Error);
 
 impl std::fmt::Display for Whole<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
+        let mut said = self.0.to_string();
+        let (mut source, mut other_protocol) = (self.0.source(), false);
         while let Some(error) = source {
-            write!(f, ": {error}")?;
+            let more = error.to_string();
+            // Some errors name their source in their own words.
+            if !said.contains(&more) {
+                said = format!("{said}: {more}");
+            }
+            other_protocol |= error.downcast_ref().is_some_and(is_other_protocol);
             source = error.source();
+        }
+        f.write_str(&said)?;
+        if other_protocol {
+            f.write_str(
+                "; does it speak HTTP/2? `h2c://` and `unix+h2c:` are for backends that do, `http://` and `unix:` \
+                 for those of HTTP/1.1",
+            )?;
         }
         Ok(())
     }
+}
+
+/// Whether it is what an answer of HTTP/1.1 looks like to whoever awaits frames.
+fn is_other_protocol(error: &h2::Error) -> bool {
+    let reasons = [h2::Reason::FRAME_SIZE_ERROR, h2::Reason::PROTOCOL_ERROR];
+    error.is_library() && error.reason().is_some_and(|reason| reasons.contains(&reason))
 }
 
 /// What RFC 9113 6.5.2 recommends as the least; beyond it a second connection is opened.

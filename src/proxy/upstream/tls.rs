@@ -99,6 +99,17 @@ impl Tls {
     }
 }
 
+/// Whether no TLS came about because the server's own certificate is marked as one of a CA.
+pub(super) fn is_marked_as_ca(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    match inner {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) => {
+            matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+        }
+        _ => false,
+    }
+}
+
 fn make(trust: &Trust) -> Result<Made, TrustError> {
     let unusable = |why: &dyn std::fmt::Display| TrustError::Unusable {
         hosts: trust.hosts.join(", "),
