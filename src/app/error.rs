@@ -14,6 +14,17 @@ use crate::notify::{email, webpush};
 use crate::proxy::TrustError;
 use crate::store::StoreError;
 
+/// What helps where an address cannot be had.
+fn mend(error: &std::io::Error, file: &str) -> String {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => format!(
+            "only root and whoever has CAP_NET_BIND_SERVICE may listen below port 1024: run as the service does \
+             (portcullis.service gives it), or choose a port above 1023 in [listen] of {file}"
+        ),
+        _ => format!("is another server there? Change [listen] in {file}"),
+    }
+}
+
 /// Why the house could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
@@ -33,9 +44,7 @@ pub enum AppError {
     #[error(transparent)]
     Door(#[from] DoorError),
     /// An address.
-    #[error(
-        "{what} cannot listen at {address}: {source}; is another server there? Change [listen] in {file}"
-    )]
+    #[error("{what} cannot listen at {address}: {source}; {}", mend(.source, .file))]
     Listen {
         /// "TLS".
         what: &'static str,
@@ -89,4 +98,24 @@ pub enum AppError {
         /// What is wrong.
         mistakes: String,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_may_not_listen_is_not_sent_to_look_for_another_server() {
+        let told = |kind: std::io::ErrorKind| {
+            let address = SocketAddr::from(([0, 0, 0, 0], 443));
+            let file = "portcullis.toml".to_owned();
+            AppError::Listen { what: "TLS", address, file, source: kind.into() }.to_string()
+        };
+        let denied = told(std::io::ErrorKind::PermissionDenied);
+        for says in ["0.0.0.0:443", "CAP_NET_BIND_SERVICE", "a port above 1023", "portcullis.toml"] {
+            assert!(denied.contains(says), "{says}: {denied}");
+        }
+        assert!(!denied.contains("another server"), "{denied}");
+        assert!(told(std::io::ErrorKind::AddrInUse).contains("is another server there?"));
+    }
 }

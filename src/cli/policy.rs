@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::print::Printer;
 use super::reach::Reach;
 use crate::console::command::policy::{self, Explain, File, sound};
-use crate::console::command::{Command, Output};
+use crate::console::command::{Command, CommandError, Kind, Output};
 use crate::domain::TenantId;
 
 #[derive(clap::Subcommand)]
@@ -54,6 +54,7 @@ pub(super) async fn run<'e>(
         }
         Policy::Apply { path, tenant } => {
             let mut files = read(&path)?;
+            let named = tenant.is_some();
             if let (Some(tenant), [only]) = (&tenant, files.as_mut_slice()) {
                 only.tenant = tenant.clone();
             } else if tenant.is_some() {
@@ -61,13 +62,35 @@ pub(super) async fn run<'e>(
                     "--tenant goes with one file: name the file instead of the folder".to_owned(),
                 ));
             }
-            printer.output(&reach()?.run(Command::Policy(policy::Command::Apply { files })).await?)
+            let whose: Vec<TenantId> = files.iter().map(|file| file.tenant.clone()).collect();
+            match reach()?.run(Command::Policy(policy::Command::Apply { files })).await {
+                Err(Failure::Command(error)) if error.kind == Kind::NotFound && !named => {
+                    Err(Failure::Command(called_after(error, &path, &whose)))
+                }
+                applied => printer.output(&applied?),
+            }
         }
         Policy::Export { dir } => {
             let output = reach()?.run(Command::Policy(policy::Command::Export)).await?;
             printer.output(&export(output, &dir)?)
         }
     }
+}
+
+/// Where a file's name was taken for a tenant's.
+fn called_after(error: CommandError, path: &Path, whose: &[TenantId]) -> CommandError {
+    let next = match whose {
+        [tenant] => format!(
+            "{} is taken for that of `{tenant}` by its name: say whose it is with `--tenant TENANT`, or call it \
+             TENANT.toml",
+            path.display()
+        ),
+        _ => format!(
+            "each file in {} is called after its tenant, TENANT.toml; `portcullis tenant list` shows those there are",
+            path.display()
+        ),
+    };
+    CommandError { next, ..error }
 }
 
 fn check(path: &Path, with_cases: bool) -> Result<Output, Failure> {

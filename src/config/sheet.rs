@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::mistake::Mistakes;
+use crate::domain::spelling::alike;
 
 /// A table of which keys are taken one by one; what is left at the end is unknown.
 pub(super) struct Sheet<'i> {
@@ -172,17 +173,4 @@ impl<'i> Sheet<'i> {
             }
         }
     }
-}
-
-/// Whether one is the other with one letter changed, added, left out or swapped, or begins it.
-fn alike(known: &str, written: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) =
-        (known.chars().collect(), written.to_lowercase().replace('-', "_").chars().collect());
-    if a == b {
-        return true;
-    }
-    let front = a.iter().zip(&b).take_while(|(x, y)| x == y).count();
-    let back = a.iter().rev().zip(b.iter().rev()).take_while(|(x, y)| x == y).count();
-    let longest = a.len().max(b.len());
-    longest >= 3 && front + back + 2 >= longest && a.len().abs_diff(b.len()) <= 2
 }

@@ -20,6 +20,7 @@ pub mod renewal;
 pub mod route;
 pub mod secret;
 pub mod session;
+pub mod spelling;
 pub mod tenant;
 pub mod throttle;
 pub mod time;

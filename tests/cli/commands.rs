@@ -298,7 +298,7 @@ fn rules(gate: &Gate) {
     let applied = gate.json(&["policy", "apply", "rules"]);
     assert_eq!(applied["applied"][0]["revision"], 2);
     std::fs::write(&bank, text.replace("need ", "needs")).unwrap();
-    gate.run(&["policy", "apply", "rules"]).refused(2, "nothing was applied");
+    gate.run(&["policy", "apply", "rules"]).refused(2, "\nNothing was applied");
     gate.run(&["policy", "check", "rules"]).refused(1, "bank.toml");
 
     let explained =

@@ -175,3 +175,43 @@ fn another_user_is_kept_from_leaving_files_of_theirs() {
     gate.run(&["audit", "verify"]).refused(1, "sudo -u '#65534' portcullis");
     gate.run(&["serve"]).refused(1, "sudo -u '#65534' portcullis");
 }
+
+/// A person is named as everywhere else, and what a slip of the pen meant is said.
+#[test]
+fn names_that_were_meant_are_told() {
+    let gate = Gate::made();
+    gate.run(&[
+        "tenant",
+        "add",
+        "bank",
+        "--name",
+        "B",
+        "--telephone",
+        "+41 44 555 01 00",
+        "--host",
+        "bank.localhost",
+    ])
+    .well();
+    gate.run(&["person", "add", "bank", "--name", "Anna Muster"]).well();
+    let asked = |person: &str| gate.run(&["policy", "explain", "bank", "/", "--person", person]);
+    assert_eq!(asked("anna-muster").well().out, asked("bank/anna-muster").well().out);
+    asked("staff/olga-owner").refused(2, "nobody of `bank`");
+    asked("anna muster").refused(2, "bank/anna-muster");
+
+    let routes = gate.dir().join("routes.toml");
+    let apply = |key: &str| {
+        let url = "http://127.0.0.1:9000";
+        std::fs::write(&routes, format!("[[route]]\ntenant = \"bank\"\n{key} = \"{url}\"\n")).unwrap();
+        gate.run(&["route", "apply", "routes.toml"])
+    };
+    let told = apply("bakend").refused(2, "did you mean `backend`?");
+    assert!(told.err.contains("routes.toml:3: unknown field `bakend`"), "{}", told.err);
+    assert!(!told.err.contains("first_byte_seconds"), "{}", told.err);
+    apply("colour").refused(2, "first_byte_seconds");
+    apply("backend").well();
+
+    let rule = "[[rule]]\nname = \"Open\"\npaths = [\"/**\"]\nwho = [\"everyone\"]\nneed = []\n";
+    std::fs::write(gate.dir().join("open.toml"), rule).unwrap();
+    gate.run(&["policy", "apply", "open.toml"]).refused(1, "--tenant TENANT");
+    gate.run(&["policy", "apply", "open.toml", "--tenant", "bank"]).well();
+}

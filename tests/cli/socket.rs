@@ -52,6 +52,8 @@ fn a_mistake_in_the_file_stops_no_command_that_the_running_gate_does() {
         // The gate itself judges the file, and goes on with what it had.
         let told = gate.run(&["reload"]).refused(1, says);
         assert!(told.err.contains("nothing changed"), "{}", told.err);
+        // The next step is no part of the line that is shown.
+        assert!(told.err.ends_with("\nMend it, and reload once more\n"), "{}", told.err);
         let log = std::fs::read_to_string(gate.dir().join("serve.log")).unwrap();
         assert!(log.contains("going on with the old one") && log.contains(says), "{log}");
         gate.run(&["serve"]).refused(1, says);

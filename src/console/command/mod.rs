@@ -209,7 +209,7 @@ impl Acts {
 /// Why a command was not done: what is wrong, and the next step. Both are for the person at the
 /// terminal and hold no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{what}: {next}")]
+#[error("{}", said(.what, .next))]
 pub struct CommandError {
     /// What kind of mistake.
     pub kind: Kind,
@@ -245,6 +245,16 @@ impl CommandError {
     pub fn new(kind: Kind, what: impl Into<String>, next: impl Into<String>) -> Self {
         Self { kind, what: what.into(), next: next.into() }
     }
+}
+
+/// In one line; below what takes several, which may end with a line of somebody's file, the next step has its own.
+fn said(what: &str, next: &str) -> String {
+    if !what.contains('\n') {
+        return format!("{what}: {next}");
+    }
+    let mut letters = next.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{what}\n{first}{}", letters.as_str())
 }
 
 impl From<StoreError> for CommandError {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::output::Output;
-use super::which::WhichPerson;
+use super::which::{Unclear, WhichPerson};
 use super::{Acts, CommandError, Kind};
 use crate::audit::{Entry, Event};
 use crate::crypto::sha256;
@@ -60,9 +60,9 @@ pub struct Explain {
     /// Method
     #[arg(long, default_value = "GET")]
     pub method: String,
-    /// Who asks: PERSON of the tenant; groups, roles and released devices are theirs
+    /// Who asks: PERSON of the tenant, or TENANT/PERSON; groups, roles and released devices are theirs
     #[arg(long)]
-    pub person: Option<PersonId>,
+    pub person: Option<String>,
     /// Instead of a person: a group; may be repeated
     #[arg(long = "group")]
     #[serde(default)]
@@ -232,7 +232,20 @@ impl Acts {
                 released: true,
             });
         };
-        let which = WhichPerson { tenant: ask.tenant.clone(), person: id.clone() };
+        let which: WhichPerson = match id.contains('/') {
+            true => id.parse(),
+            false => format!("{}/{id}", ask.tenant).parse(),
+        }
+        .map_err(|unclear: Unclear| {
+            CommandError::new(Kind::Usage, unclear.to_string(), "correct --person and repeat the command")
+        })?;
+        if which.tenant != ask.tenant {
+            return Err(CommandError::new(
+                Kind::Usage,
+                format!("`{which}` is nobody of `{}`, at whose door the request would be", ask.tenant),
+                "name one of its people, or the other tenant",
+            ));
+        }
         let person = self.find_person(&which).await?.record;
         let devices: Vec<Stored<Device>> =
             self.read_all(&table::devices(&which.tenant, &which.person)).await?;

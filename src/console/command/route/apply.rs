@@ -8,6 +8,7 @@ use crate::audit::Entry;
 use crate::console::command::output::Output;
 use crate::console::command::{Acts, CommandError, Kind};
 use crate::domain::route::Route;
+use crate::domain::spelling::alike;
 use crate::store::Write;
 use crate::store::table::{self, Stored};
 
@@ -28,7 +29,7 @@ impl Acts {
     ) -> Result<Output, CommandError> {
         let parsed: File = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
-            let what = format!("{file}:{line}: {}", error.message());
+            let what = format!("{file}:{line}: {}", near(error.message()));
             CommandError::new(Kind::Usage, what, "nothing was applied; correct it and repeat the command")
         })?;
         let each = parsed
@@ -94,6 +95,20 @@ impl Acts {
         }
         Ok(Output::new(json!({ "routes": routes.iter().map(Written::from).collect::<Vec<_>>() }), lines))
     }
+}
+
+/// serde lists all keys that it knows where one is meant.
+fn near(message: &str) -> String {
+    let whole = || message.to_owned();
+    let Some((unknown, known)) = message.split_once(", expected one of ") else { return whole() };
+    let Some(written) = unknown.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`'))
+    else {
+        return whole();
+    };
+    let mut known = known.split(", ").map(|name| name.trim_matches('`'));
+    known
+        .find(|known| alike(known, written))
+        .map_or_else(whole, |meant| format!("{unknown}: did you mean `{meant}`?"))
 }
 
 fn line_of(text: &str, at: usize) -> usize {
