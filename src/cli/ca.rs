@@ -184,7 +184,7 @@ fn asked() -> Result<Secret, Failure> {
 fn new_passphrase(file: Option<&Path>) -> Result<Secret, Failure> {
     match file {
         Some(file) => long_enough(secrets::from_file(file)?.secret),
-        None if std::io::stdin().is_terminal() => long_enough(typed()?),
+        None if std::io::stdin().is_terminal() => typed(),
         None => Err(Failure::Usage(
             "the new passphrase is needed: give --new-passphrase-file FILE (mode 0600), or run this in a terminal and \
              be asked"

@@ -71,8 +71,8 @@ pub(super) enum Device {
     },
     /// Show devices and their certificates
     List {
-        /// Of a tenant, or of one person: TENANT/PERSON
-        of: String,
+        /// Of a tenant, or of one person: TENANT/PERSON; all where you give none
+        of: Option<String>,
     },
     /// Switch a device off for good: its certificates are revoked, its sessions end at once
     Revoke {

@@ -1,10 +1,15 @@
 //! `portcullis init`: asks what it must know, or takes it from flags, and founds a house with its
 //! first owner.
 
-use std::io::{IsTerminal as _, Write as _};
+mod asked;
+
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+
+use asked::{Check, a_host, answer, ask, typed_line};
+pub(super) use asked::{long_enough, typed};
 
 use super::ca::offline::{self, Acting};
 use super::device::encoding;
@@ -196,16 +201,19 @@ struct Owner {
 }
 
 fn owner(init: &Init) -> Result<Owner, Failure> {
-    let name = init.owner_name.clone().unwrap_or_default();
-    let id: PersonId = person::id_from(&name).ok_or_else(|| {
+    owner_named(init.owner_name.as_deref().unwrap_or_default(), init.owner_email.clone())
+}
+
+fn owner_named(name: &str, email: Option<String>) -> Result<Owner, Failure> {
+    let id: PersonId = person::id_from(name).ok_or_else(|| {
         Failure::Usage(format!("{name:?} gives no short name: write it with Latin letters (--owner-name)"))
     })?;
     let which = WhichPerson { tenant: TenantId::staff(), person: id.clone() };
     let add = person::Add {
         tenant: TenantId::staff(),
-        name,
+        name: name.to_owned(),
         id: Some(id),
-        emails: init.owner_email.iter().cloned().collect(),
+        emails: email.into_iter().collect(),
         telephone: None,
         groups: vec![],
         roles: vec![Role::Owner],
@@ -267,21 +275,27 @@ fn plan(init: &Init, passphrase: Secret) -> Result<Plan, Failure> {
 
 /// Asks for what is missing; without a terminal, names all of it.
 fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
-    let questions: [(&str, &str, &mut Option<String>); 5] = [
-        ("--organization", "Whose gate is it? (\"Bank Muster & Cie\")", &mut init.organization),
+    let questions: [(&str, &str, Check, &mut Option<String>); 5] = [
+        ("--organization", "Whose gate is it? (\"Bank Muster & Cie\")", |_| Ok(()), &mut init.organization),
         (
             "--telephone",
             "Whom do staff call when they cannot come in? (\"+41 44 555 01 00\")",
+            |text| Ok(check_telephone(text)?),
             &mut init.telephone,
         ),
-        ("--console-host", "Host name of the console? (console.example.com)", &mut init.console_host),
-        ("--phone-host", "Host name of the phone app? (phone.example.com)", &mut init.phone_host),
-        ("--owner-name", "Name of the first owner? (\"Olga Owner\")", &mut init.owner_name),
+        ("--console-host", "Host name of the console? (console.example.com)", a_host, &mut init.console_host),
+        ("--phone-host", "Host name of the phone app? (phone.example.com)", a_host, &mut init.phone_host),
+        (
+            "--owner-name",
+            "Name of the first owner? (\"Olga Owner\")",
+            |name| owner_named(name, None).map(drop),
+            &mut init.owner_name,
+        ),
     ];
     let mut missing = Vec::new();
-    for (flag, question, answer) in questions {
+    for (flag, question, check, answer) in questions {
         if answer.is_none() && asks {
-            *answer = Some(ask(question)?);
+            *answer = Some(ask(question, check, typed_line)?);
         }
         if answer.as_ref().is_none_or(|answer| answer.trim().is_empty()) {
             missing.push(flag);
@@ -290,7 +304,8 @@ fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
     if missing.is_empty() && init.public_host.is_none() && asks {
         let question = "Host name of the public door, for one-time links and the renewal of certificates that ended? \
                         (start.example.com; nothing for none)";
-        init.public_host = Some(typed_line(question)?.0).filter(|host| !host.is_empty());
+        let or_none: Check = |host| if host.is_empty() { Ok(()) } else { a_host(host) };
+        init.public_host = Some(answer(question, or_none, typed_line)?).filter(|host| !host.is_empty());
     }
     if missing.is_empty() {
         check_telephone(init.telephone.as_deref().unwrap_or_default())?;
@@ -300,26 +315,6 @@ fn complete(mut init: Init, asks: bool) -> Result<Init, Failure> {
         "{} must be given: add what is missing, or run `portcullis init` in a terminal and be asked",
         missing.join(", ")
     )))
-}
-
-fn ask(question: &str) -> Result<String, Failure> {
-    loop {
-        let (line, ended) = typed_line(question)?;
-        // Nothing typed is asked again; nothing more to come is not.
-        if ended || !line.is_empty() {
-            return Ok(line);
-        }
-    }
-}
-
-/// What is typed, perhaps nothing, and whether nothing more comes.
-fn typed_line(question: &str) -> Result<(String, bool), Failure> {
-    let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
-    let mut out = std::io::stdout();
-    write!(out, "{question} ").and_then(|()| out.flush()).map_err(terminal)?;
-    let mut line = String::new();
-    let read = std::io::stdin().read_line(&mut line).map_err(terminal)?;
-    Ok((line.trim().to_owned(), read == 0))
 }
 
 /// From the file, systemd, the environment, or typed twice. A house without one is not made.
@@ -332,7 +327,7 @@ fn passphrase(init: &Init, environment: &Environment, asks: bool) -> Result<Secr
     };
     let secret = match named.passphrase(environment) {
         Ok(found) => found.secret,
-        Err(secrets::SecretError::NoPassphrase) if asks => typed()?,
+        Err(secrets::SecretError::NoPassphrase) if asks => return typed(),
         Err(secrets::SecretError::NoPassphrase) => {
             return Err(Failure::Usage(
                 "without a passphrase no CA is made: give --passphrase-file FILE (mode 0600), set \
@@ -344,28 +339,3 @@ fn passphrase(init: &Init, environment: &Environment, asks: bool) -> Result<Secr
     };
     long_enough(secret)
 }
-
-/// A passphrase that is not guessed by trying.
-pub(super) fn long_enough(secret: Secret) -> Result<Secret, Failure> {
-    if secret.expose().chars().count() < PASSPHRASE_CHARS_MIN {
-        return Err(Failure::Usage(format!(
-            "the passphrase has fewer than {PASSPHRASE_CHARS_MIN} characters: take a longer one, such as five words by chance"
-        )));
-    }
-    Ok(secret)
-}
-
-/// Asked for twice.
-pub(super) fn typed() -> Result<Secret, Failure> {
-    let terminal = |source| Failure::File { what: "read", file: "the terminal".into(), source };
-    let prompt = |text: &str| rpassword::prompt_password(text).map(Secret::new).map_err(terminal);
-    let first = prompt("New passphrase for the keys of the CA (it is not shown): ")?;
-    let second = prompt("The same again: ")?;
-    if first.expose() == second.expose() {
-        return Ok(first);
-    }
-    Err(Failure::Usage("the two are not the same: run the command again".to_owned()))
-}
-
-/// Against guessing by whoever copies the sealed keys; Argon2id makes each guess dear.
-const PASSPHRASE_CHARS_MIN: usize = 12;

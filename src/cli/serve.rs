@@ -1,6 +1,7 @@
 //! `portcullis serve`: runs the gate until it is told to stop, or until another one takes over. Opening it is `app`'s.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,7 +56,7 @@ pub(super) async fn run(
     if let Some(line) = line {
         started.tells(line);
     }
-    printer.say(&format!("Portcullis listens at {}.", started.tls))?;
+    printer.say(&listens(started.tls, started.plain, config.listen.ops))?;
     for door in config.doors() {
         printer.say(&format!("  {}/", config.origin(&door.host)))?;
     }
@@ -97,6 +98,17 @@ pub(super) async fn run(
         ));
     }
     Ok(true)
+}
+
+fn listens(tls: SocketAddr, plain: Option<SocketAddr>, ops: Option<SocketAddr>) -> String {
+    let mut line = format!("Portcullis listens at {tls}");
+    if let Some(plain) = plain {
+        line += &format!(", for plain HTTP at {plain}");
+    }
+    if let Some(ops) = ops {
+        line += &format!(", for health and metrics at {ops}");
+    }
+    line + "."
 }
 
 /// Another process takes over, once this one has stopped. Which, or why this one goes on.
@@ -198,4 +210,20 @@ pub(super) fn log(act: &Act, wanted: Option<&str>) {
     } else {
         builder.with_target(false).finish().with(own).try_init()
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_is_told() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let all = listens(at("0.0.0.0:443"), Some(at("0.0.0.0:80")), Some(at("127.0.0.1:9100")));
+        assert_eq!(
+            all,
+            "Portcullis listens at 0.0.0.0:443, for plain HTTP at 0.0.0.0:80, for health and metrics at 127.0.0.1:9100."
+        );
+        assert_eq!(listens(at("[::]:443"), None, None), "Portcullis listens at [::]:443.");
+    }
 }

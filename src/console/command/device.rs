@@ -59,8 +59,9 @@ pub enum Command {
     },
     /// Show devices.
     List {
-        /// Of a tenant, or of one person of it.
-        of: String,
+        /// Of a tenant, or of one person of it; all where nothing is said.
+        #[serde(default)]
+        of: Option<String>,
     },
     /// Switch a device off for good.
     Revoke {
@@ -90,7 +91,7 @@ impl Acts {
             Command::Renew { device, encoding } => self.issue(actor, &Target::Again(device), encoding).await,
             Command::Mail { target, encoding } => self.mail_file(actor, &target, encoding).await,
             Command::Link { target, minutes, mail } => self.link(actor, &target, minutes, mail).await,
-            Command::List { of } => self.list_devices(&of).await,
+            Command::List { of } => self.list_devices(of.as_deref()).await,
             Command::Revoke { device, reason, yes } => {
                 let revoke = Revoke { which: Which::Device(device), reason, dry_run: false, yes };
                 self.revoke_once(actor, &revoke).await
@@ -98,20 +99,21 @@ impl Acts {
         }
     }
 
-    async fn list_devices(&self, of: &str) -> Result<Output, CommandError> {
-        let devices: Vec<Stored<Device>> = if of.contains('/') {
-            let which: WhichPerson =
-                of.parse().map_err(|error: super::which::Unclear| usage(&error.to_string()))?;
-            self.find_person(&which).await?;
-            self.read_all(&table::devices(&which.tenant, &which.person)).await?
-        } else {
-            let id = TenantId::parse(of).map_err(|error| usage(&error.to_string()))?;
-            self.read_all(&Key::of(
-                Device::TABLE,
-                &[self.find_tenant(&id).await?.record.id.as_str().as_bytes()],
-            ))
-            .await?
+    async fn list_devices(&self, of: Option<&str>) -> Result<Output, CommandError> {
+        let key = match of {
+            None => table::all::<Device>(),
+            Some(of) if of.contains('/') => {
+                let which: WhichPerson =
+                    of.parse().map_err(|error: super::which::Unclear| usage(&error.to_string()))?;
+                self.find_person(&which).await?;
+                table::devices(&which.tenant, &which.person)
+            }
+            Some(of) => {
+                let id = TenantId::parse(of).map_err(|error| usage(&error.to_string()))?;
+                Key::of(Device::TABLE, &[self.find_tenant(&id).await?.record.id.as_str().as_bytes()])
+            }
         };
+        let devices: Vec<Stored<Device>> = self.read_all(&key).await?;
         let certificates = self.read_all::<Certificate>(&table::all::<Certificate>()).await?;
         let mut rows = Vec::new();
         let mut shown = Vec::new();
@@ -147,7 +149,14 @@ impl Acts {
                 "certificates": own.iter().map(|one| certificate(one)).collect::<Vec<_>>(),
             }));
         }
-        let none = format!("`{of}` has no device yet: `portcullis device issue TENANT/PERSON --name laptop`");
+        let none = match of {
+            Some(of) => {
+                format!("`{of}` has no device yet: `portcullis device issue TENANT/PERSON --name laptop`")
+            }
+            None => {
+                "There is no device yet: `portcullis device issue TENANT/PERSON --name laptop`".to_owned()
+            }
+        };
         let lines = columns(["person", "device", "state", "certificate", "id"], &rows, &none);
         Ok(Output::new(json!({ "devices": shown }), lines))
     }

@@ -280,6 +280,9 @@ pub(super) fn next_steps(person: &Person, tenant: &Tenant, port: &str) -> Vec<St
         tenant.hosts.first().map_or_else(|| "its door".to_owned(), |host| format!("https://{host}{port}/"));
     let who = if tenant.id.is_staff() && person.roles.contains(&Role::Owner) {
         "and give the code on the page to `portcullis code verify`"
+    } else if tenant.id.is_staff() {
+        // Who is support has none to call.
+        "and read the code on the page out to an owner, or to a colleague at the desk"
     } else {
         "and read the code on the page out to support"
     };

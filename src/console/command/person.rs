@@ -26,10 +26,11 @@ pub use typed::{check, id_from};
 pub enum Command {
     /// Record a client, or with --role someone who runs the gate
     Add(Box<Add>),
-    /// Show a tenant's people; `staff` are those who run the gate
+    /// Show people; `staff` are those who run the gate
     List {
-        /// Whose
-        tenant: TenantId,
+        /// Whose; everybody's where you give none
+        #[serde(default)]
+        tenant: Option<TenantId>,
     },
     /// Keep a person out: every session ends at once
     Lock {
@@ -104,7 +105,7 @@ impl Acts {
     pub(super) async fn person(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
         match command {
             Command::Add(add) => self.add_person(actor, *add).await,
-            Command::List { tenant } => self.list_people(&tenant).await,
+            Command::List { tenant } => self.list_people(tenant.as_ref()).await,
             Command::Lock { person, why, hours, yes } => self.lock(actor, &person, why, hours, yes).await,
             Command::Phones { person } => self.list_phones(&person).await,
             Command::RemovePhone { person, phone, why } => {
@@ -140,15 +141,17 @@ impl Acts {
         Ok(Output::new(shown(&person, self.now()), lines))
     }
 
-    async fn list_people(&self, tenant: &TenantId) -> Result<Output, CommandError> {
-        let tenant = self.find_tenant(tenant).await?.record;
-        let people: Vec<Person> =
-            self.read_all(&table::persons(&tenant.id)).await?.into_iter().map(|read| read.record).collect();
+    async fn list_people(&self, tenant: Option<&TenantId>) -> Result<Output, CommandError> {
+        let key = match tenant {
+            Some(tenant) => table::persons(&self.find_tenant(tenant).await?.record.id),
+            None => table::all::<Person>(),
+        };
+        let people: Vec<Person> = self.read_all(&key).await?.into_iter().map(|read| read.record).collect();
         let now = self.now();
         let rows: Vec<[String; 5]> = people
             .iter()
             .map(|person| {
-                let part = if tenant.id.is_staff() {
+                let part = if person.tenant.is_staff() {
                     roles(person)
                 } else {
                     person.groups.iter().cloned().collect::<Vec<_>>().join(" ")
@@ -162,9 +165,13 @@ impl Acts {
                 ]
             })
             .collect();
-        let part = if tenant.id.is_staff() { "roles" } else { "groups" };
-        let none =
-            format!("`{}` has nobody yet: `portcullis person add {} --name NAME`", tenant.id, tenant.id);
+        let part = match tenant {
+            Some(tenant) if tenant.is_staff() => "roles",
+            Some(_) => "groups",
+            None => "roles or groups",
+        };
+        let whose = tenant.map_or("TENANT", TenantId::as_str);
+        let none = format!("Nobody is recorded there yet: `portcullis person add {whose} --name NAME`");
         let lines = columns(["person", "name", "standing", part, "telephone"], &rows, &none);
         let people: Vec<_> = people.iter().map(|person| shown(person, now)).collect();
         Ok(Output::new(json!({ "people": people }), lines))

@@ -85,7 +85,13 @@ impl Acts {
 }
 
 fn told(reloaded: &Reloaded) -> Output {
-    let mut lines = vec!["The files were read again.".to_owned()];
+    let same = reloaded.changed.is_empty() && reloaded.next_start.is_empty();
+    let first = match same {
+        // Of the files that it names some may have, such as a door's certificate.
+        true => "The files were read again; in the configuration nothing had changed.",
+        false => "The files were read again.",
+    };
+    let mut lines = vec![first.to_owned()];
     lines.extend(reloaded.changed.iter().map(|changed| match changed {
         Changed::Gone(_) => format!("  {changed}"),
         Changed::Said(_) => format!("  {changed} counts from now on"),
@@ -106,6 +112,17 @@ fn told(reloaded: &Reloaded) -> Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_nothing_had_changed_it_says_so() {
+        let heed = vec!["a door has no certificate".to_owned()];
+        let output = told(&Reloaded { heed, ..Reloaded::default() });
+        assert_eq!(output.lines[0], "The files were read again; in the configuration nothing had changed.");
+        assert_eq!(output.lines.len(), 2);
+        let changed = vec![Changed::Said("[mail]".to_owned())];
+        let output = told(&Reloaded { changed, ..Reloaded::default() });
+        assert_eq!(output.lines[0], "The files were read again.");
+    }
 
     /// A key's own words say nothing of what became of it.
     #[test]

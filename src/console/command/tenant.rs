@@ -273,7 +273,8 @@ fn is_colour(text: &str) -> bool {
 }
 
 /// Labels of letters, digits and hyphens (RFC 1123 2.1).
-fn is_host(host: &str) -> bool {
+#[must_use]
+pub fn is_host(host: &str) -> bool {
     host.len() <= 253
         && host.split('.').all(|label| {
             (1..=63).contains(&label.len())
