@@ -64,8 +64,9 @@ pub enum Reason {
     Blocked,
     /// Too many wrong digits in a row on every phone of the person: the desk must unlock.
     PhoneBlocked,
-    /// Host and SNI name different doors on one connection (RFC 9110 7.4).
-    Misdirected,
+    /// Host and SNI name different doors on one connection (RFC 9110 7.4). Which, for the log alone: whoever asks
+    /// is told nothing of our doors.
+    Misdirected(String),
     /// The request itself is broken.
     BadRequest(&'static str),
     /// A form did not come from our page.

@@ -100,6 +100,7 @@ impl Front {
             tls: shaken.version,
             sni: shaken.sni,
             errand: Errand::Serve,
+            told: None,
             held: None,
             attended: Mutex::default(),
             memory: Memory::default(),

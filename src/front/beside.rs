@@ -9,6 +9,7 @@
 mod asked;
 mod secret;
 mod shown;
+mod told;
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ use crate::proxy::{Memory, Origin, one_end};
 use crate::web::{Visit, refusal};
 
 pub use secret::SharedSecret;
+pub use told::Told;
 
 /// One listener for another proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +134,7 @@ pub async fn serve(
     let most = front.shared().settings.connections_max;
     let caps = Caps::new(most, most);
     front.waits_for(&caps);
-    let beside = Arc::new(Beside { plan, house, front });
+    let beside = Arc::new(Beside { plan, house, front, lately: told::Lately::default() });
     while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
         let (stream, address): (TcpStream, _) = match accepted {
             Ok(accepted) => accepted,
@@ -163,6 +165,7 @@ struct Beside {
     plan: Arc<ArcSwap<Plan>>,
     house: Arc<House>,
     front: Front,
+    lately: told::Lately,
 }
 
 impl Beside {
@@ -170,14 +173,19 @@ impl Beside {
         let plan = self.plan.load_full();
         match self.read(&plan, from, request) {
             Ok((peer, host, request)) => {
-                let response = way::walk(&self.house, &peer, request).await;
-                said(peer.errand, &host, response)
+                let mut response = way::walk(&self.house, &peer, request).await;
+                let told = response.extensions_mut().remove::<Told>();
+                let mut answer = said(peer.errand, &host, response);
+                if let Some(told) = told {
+                    self.lately.keep(told, answer.headers_mut());
+                }
+                answer
             }
             Err(reason) => {
                 let number = self.house.numbers.next();
-                let nobody = std::net::IpAddr::from([0, 0, 0, 0]);
-                let now = self.house.world.now();
-                let mut response = refusal::respond_to_nobody(&reason, number.as_str(), nobody, now, false);
+                // Who its client is nobody has said, or nobody who is believed: the peer alone is known.
+                let (peer, now) = (from.ip().to_canonical(), self.house.world.now());
+                let mut response = refusal::respond_to_nobody(&reason, number.as_str(), peer, now, false);
                 // Clients share this connection: nothing behind what cannot be read is heard on it.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 response
@@ -193,10 +201,11 @@ impl Beside {
         request: Request<Body>,
     ) -> Result<(Peer, String, Request<Body>), Reason> {
         if !plan.hears(from) {
-            return Err(Reason::Misdirected);
+            return Err(Reason::Misdirected(
+                "no other proxy is configured at this address any more".to_owned(),
+            ));
         }
         if !plan.secret.is_said(request.headers()) {
-            tracing::debug!(%from, "refused: it does not say the secret of the other proxy");
             return Err(NO_SECRET);
         }
         one_end(&request)?;
@@ -210,6 +219,8 @@ impl Beside {
         );
         shown::forget(plan.kind, request.headers_mut());
         secret::forget(request.headers_mut());
+        let told = if errand == Errand::Explain { self.lately.take(request.headers()) } else { None };
+        told::forget(request.headers_mut());
         let door = self.door(plan, &name)?;
         let live = &self.house.live;
         let cut = self.front.cut();
@@ -226,6 +237,7 @@ impl Beside {
             tls: "",
             sni: name,
             errand,
+            told,
             held,
             attended: Mutex::default(),
             memory: Memory::default(),
@@ -235,11 +247,11 @@ impl Beside {
 
     fn door(&self, plan: &Plan, name: &str) -> Result<Arc<Door>, Reason> {
         if !plan.hosts.iter().any(|host| host == name) {
-            return Err(Reason::Misdirected);
+            return Err(Reason::Misdirected(format!("{name} is not among the hosts of this other proxy")));
         }
         let doors = self.front.doors().load();
         let door = doors.named(name).filter(|door| door.kind() == DoorKind::Portal);
-        door.cloned().ok_or(Reason::Misdirected)
+        door.cloned().ok_or_else(|| Reason::Misdirected(format!("{name} is no portal's host name")))
     }
 }
 

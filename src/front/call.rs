@@ -25,14 +25,29 @@ pub(super) struct Call {
     pub(super) now: Time,
     address: IpAddr,
     seen: Seen,
+    signed_in: bool,
 }
 
 impl Call {
     pub(super) fn of(house: &House, peer: &Peer, host: Host, request: &Request<Body>) -> Self {
         let tenant = peer.door.tenant().and_then(|id| house.view.tenant(id));
         let tenant = tenant.unwrap_or_else(|| Arc::clone(&house.nobody));
-        let (number, now) = (house.numbers.next(), house.world.now());
-        Self { tenant, host, number, now, address: peer.address.ip(), seen: Seen::of(request) }
+        let number = peer.told.map_or_else(|| house.numbers.next(), |told| told.number);
+        let now = house.world.now();
+        Self {
+            tenant,
+            host,
+            number,
+            now,
+            address: peer.address.ip(),
+            seen: Seen::of(request),
+            signed_in: false,
+        }
+    }
+
+    /// With a session in which the password was right.
+    pub(super) const fn signed_in(&mut self, signed_in: bool) {
+        self.signed_in = signed_in;
     }
 
     /// As our own pages see it.
@@ -41,6 +56,7 @@ impl Call {
         let mut visit =
             Visit::new(tenant, self.host.as_str(), seen, self.address, self.number.as_str(), self.now);
         visit.json |= est::is_path(seen.path());
+        visit.signed_in = self.signed_in;
         visit.beside(house.public_origin.clone())
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! Knows which room a path belongs to, and nothing of what the room does with it.
 
+mod authority;
+
 use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, LazyLock};
 
-use http::{HeaderMap, Method, Request, Uri, header};
+use http::{Method, Request};
 use tokio_util::sync::CancellationToken;
+
+pub(super) use authority::authority;
+use authority::is_host_name;
 
 use super::tls::{CertificateFiles, Tls, TlsError};
 use crate::domain::{Reason, TenantId};
@@ -191,7 +195,22 @@ impl Door {
     pub fn matching<B>(&self, request: &Request<B>) -> Result<Host, Reason> {
         let (name, port) = authority(request.method(), request.uri(), request.headers())?;
         let host = self.written.iter().find(|host| host.port == port && host.name.eq_ignore_ascii_case(name));
-        host.cloned().ok_or(Reason::Misdirected)
+        host.cloned().ok_or_else(|| Reason::Misdirected(self.why_not(name, port)))
+    }
+
+    /// What does not fit, for the log.
+    fn why_not(&self, name: &str, port: Option<u16>) -> String {
+        match port.filter(|_| self.hosts.iter().any(|host| host.eq_ignore_ascii_case(name))) {
+            Some(port) => {
+                let mut expected: Vec<u16> = self.written.iter().filter_map(|host| host.port).collect();
+                expected.sort_unstable();
+                expected.dedup();
+                let expected: Vec<String> = expected.iter().map(u16::to_string).collect();
+                let expected = expected.join(" or ");
+                format!("host {name} came with port {port}, expected {expected}: see public_port in [listen]")
+            }
+            None => format!("host {name} came to the door of {}", self.hosts.join(", ")),
+        }
     }
 
     /// Where a raw path goes. `est` says whether the tenant lets machines renew by themselves: else that path
@@ -322,63 +341,6 @@ impl Host {
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
-}
-
-/// The one authority that a request names, in its target or its Host header (RFC 9112 3.2,
-/// RFC 9113 8.3.1). Where it stands twice, both must say the same.
-pub(super) fn authority<'a>(
-    method: &Method,
-    uri: &'a Uri,
-    headers: &'a HeaderMap,
-) -> Result<(&'a str, Option<u16>), Reason> {
-    if method == Method::CONNECT || uri.path().is_empty() || !uri.path().starts_with('/') {
-        return Err(Reason::BadRequest("the request's target is not a path"));
-    }
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let host = match (hosts.next(), hosts.next()) {
-        (Some(host), None) => {
-            Some(host.to_str().map_err(|_| Reason::BadRequest("the Host header is no text"))?)
-        }
-        (None, _) => None,
-        (Some(_), Some(_)) => return Err(Reason::BadRequest("the request has several Host headers")),
-    };
-    let named = match (uri.authority().map(http::uri::Authority::as_str), host) {
-        (None, None) => return Err(Reason::BadRequest("the request names no host")),
-        (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {
-            return Err(Reason::BadRequest("the request names two hosts"));
-        }
-        (Some(named), _) | (None, Some(named)) => named,
-    };
-    parse_authority(named).ok_or(Reason::BadRequest("the host is not written as a browser writes it"))
-}
-
-/// `name` or `name:port`, as a browser writes it and nothing else.
-fn parse_authority(text: &str) -> Option<(&str, Option<u16>)> {
-    let (name, port) = match text.split_once(':') {
-        Some((name, port)) => {
-            let digits = (1..=5).contains(&port.len()) && port.bytes().all(|b| b.is_ascii_digit());
-            (name, Some(port.parse().ok().filter(|_| digits)?))
-        }
-        None => (text, None),
-    };
-    is_dns_name(name).then_some((name, port))
-}
-
-/// Labels of letters, digits, `-` and `_`, and no number at the end, which browsers take for
-/// an address (WHATWG URL 3.5).
-fn is_dns_name(name: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    let last = name.rsplit('.').next().unwrap_or_default();
-    let number = last.bytes().all(|b| b.is_ascii_digit())
-        || last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("0x"));
-    name.len() <= 253 && name.split('.').all(label) && !number && name.parse::<Ipv4Addr>().is_err()
-}
-
-fn is_host_name(name: &str) -> bool {
-    is_dns_name(name) && !name.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 /// What follows `/.portcullis/`, where the gate's own pages lie on every door.

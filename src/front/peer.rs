@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::beside::Errand;
+use super::beside::{Errand, Told};
 use super::door::Door;
 use super::live::{Guard, Live};
 use crate::auth::certificate::Presented;
@@ -40,6 +40,8 @@ pub struct Peer {
     pub sni: String,
     /// What is done for its requests.
     pub errand: Errand,
+    /// The refusal of its request that is written down already, where another proxy fetches its page.
+    pub told: Option<Told>,
     /// Its certificate's place in the register, where the connection is another proxy's and carries many.
     pub held: Option<Arc<Guard>>,
     /// Its place among the requests of the session that it named last.

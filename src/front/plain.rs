@@ -134,7 +134,7 @@ impl Plain {
     fn lead_to_tls<B>(&self, request: &Request<B>, doors: &Doors) -> Result<Response<Body>, Reason> {
         let (name, _) = authority(request.method(), request.uri(), request.headers())?;
         let name = name.to_ascii_lowercase();
-        doors.named(&name).ok_or(Reason::Misdirected)?;
+        doors.named(&name).ok_or_else(|| Reason::Misdirected(format!("{name} is no door of ours")))?;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let to = match self.https_port {
             443 => format!("https://{name}{path}"),

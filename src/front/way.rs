@@ -8,7 +8,7 @@ use axum::body::Body;
 use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, Version, header};
 
-use super::beside::Errand;
+use super::beside::{Errand, Told};
 use super::call::Call;
 use super::door::{Room, Target};
 use super::house::House;
@@ -43,9 +43,9 @@ async fn answer(house: &House, peer: &Peer, trip: &mut Trip<'_>, request: Reques
         Ok(host) => host,
         Err(reason) => return last(house.misdirected(peer, trip, &reason, &request), &reason, version),
     };
-    let call = Call::of(house, peer, host, &request);
+    let mut call = Call::of(house, peer, host, &request);
     trip.numbered(call.number.as_str());
-    match house.go(peer, trip, &call, request).await {
+    match house.go(peer, trip, &mut call, request).await {
         Ok(response) => response,
         Err(reason) => {
             trip.refused(&reason);
@@ -55,7 +55,15 @@ async fn answer(house: &House, peer: &Peer, trip: &mut Trip<'_>, request: Reques
             if known && peer.errand != Errand::Explain {
                 Box::pin(house.note(&reason, &visit)).await;
             }
-            last(refusal::respond(&reason, &visit), &reason, version)
+            let told = Told { number: call.number, key: refusal::manner(&reason).key };
+            let mut response = match peer.told == Some(told) {
+                true => refusal::explain(&reason, &visit),
+                false => refusal::respond(&reason, &visit),
+            };
+            if peer.errand == Errand::Look {
+                response.extensions_mut().insert(told);
+            }
+            last(response, &reason, version)
         }
     }
 }
@@ -91,7 +99,7 @@ impl House {
         &self,
         peer: &Peer,
         trip: &mut Trip<'_>,
-        call: &Call,
+        call: &mut Call,
         request: Request<Body>,
     ) -> Result<Response<Body>, Reason> {
         let now = call.now;
@@ -119,6 +127,7 @@ impl House {
         let cancel = guard.as_ref().map_or_else(|| peer.cancel.clone(), |guard| guard.token().clone());
         let evidence = Evidence::gather(certificate, session, peer.address.ip());
         trip.proved(&evidence);
+        call.signed_in(evidence.password().is_some());
         let path = request.uri().path();
         let decision = {
             let ask = peer.door.ask(&call.host, request.method(), path, est, &cancel);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::judge::{Facts, Holder, Lacking, Verdict, judge_canonical};
+use super::judge::{Facts, Holder, Lacking, Verdict, judge, judge_canonical};
 use super::mistakes::Mistakes;
 use super::path::{Canonical, canonical};
 use super::permit::{Again, Area, Ask, Decision, Missing, Permit};
@@ -110,6 +110,14 @@ impl Policy {
             },
             Area::Guarded => self.guard(ask, path, evidence, now),
         }
+    }
+
+    /// Whether the phone is what is asked for once the password is proved.
+    #[must_use]
+    pub fn phone_follows(&self, ask: &Ask<'_>, evidence: &Evidence, now: Time) -> bool {
+        let Some(rules) = self.rules(ask.tenant) else { return false };
+        let proved = Facts { password: Some(now), ..facts(ask, evidence, now) };
+        matches!(judge(&rules, &proved), Verdict::Lacking(_, Lacking::Phone))
     }
 
     fn guard(&self, ask: &Ask<'_>, path: Canonical<'_>, evidence: &Evidence, now: Time) -> Decision {

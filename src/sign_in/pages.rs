@@ -210,6 +210,7 @@ impl SignIn {
             username: username(here.certificate),
             why: again.map(|again| why(again, "password", here.visit.now)).unwrap_or_default(),
             refused: refused.to_owned(),
+            phone_follows: self.phone_follows(here),
             action: action("password"),
         }
         .response(status)

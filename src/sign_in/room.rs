@@ -320,18 +320,30 @@ impl SignIn {
     }
 
     fn missing(&self, here: &Here<'_>) -> Decision {
+        self.parts.policy.decide(&Self::wanted(here), here.evidence, here.visit.now)
+    }
+
+    /// Whether a phone of the person's is asked once the password is right.
+    pub(super) fn phone_follows(&self, here: &Here<'_>) -> bool {
+        let certificate = here.certificate;
+        let phones = self.parts.view.phones(certificate.tenant(), certificate.person_id());
+        !phones.is_empty()
+            && self.parts.policy.phone_follows(&Self::wanted(here), here.evidence, here.visit.now)
+    }
+
+    /// What the person came for.
+    fn wanted<'a>(here: &'a Here<'_>) -> Ask<'a> {
         let to = here.session.session().return_to.as_deref().unwrap_or("/");
         let path = to.split(['?', '#']).next().unwrap_or("/");
         let host = here.visit.host.split(':').next().unwrap_or_default();
-        let ask = Ask {
+        Ask {
             tenant: &here.visit.tenant.id,
             area: Area::Guarded,
             host,
             path,
             method: &Method::GET,
             cancel: here.cancel,
-        };
-        self.parts.policy.decide(&ask, here.evidence, here.visit.now)
+        }
     }
 
     async fn page(&self, here: &Here<'_>) -> Answer {

@@ -87,7 +87,7 @@ pub const fn manner(reason: &Reason) -> Manner {
         Reason::PhoneBlocked => {
             (StatusCode::FORBIDDEN, "phone-blocked", Level::WARN, Some("sign-in.blocked"), Call)
         }
-        Reason::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "misdirected", Level::INFO, None, Again),
+        Reason::Misdirected(_) => (StatusCode::MISDIRECTED_REQUEST, "misdirected", Level::INFO, None, Again),
         Reason::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", Level::INFO, None, First),
         Reason::CrossSite => (StatusCode::FORBIDDEN, "cross-site", Level::WARN, None, First),
         Reason::NotFound => (StatusCode::NOT_FOUND, "not-found", Level::DEBUG, None, First),
@@ -118,7 +118,13 @@ const REFUSED: Option<&str> = Some("certificate.refused");
 #[must_use]
 pub fn respond(reason: &Reason, visit: &Visit) -> Response<Body> {
     note(reason, &visit.request_id, visit.tenant.id.as_str(), &visit.address.to_string());
-    let mut told = Told::new(reason, Head::of(visit), visit.now);
+    explain(reason, visit)
+}
+
+/// The same for a refusal that has its line already.
+#[must_use]
+pub fn explain(reason: &Reason, visit: &Visit) -> Response<Body> {
+    let mut told = Told::new(reason, Head::of(visit), visit.now, visit.signed_in);
     told.lane = lane(reason, visit);
     told.respond(reason, &visit.again, visit.json, &visit.browser)
 }
@@ -133,7 +139,7 @@ pub fn respond_to_nobody(
     json: bool,
 ) -> Response<Body> {
     note(reason, request_id, "", &address.to_string());
-    Told::new(reason, Head::nobody(request_id), now).respond(reason, "/", json, "")
+    Told::new(reason, Head::nobody(request_id), now, false).respond(reason, "/", json, "")
 }
 
 /// Where a new certificate is to be had instead of one that ended.
@@ -152,9 +158,14 @@ fn note(reason: &Reason, request: &str, tenant: &str, address: &str) {
         Reason::PolicyDenied { rule } => rule.as_deref().unwrap_or("none"),
         _ => "",
     };
+    let why = match reason {
+        Reason::Misdirected(why) => why.as_str(),
+        Reason::BadRequest(what) => what,
+        _ => "",
+    };
     macro_rules! line {
         ($level:ident) => {
-            tracing::$level!(refused, status, request, tenant, address, rule, "request refused")
+            tracing::$level!(refused, status, request, tenant, address, rule, why, "request refused")
         };
     }
     match manner.level {
@@ -173,18 +184,21 @@ struct Told {
     title: String,
     text: String,
     next: String,
+    /// The same for a program.
+    program_next: String,
     wait: Option<u64>,
     lane: Option<String>,
 }
 
 impl Told {
-    fn new(reason: &Reason, head: Head, now: Time) -> Self {
+    fn new(reason: &Reason, head: Head, now: Time, signed_in: bool) -> Self {
         let manner = manner(reason);
         let words = Words::of(head.language);
         let tenant = if head.tenant.is_empty() { "The site" } else { &head.tenant };
         let mut gaps = vec![
             ("host", FluentValue::from(head.host.clone())),
             ("tenant", FluentValue::from(tenant.to_owned())),
+            ("signed", FluentValue::from(if signed_in { "yes" } else { "no" })),
         ];
         let mut wait = match manner.step {
             NextStep::AgainAfter(secs) => Some(secs),
@@ -229,7 +243,14 @@ impl Told {
             Reason::CertificateExpired { renews: true, .. } => words.get("certificate-expired-renew", &gaps),
             _ => next,
         };
-        Self { head, words, manner, title, text, next, wait, lane: None }
+        let program_next = match (manner.step, reason) {
+            (_, Reason::Maintenance { until: Some(until), .. }) if now < *until => {
+                words.get("program-again-until", &gaps)
+            }
+            (NextStep::AgainAfter(secs), _) => words.get("program-again", &[("seconds", whole(secs))]),
+            _ => next.clone(),
+        };
+        Self { head, words, manner, title, text, next, program_next, wait, lane: None }
     }
 
     fn respond(self, reason: &Reason, again: &str, json: bool, browser: &str) -> Response<Body> {
@@ -252,7 +273,7 @@ impl Told {
             "status": self.manner.status.as_u16(),
             "detail": self.text,
             "instance": self.head.request,
-            "next": self.next,
+            "next": self.program_next,
         });
         if let Some(lane) = self.lane {
             problem["renewal"] = lane.into();
@@ -263,7 +284,7 @@ impl Told {
     }
 
     fn page(self, reason: &Reason, again: &str, browser: &str) -> Response<Body> {
-        let Self { head, words, manner, title, text, next, wait, lane } = self;
+        let Self { head, words, manner, title, text, next, wait, lane, .. } = self;
         let press = |key: &str, href: &str| Some(Press { label: words.get(key, &[]), href: href.to_owned() });
         let press = match manner.step {
             NextStep::Call if matches!(reason, Reason::CertificateExpired { renews: true, .. }) => {

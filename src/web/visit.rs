@@ -32,6 +32,8 @@ pub struct Visit {
     pub now: Time,
     /// Whether the client would rather have JSON than a page.
     pub json: bool,
+    /// Whether a session came along in which the password was right.
+    pub signed_in: bool,
     /// Where "Try again" leads: the path asked for, where it was asked for by GET, else `/`.
     pub again: String,
     /// `https://start.example.com`, where there is a public door.
@@ -58,6 +60,7 @@ impl Visit {
             browser: browser(text(seen.agent.as_ref())),
             now,
             json: prefers_json(text(seen.accept.as_ref())),
+            signed_in: false,
             again: again(seen),
             public_origin: None,
         }

@@ -25,7 +25,7 @@ use crate::support::wire::Wire;
 
 const SECRET: &str = "5f1d3c0a9b7e46288c4d2f60a1b3e597";
 
-const GUIDE: &str = include_str!("../../docs/forward-auth.md");
+pub(crate) const GUIDE: &str = include_str!("../../docs/forward-auth.md");
 
 /// Another proxy beside a gate, and a backend behind it.
 struct Rig {
@@ -47,16 +47,7 @@ impl Rig {
     async fn with(name: &str, kind: Kind) -> Option<Self> {
         let binary = command(name)?;
         let (ours, theirs) = (free_port(), free_port());
-        let plan = Plan {
-            kind,
-            listen: SocketAddr::from(([127, 0, 0, 1], ours)),
-            from: vec!["127.0.0.1/32".parse().unwrap()],
-            secret_file: "other-proxy.secret".into(),
-            secret: SharedSecret::parse(SECRET).unwrap(),
-            hosts: vec!["bank.localhost".to_owned()],
-            serves: Serves::ForwardAuth,
-        };
-        let gate = Gate::with(|gate| gate.other_proxies = vec![plan]).await;
+        let gate = Gate::with(|gate| gate.other_proxies = vec![plan(kind, ours)]).await;
         let folder = tempfile::tempdir().unwrap();
         let child = match name {
             "nginx" => nginx(&binary, folder.path(), &filled(&gate, "nginx", folder.path(), ours, theirs)),
@@ -89,8 +80,21 @@ impl Rig {
     }
 }
 
+/// Where the gate hears it.
+pub(crate) fn plan(kind: Kind, ours: u16) -> Plan {
+    Plan {
+        kind,
+        listen: SocketAddr::from(([127, 0, 0, 1], ours)),
+        from: vec!["127.0.0.1/32".parse().unwrap()],
+        secret_file: "other-proxy.secret".into(),
+        secret: SharedSecret::parse(SECRET).unwrap(),
+        hosts: vec!["bank.localhost".to_owned()],
+        serves: Serves::ForwardAuth,
+    }
+}
+
 /// The guide's configuration with this test's addresses and files.
-fn filled(gate: &Gate, language: &str, folder: &Path, ours: u16, theirs: u16) -> String {
+pub(crate) fn filled(gate: &Gate, language: &str, folder: &Path, ours: u16, theirs: u16) -> String {
     let line = match language {
         "nginx" => format!("proxy_set_header Portcullis-Secret {SECRET};\n"),
         _ => format!("header_up Portcullis-Secret {SECRET}\n"),
@@ -123,7 +127,7 @@ fn filled(gate: &Gate, language: &str, folder: &Path, ours: u16, theirs: u16) ->
     text
 }
 
-fn nginx(binary: &Path, folder: &Path, server: &str) -> Child {
+pub(crate) fn nginx(binary: &Path, folder: &Path, server: &str) -> Child {
     let at = folder.display();
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .iter()
@@ -147,7 +151,7 @@ fn caddy(binary: &Path, folder: &Path, site: &str) -> Child {
     started(command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder), folder)
 }
 
-fn started(command: &mut Command, folder: &Path) -> Child {
+pub(crate) fn started(command: &mut Command, folder: &Path) -> Child {
     let log = |name: &str| std::fs::File::create(PathBuf::from(folder).join(name)).unwrap();
     command.stdin(Stdio::null()).stdout(log("out")).stderr(log("log")).spawn().unwrap()
 }

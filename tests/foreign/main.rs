@@ -23,6 +23,7 @@ mod observed;
 mod openssl;
 mod outside;
 mod p12;
+mod ports;
 mod receipts;
 mod requests;
 mod revocation;

@@ -174,7 +174,7 @@ pub(crate) fn write_certificate(ca: &Ca, folder: &std::path::Path, host: &str) -
 async fn answer(seen: Arc<Mutex<Vec<Seen>>>, peer: Arc<Peer>, request: Request<Body>) -> Response<Body> {
     let host = match peer.door.matching(&request) {
         Ok(host) => host,
-        Err(portcullis::domain::Reason::Misdirected) => return status(421),
+        Err(portcullis::domain::Reason::Misdirected(_)) => return status(421),
         Err(_) => return status(400),
     };
     let path = request.uri().path().to_owned();

@@ -187,6 +187,29 @@ async fn one_backend_that_is_gone_harms_nobody_elses() {
     assert_eq!(seen.iter().filter(|seen| seen.route == "two").count(), 1, "{seen:?}");
 }
 
+/// Behind an open rule, who never signed in is not told that they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_is_signed_in_reads_so_when_a_backend_is_gone() {
+    let open = "[[rule]]\nname = \"news\"\npaths = [\"/news/**\"]\nwho = [\"everyone\"]\nneed = []\n";
+    let gate = Gate::with(|plan| plan.portal = format!("{open}{}", plan.portal)).await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let there = Backend::start().await;
+    gate.put(&Route { backends: vec![At::at(format!("http://{closed}"))], ..route("gone", "/news", &there) })
+        .await;
+    let page = client.open("/news/today").await;
+    assert_eq!(page.status, 502);
+    page.must_say("You are still signed in.").must_say("tries again by itself");
+    let stranger = gate.stranger("bank");
+    let page = stranger.open("/news/today").await;
+    assert_eq!(page.status, 502);
+    page.must_say("are not answering");
+    assert!(!page.says("signed in"), "{}", page.words());
+    let told = stranger.send(program("/news/today")).await.problem();
+    assert_eq!(told["next"], "Try again in 20 seconds.");
+    assert!(!told["detail"].as_str().unwrap().contains("signed in"), "{told}");
+}
+
 /// Routes are edited a hundred times while requests come: each is answered by the old or the new.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_route_fails_no_request() {

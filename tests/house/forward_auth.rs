@@ -13,6 +13,7 @@ use portcullis::domain::certificate::{Certificate, CertificateState, RevocationR
 use portcullis::domain::session::Session;
 use portcullis::front::beside::{Kind, Plan, Serves, SharedSecret};
 use portcullis::store::table;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -377,6 +378,102 @@ async fn a_secret_gives_way_to_the_next() {
     assert_eq!((says(SECRET).await, says(next).await), (400, 200));
     let log = program.log();
     assert!(!log.contains(SECRET) && !log.contains(next) && !log.contains("too short"), "{log}");
+}
+
+/// Whoever looks after the other proxy finds in the log from where it was refused, and what does not fit.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_whom_it_refused_and_why() {
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    configured(&gate, "caddy", listen);
+    let program = Program::instead_of(gate).await;
+    let question = Question {
+        kind: Kind::Rfc9440,
+        method: Method::GET,
+        host: program.host("bank"),
+        target: "/accounts".to_owned(),
+        leaf: Some(laptop.identity.chain[0].clone()),
+        cookie: None,
+        more: Vec::new(),
+    };
+    let mut request = question.request();
+    request.headers_mut().remove("portcullis-secret");
+    assert_eq!(send(listen, request).await.status, 400);
+    let other = Question { host: "bank.localhost:9643".to_owned(), ..question.clone() };
+    assert_eq!(send(listen, other.request()).await.status, 421);
+    let other = Question { host: program.host("console"), ..question };
+    assert_eq!(send(listen, other.request()).await.status, 421);
+    let log = program.log();
+    let refused = refusals(&program);
+    let told = |status: u64, why: &str| {
+        let one =
+            |it: &&Value| it["status"] == status && it["why"].as_str().is_some_and(|it| it.contains(why));
+        refused.iter().find(one).unwrap_or_else(|| panic!("{status} {why}: {log}"))
+    };
+    assert_eq!(told(400, "does not say its secret")["address"], "127.0.0.1");
+    let port = program.port;
+    told(421, &format!("host bank.localhost came with port 9643, expected {port}: see public_port"));
+    assert_eq!(
+        told(421, "console.localhost is not among the hosts of this other proxy")["address"],
+        "127.0.0.1"
+    );
+}
+
+/// nginx asks twice about what is refused, for the status and for the page: that is one line in the log, with the
+/// number that the page shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_nginx_explains_is_written_down_once() {
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let gate = Gate::open().await;
+    configured(&gate, "nginx", listen);
+    let program = Program::instead_of(gate).await;
+    let question = Question {
+        kind: Kind::Nginx,
+        method: Method::GET,
+        host: program.host("bank"),
+        target: "/accounts".to_owned(),
+        leaf: None,
+        cookie: None,
+        more: Vec::new(),
+    };
+    let page = async |number: &str| {
+        let mut request = question.request();
+        *request.uri_mut() = "/forward-auth/page".parse().unwrap();
+        request.headers_mut().insert("portcullis-request", number.parse().unwrap());
+        send(listen, request).await
+    };
+    let no = send(listen, question.request()).await;
+    assert_eq!(no.status, 403);
+    let number = no.header("x-request-id").to_owned();
+    assert!(page(&number).await.text().contains(&number));
+    assert_eq!(refusals(&program).len(), 1, "{}", program.log());
+    assert_eq!(refusals(&program)[0]["request"], number.as_str());
+    // Whatever else is said there is nobody's number.
+    assert!(!page(&number).await.text().contains(&number));
+    assert!(!page("QF-308-122").await.text().contains("QF-308-122"));
+    assert_eq!(refusals(&program).len(), 3);
+}
+
+/// Writes another proxy into the configuration of a gate that is about to be started anew.
+fn configured(gate: &Gate, kind: &str, listen: SocketAddr) {
+    let secret = gate.folder.path().join("other-proxy.secret");
+    std::fs::write(&secret, SECRET).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut text = std::fs::read_to_string(&gate.config.file).unwrap();
+    text += &format!(
+        "[[other_proxy]]\nkind = \"{kind}\"\nlisten = \"{listen}\"\nfrom = [\"127.0.0.1\"]\n\
+         secret_file = \"other-proxy.secret\"\nhosts = [\"bank.localhost\"]\n"
+    );
+    std::fs::write(&gate.config.file, text).unwrap();
+}
+
+/// What the log says of each refusal.
+fn refusals(program: &Program) -> Vec<Value> {
+    let log = program.log();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let fields = lines.map(|line| line["fields"].clone());
+    fields.filter(|fields| fields["message"] == "request refused").collect()
 }
 
 /// H-07: a certificate counts in the one header that its proxy sets, once, whole.

@@ -45,8 +45,12 @@ async fn a_page_asks_only_for_what_is_missing() {
     client.open("/news/today").await.must_say("the bank's own page at /news/today");
     let page = client.open("/accounts/1").await;
     page.must_say("Your password");
+    // Nothing is said of a phone that this rule does not ask.
+    assert!(!page.says("your phone will ask"), "{}", page.words());
     let page = client.submit(&page, "/password", &[("password", PASSWORD)]).await;
     page.must_say("the bank's own page at /accounts/1");
+    let page = gate.browser("bank", &laptop).open("/payments/new").await;
+    page.must_say("Your password").must_say("Next, your phone will ask");
     let page = client.open("/payments/new").await;
     page.must_say("Type this number on your phone");
     let (status, answer) = phone.approve(&phone.question().await, &page.digits()).await;

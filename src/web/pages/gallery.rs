@@ -44,6 +44,14 @@ async fn every_page_is_written_to_be_looked_at() {
         show(&name, String::from_utf8(body.to_vec()).unwrap());
     }
     std::fs::write(folder.join("pages.txt"), names.join("\n")).unwrap();
+    // Nobody at the desk can set another password: no page says so.
+    for name in ["password", "renewal-password"] {
+        let html = std::fs::read_to_string(folder.join(format!("{name}.html"))).unwrap();
+        assert!(
+            html.contains("we cannot give you another one") && !html.contains("choose a new one"),
+            "{name}"
+        );
+    }
 }
 
 fn html<P: Page>(page: P) -> String {

@@ -193,6 +193,8 @@ pub struct Password {
     pub why: String,
     /// What was not right with the last try, one uniform sentence; empty at first.
     pub refused: String,
+    /// Whether the phone is asked next.
+    pub phone_follows: bool,
     /// Where it goes.
     pub action: String,
 }

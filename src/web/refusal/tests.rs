@@ -29,7 +29,7 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::KeptTooMany { until: now.plus(Duration::from_secs(600)) },
         Reason::Blocked,
         Reason::PhoneBlocked,
-        Reason::Misdirected,
+        Reason::Misdirected("host a came to the door of b".to_owned()),
         Reason::BadRequest("the path holds a control character"),
         Reason::CrossSite,
         Reason::NotFound,
@@ -112,4 +112,39 @@ async fn a_strange_request_is_escaped() {
     visit.host = "\"><script>".to_owned();
     let html = body(respond(&Reason::BackendDown, &visit)).await;
     assert!(!html.contains("<script>"));
+}
+
+/// An open page has readers who never signed in.
+#[tokio::test]
+async fn only_who_is_signed_in_is_told_so() {
+    let still = "You are still signed in";
+    let mut told = 0;
+    for reason in reasons() {
+        let stranger = body(respond(&reason, &visit())).await;
+        assert!(!stranger.contains(still), "{reason:?}: {stranger}");
+        let inside = body(respond(&reason, &Visit { signed_in: true, ..visit() })).await;
+        told += usize::from(inside.contains(still));
+    }
+    assert_eq!(told, 5, "the backend is down, slow, broken, busy; maintenance");
+}
+
+/// A program has no page that tries again in its place.
+#[tokio::test]
+async fn programs_are_told_when_to_try_again() {
+    for reason in reasons() {
+        let response = respond(&reason, &Visit { json: true, ..visit() });
+        let problem: serde_json::Value = serde_json::from_str(&body(response).await).unwrap();
+        let next = problem["next"].as_str().unwrap();
+        assert!(!next.contains("by itself"), "{reason:?}: {next}");
+        match reason {
+            Reason::BackendDown => assert_eq!(next, "Try again in 20 seconds."),
+            Reason::Maintenance { .. } => {
+                assert!(
+                    next.starts_with("We expect to be done at") && next.ends_with("Try again then."),
+                    "{next}"
+                );
+            }
+            _ => {}
+        }
+    }
 }

@@ -125,24 +125,33 @@ too-large-title = This is more than the page takes
 too-large-text = What was sent is too large, and we have kept nothing of it.
 too-large-next = Go back and send less.
 
+# Only to who is: an open page has readers who never signed in.
+still-signed-in = { $signed ->
+    [yes] You are still signed in.{" "}
+   *[no] {""}
+}
+
 backend-down-title = { $tenant }’s pages are not answering
-backend-down-text = You are still signed in. We could not reach the pages behind this door; if you had just sent something, it did not arrive there.
+backend-down-text = { still-signed-in }We could not reach the pages behind this door; if you had just sent something, it did not arrive there.
 backend-down-next = This page tries again by itself. If it takes longer than ten minutes, call us.
 
 backend-slow-title = { $tenant }’s pages are taking too long
-backend-slow-text = You are still signed in. If you had just sent something, look whether it arrived before you send it again.
+backend-slow-text = { still-signed-in }If you had just sent something, look whether it arrived before you send it again.
 backend-slow-next = Try again. If it takes longer than ten minutes, call us.
 
 backend-broken-title = { $tenant }’s pages gave an answer we could not read
-backend-broken-text = You are still signed in. If you had just sent something, look whether it arrived before you send it again.
+backend-broken-text = { still-signed-in }If you had just sent something, look whether it arrived before you send it again.
 backend-broken-next = Try again. If it happens again, call us.
 
 backend-busy-title = { $tenant }’s pages have a great deal to do
-backend-busy-text = You are still signed in. If you had just sent something, it did not arrive there.
+backend-busy-text = { still-signed-in }If you had just sent something, it did not arrive there.
 backend-busy-next = This page tries again by itself. If it takes longer than ten minutes, call us.
 
 maintenance-title = { $tenant }’s pages are closed for maintenance
-maintenance-text = We are working on them. You are still signed in, and nothing of yours is lost; if you had just sent something, it did not arrive there.
+maintenance-text = We are working on them. { $signed ->
+    [yes] You are still signed in, and nothing
+   *[no] Nothing
+} of yours is lost; if you had just sent something, it did not arrive there.
 maintenance-next = This page opens by itself once they are open again.
 maintenance-next-until = We expect to be done at { $when }. This page opens by itself once they are open again.
 
@@ -157,6 +166,10 @@ busy-next = This page tries again by itself.
 internal-title = Something of ours went wrong
 internal-text = It is not your doing. We have written down what happened under the number at the foot of this page.
 internal-next = Try again. If it happens again, call us and read out that number.
+
+# To programs, which have no page that does it for them.
+program-again = Try again in { $seconds } seconds.
+program-again-until = We expect to be done at { $when }. Try again then.
 
 ## What the person can press
 

@@ -114,6 +114,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
     let away = "You were away for more than five minutes, so we closed the door behind you. You come back to the same page.";
     for (name, why, refused) in [
         ("password", "", ""),
+        ("password-alone", "", ""),
         ("password-idle", away, ""),
         (
             "password-refused",
@@ -129,6 +130,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             username: text("anna@example.com"),
             why: text(why),
             refused: text(refused),
+            phone_follows: name != "password-alone",
             action: text("/.portcullis/sign-in/password"),
         };
         show(name, html(password));
