@@ -217,7 +217,7 @@ fn refused(bad: &[Bad], from: &Path) -> CommandError {
     }
     CommandError::new(
         Kind::Usage,
-        format!("{what}\nNext"),
+        what,
         "mend the sheet and repeat the command, or issue the other rows with `--skip-bad`",
     )
 }
