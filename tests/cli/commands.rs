@@ -155,6 +155,8 @@ fn people(gate: &Gate) {
     gate.run(&["person", "add", "staff", "--name", "Sam"]).refused(2, "need a role");
     gate.run(&["person", "add", "nowhere", "--name", "Sam"]).refused(1, "no tenant");
     gate.run(&["person", "list", "bank"]).well().refused(0, "bank/anna-muster");
+    let all = gate.run(&["person", "list"]).well();
+    assert!(all.out.contains("bank/anna-muster") && all.out.contains("staff/olga-owner"), "{}", all.out);
 
     gate.run(&["person", "lock", "bank/anna-muster", "--why", "asked by telephone"]).refused(2, "--yes");
     let locked = gate.json(&["person", "lock", "bank/anna-muster", "--why", "asked by telephone", "--yes"]);
@@ -192,6 +194,8 @@ fn devices(gate: &Gate) {
     gate.run(&["device", "renew", "bank/anna-muster/laptop"]).refused(1, "device issue");
     gate.run(&["device", "issue", "bank/anna-muster", "--name", "laptop"]).well();
     gate.run(&["device", "list", "bank/anna-muster"]).well().refused(0, "retired");
+    let all = gate.run(&["device", "list"]).well();
+    assert!(all.out.contains("bank/anna-muster") && all.out.contains("staff/sam-support"), "{}", all.out);
     keeps_no_key(gate, &file, word);
 }
 
@@ -232,7 +236,9 @@ const CODE: &str = "271828";
 /// A first visit of the owner, and one of a support agent, as if both pages were open.
 fn staff_code(gate: &Gate) {
     gate.run(&["person", "add", "staff", "--name", "Sam Support", "--role", "support"]).well();
-    gate.run(&["device", "issue", "staff/sam-support", "--name", "desk"]).well();
+    // Who is support is not sent to support.
+    let told = gate.run(&["device", "issue", "staff/sam-support", "--name", "desk"]).well();
+    assert!(told.out.contains("to an owner") && !told.out.contains("out to support"), "{}", told.out);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         for person in ["olga-owner", "sam-support"] {
