@@ -28,7 +28,7 @@ pub(super) struct Activity {
     closing: AtomicBool,
     /// Whether the last request had a body that was not read to its end.
     unread: AtomicBool,
-    /// Whether a client of HTTP/2 sent anything since it was asked last.
+    /// Whether a client of HTTP/2 sent or took anything since this was asked last.
     stirred: AtomicBool,
     /// For each answer that waits for the client to take it: since when.
     waiting: Mutex<HashMap<u64, Arc<AtomicU64>>>,
@@ -91,12 +91,12 @@ impl Activity {
         }
     }
 
-    /// A client of HTTP/2 sent something, be it an answer to a PING.
+    /// A client of HTTP/2 sent something, be it an answer to a PING, or took something.
     pub(super) fn stirs(&self) {
         self.stirred.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it sent something since this was asked last.
+    /// Whether it did since this was asked last.
     pub(super) fn has_stirred(&self) -> bool {
         self.stirred.swap(false, Ordering::Relaxed)
     }
@@ -114,6 +114,13 @@ impl Activity {
     /// A request's body is there to be read, or was read to its end.
     pub(super) fn read(&self, whole: bool) {
         self.unread.store(!whole, Ordering::Relaxed);
+    }
+
+    /// Whether nothing has been under way for so long, and all that was said has left.
+    pub(super) fn is_quiet_for(&self, long: Duration) -> bool {
+        self.in_flight.load(Ordering::Relaxed) == 0
+            && !self.unflushed.load(Ordering::Relaxed)
+            && self.quiet().elapsed() >= long
     }
 
     /// When it ends, if no request comes.

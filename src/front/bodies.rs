@@ -45,6 +45,11 @@ impl Coming {
         }
     }
 
+    /// Whether more of it comes by itself over HTTP/2.
+    fn is_coming(&self) -> bool {
+        matches!(self, Self::Http2(body) if !body.is_end_stream() && !body.is_held_back())
+    }
+
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Nothing => SizeHint::with_exact(0),
@@ -170,8 +175,7 @@ impl hyper::body::Body for Arriving {
 /// which some clients take for a failure. A short rest is let come instead, and thrown away.
 impl Drop for Arriving {
     fn drop(&mut self) {
-        let unread =
-            self.incoming.take().filter(|incoming| self.activity.http2() && !incoming.is_end_stream());
+        let unread = self.incoming.take().filter(Coming::is_coming);
         if let (Some(mut rest), Ok(runtime)) = (unread, tokio::runtime::Handle::try_current()) {
             let mut left = LINGER_BYTES_MAX;
             runtime.spawn(tokio::time::timeout(LINGER_MAX, async move {
@@ -195,6 +199,11 @@ pub(super) struct Leaving {
 impl Leaving {
     pub(super) const fn new(body: Body, under_way: UnderWay) -> Self {
         Self { body, under_way }
+    }
+
+    /// A part of the last piece was taken: the client is to take the next.
+    pub(super) fn goes_on(&mut self) {
+        self.under_way.handed_over();
     }
 }
 

@@ -133,6 +133,7 @@ where
         Verdict::Wait(until) => until,
         _ => Instant::now(),
     };
+    let mut goodbye = armed;
     let mut sleep = Box::pin(tokio::time::sleep_until(armed));
     let mut cut = Box::pin(cancel.cancelled());
     let mut drain = Box::pin(shared.draining.cancelled());
@@ -159,11 +160,19 @@ where
             if draining && !finishing && !activity.is_new() {
                 finishing = true;
                 finish(connection.as_mut());
+                // Whoever does not answer a goodbye is not waited for.
+                goodbye = Instant::now() + FINISH_MAX;
+                armed = goodbye;
+                sleep.as_mut().reset(armed);
             }
             while sleep.as_mut().poll(&mut rung).is_ready() {
                 let verdict =
                     if draining && !finishing { Verdict::Finish } else { activity.judge(Instant::now()) };
                 match verdict {
+                    _ if finishing && goodbye <= Instant::now() && activity.is_quiet_for(FINISH_MAX) => {
+                        return Poll::Ready(Run::Over);
+                    }
+                    Verdict::Wait(until) if finishing => armed = until.min(Instant::now() + FINISH_MAX),
                     Verdict::Wait(until) => armed = until,
                     Verdict::Rest if finishing => armed = activity.quiet_until(),
                     Verdict::Rest if asked => return Poll::Ready(Run::Quiet),

@@ -50,6 +50,7 @@ impl<I> Watched<I> {
 
     fn wrote(&mut self, progress: &Poll<io::Result<usize>>) {
         if let (Some(calm), Poll::Ready(Ok(count))) = (&mut self.calm, progress) {
+            self.activity.stirs();
             calm.sent(*count);
         }
     }

@@ -256,6 +256,10 @@ impl Proxy {
         headers::clean_answer(&mut head.headers);
         head.version = Version::HTTP_11;
         head.extensions.clear();
+        if head.status == StatusCode::NO_CONTENT {
+            // It has no length either (RFC 9110 8.6).
+            head.headers.remove(CONTENT_LENGTH);
+        }
         if rest.is_end_stream() {
             self.upstream.give_back(rest.finish());
             // The length of what a HEAD request did not ask for stays in the head.

@@ -15,7 +15,7 @@ use hyper::body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use super::errand::Tunnel;
@@ -191,9 +191,23 @@ where
     let (a_read, a_write) = tokio::io::split(a);
     let (b_read, b_write) = tokio::io::split(b);
     let clock = Clock { started: Instant::now(), moved_ms: AtomicU64::new(0) };
-    let both = async {
-        tokio::try_join!(one_way(a_read, b_write, &clock), one_way(b_read, a_write, &clock)).map(|_| ())
+    let over = Notify::new();
+    let there = async {
+        let mut from = a_read;
+        one_way(&mut from, b_write, &clock).await?;
+        // A client that only listens says nothing when it goes; with HTTP/2 whoever reads on hears it.
+        let mut nothing = [0];
+        tokio::select! {
+            read = from.read(&mut nothing) => read.map(drop),
+            () = over.notified() => Ok(()),
+        }
     };
+    let back = async {
+        one_way(b_read, a_write, &clock).await?;
+        over.notify_one();
+        Ok(())
+    };
+    let both = async { tokio::try_join!(there, back).map(|_| ()) };
     tokio::select! {
         ended = both => ended,
         () = clock.idle_for(idle) => Err(io::ErrorKind::TimedOut.into()),

@@ -165,12 +165,15 @@ async fn pass(mut body: Leaving, mut to: SendStream<Bytes>) -> Result<(), h2::Er
             }
         };
         match frame.into_data() {
-            Ok(data) => {
+            Ok(mut data) => {
                 let last = body.is_end_stream();
-                if !data.is_empty() {
-                    poll_fn(|cx| poll_room(&mut to, cx)).await?;
+                // No more than there is room for: what h2 keeps for later is seen by no clock.
+                while !data.is_empty() {
+                    let room = poll_fn(|cx| poll_room(&mut to, data.len(), cx)).await?;
+                    let part = data.split_to(room);
+                    to.send_data(part, last && data.is_empty())?;
+                    body.goes_on();
                 }
-                to.send_data(data, last)?;
                 if last {
                     return Ok(());
                 }

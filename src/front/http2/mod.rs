@@ -13,6 +13,8 @@ mod gather;
 mod knock;
 mod pulse;
 mod received;
+#[cfg(test)]
+mod tests;
 mod tunnel;
 
 use std::future::{Future, poll_fn};
@@ -116,6 +118,7 @@ fn builder() -> Builder {
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_send_buffer_size(SEND_BUFFER_BYTES_MAX)
+        .data_frame_budget(DATA_FRAME_BUDGET)
         .enable_connect_protocol();
     builder
 }
@@ -143,6 +146,10 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 
 /// All streams of a connection together.
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// What small DATA may cost that nobody reads, a quarter of a kilobyte for each at most: a WebSocket's messages while its
+/// backend pauses, as many as its window holds.
+const DATA_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 
 /// What may lie ready for one stream's client.
 const SEND_BUFFER_BYTES_MAX: usize = 128 * 1024;

@@ -53,6 +53,11 @@ impl Received {
         self.stream.poll_trailers(cx).map(|trailers| trailers.transpose().map(|one| one.map(Frame::trailers)))
     }
 
+    /// Whether its client waits to be told that it is wanted.
+    pub(in crate::front) const fn is_held_back(&self) -> bool {
+        self.waits.is_some()
+    }
+
     pub(in crate::front) fn is_end_stream(&self) -> bool {
         self.stream.is_end_stream()
     }

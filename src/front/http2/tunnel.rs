@@ -15,11 +15,13 @@ pub(super) struct Tunnel {
     to: SendStream<Bytes>,
     /// What was received and not yet read.
     rest: Bytes,
+    /// Whether the client sends no more.
+    ended: bool,
 }
 
 impl Tunnel {
     pub(super) const fn new(from: RecvStream, to: SendStream<Bytes>) -> Self {
-        Self { from, to, rest: Bytes::new() }
+        Self { from, to, rest: Bytes::new(), ended: false }
     }
 }
 
@@ -29,11 +31,19 @@ impl AsyncRead for Tunnel {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.ended {
+            // Who reads on wants to know whether the client still listens.
+            let reset = ready!(self.to.poll_reset(cx));
+            return Poll::Ready(Err(broken(reset.map_or_else(|error| error, h2::Error::from))));
+        }
         while self.rest.is_empty() {
             match ready!(self.from.poll_data(cx)) {
                 Some(Ok(data)) => self.rest = data,
                 Some(Err(error)) => return Poll::Ready(Err(broken(error))),
-                None => return Poll::Ready(Ok(())),
+                None => {
+                    self.ended = true;
+                    return Poll::Ready(Ok(()));
+                }
             }
         }
         let count = buf.remaining().min(self.rest.len());
@@ -46,9 +56,9 @@ impl AsyncRead for Tunnel {
 
 impl AsyncWrite for Tunnel {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(poll_room(&mut self.to, cx)).map_err(broken)?;
-        self.to.send_data(Bytes::copy_from_slice(buf), false).map_err(broken)?;
-        Poll::Ready(Ok(buf.len()))
+        let room = ready!(poll_room(&mut self.to, buf.len(), cx)).map_err(broken)?;
+        self.to.send_data(Bytes::copy_from_slice(&buf[..room]), false).map_err(broken)?;
+        Poll::Ready(Ok(room))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -61,22 +71,29 @@ impl AsyncWrite for Tunnel {
     }
 }
 
-/// Ready once the client's windows have room; an error once it has reset the stream. To be asked only by who has
-/// something to send: room that is asked for and not used is missing to other streams.
-pub(super) fn poll_room(to: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Poll<Result<(), h2::Error>> {
+/// How much of so many bytes the client's windows have room for, once they have any; an error once it has reset the stream.
+/// To be asked only by who has that much to send: room that is asked for and not used is missing to other streams.
+pub(super) fn poll_room(
+    to: &mut SendStream<Bytes>,
+    bytes: usize,
+    cx: &mut Context<'_>,
+) -> Poll<Result<usize, h2::Error>> {
     if let Poll::Ready(reason) = to.poll_reset(cx)? {
         return Poll::Ready(Err(reason.into()));
     }
-    // One byte: with the rest h2 waits for its turn, and what is sent raises what it asks for.
-    to.reserve_capacity(1);
+    let bytes = bytes.min(AT_ONCE);
+    to.reserve_capacity(bytes);
     while to.capacity() == 0 {
         match ready!(to.poll_capacity(cx)) {
             Some(room) => drop(room?),
             None => return Poll::Ready(Err(Reason::STREAM_CLOSED.into())),
         }
     }
-    Poll::Ready(Ok(()))
+    Poll::Ready(Ok(to.capacity().min(bytes)))
 }
+
+/// One frame, so that streams take turns.
+const AT_ONCE: usize = 16 * 1024;
 
 fn broken(error: h2::Error) -> io::Error {
     if error.is_io() {

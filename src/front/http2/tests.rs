@@ -1,0 +1,142 @@
+//! A client of frames alone, slow in one way or another. Here looks are taken every 20 ms, and who takes nothing is cut after
+//! a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::{Request, Response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::front::connection::{self, Shared};
+use crate::front::limits::Settings;
+use crate::front::meters::Meters;
+use crate::world::World;
+
+/// The client's side, what serves it, and what ends it in good order.
+struct Slow {
+    io: DuplexStream,
+    served: JoinHandle<()>,
+    meters: Arc<Meters>,
+    stop: CancellationToken,
+}
+
+impl Slow {
+    /// Whose windows begin with `window` bytes a stream. `/big` is answered with a million bytes, all else with ten.
+    async fn with_windows_of(window: u32) -> Self {
+        let (mut io, theirs) = tokio::io::duplex(4096);
+        let (meters, stop) = (Arc::new(Meters::default()), CancellationToken::new());
+        let shared = Shared {
+            settings: Arc::new(Settings { write_stall_ms_max: 1000, ..Settings::default() }),
+            meters: Arc::clone(&meters),
+            clock: World::real().clock,
+            draining: stop.clone(),
+        };
+        let handle = |request: Request<Body>| async move {
+            let body = if request.uri().path() == "/big" { vec![b'x'; 1_000_000] } else { vec![b'x'; 10] };
+            Response::new(Body::from(body))
+        };
+        let served = tokio::spawn(async move {
+            connection::serve(theirs, true, (), &CancellationToken::new(), &shared, handle).await;
+        });
+        io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        // SETTINGS_INITIAL_WINDOW_SIZE; the connection's own window is no limit here.
+        io.write_all(&frame(4, 0, 0, &[&[0, 4][..], &window.to_be_bytes()].concat())).await.unwrap();
+        io.write_all(&frame(8, 0, 0, &0x7000_0000_u32.to_be_bytes())).await.unwrap();
+        Self { io, served, meters, stop }
+    }
+
+    async fn asks(&mut self, stream: u32, path: &str) {
+        let length = u8::try_from(path.len()).unwrap();
+        // GET, https, the path, and an authority, as literals of HPACK.
+        let block = [&[0x82, 0x87, 0x04, length], path.as_bytes(), &[0x01, 4], b"bank"].concat();
+        self.io.write_all(&frame(1, 5, stream, &block)).await.unwrap();
+    }
+
+    /// Takes so much at most, where there is something within a moment.
+    async fn takes(&mut self, most: usize) -> usize {
+        let mut piece = vec![0; most];
+        let read = tokio::time::timeout(MOMENT, self.io.read(&mut piece)).await;
+        read.map_or(0, |read| read.unwrap_or(0))
+    }
+
+    /// Shows that it is there, by what asks for no answer.
+    async fn stirs(&mut self) {
+        let _ = self.io.write_all(&frame(8, 0, 0, &1_u32.to_be_bytes())).await;
+        while self.takes(4096).await > 0 {}
+    }
+}
+
+const MOMENT: Duration = Duration::from_millis(50);
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// H-14: our PINGs lie behind what it has not read yet, and it is as honest as one that reads fast.
+#[tokio::test]
+async fn who_takes_a_long_answer_slowly_is_not_gone() {
+    let mut slow = Slow::with_windows_of(0x7fff_ffff).await;
+    slow.asks(1, "/big").await;
+    for turn in 0..50 {
+        assert!(slow.takes(1024).await > 0, "turn {turn}");
+        tokio::time::sleep(MOMENT).await;
+        assert!(!slow.served.is_finished(), "turn {turn}");
+    }
+}
+
+#[tokio::test]
+async fn who_takes_all_and_says_nothing_is_gone_in_the_end() {
+    let mut slow = Slow::with_windows_of(65_535).await;
+    slow.asks(1, "/").await;
+    while slow.takes(4096).await > 0 {}
+    tokio::time::timeout(Duration::from_secs(10), slow.served).await.unwrap().unwrap();
+}
+
+/// H-14: room for a kilobyte and a half at a time is no standing still, though it is long before there is room for a
+/// whole piece of the answer.
+#[tokio::test]
+async fn who_makes_little_room_at_a_time_is_not_cut() {
+    let mut slow = Slow::with_windows_of(16_384).await;
+    slow.asks(1, "/big").await;
+    for turn in 0..60 {
+        slow.io.write_all(&frame(8, 0, 1, &1500_u32.to_be_bytes())).await.unwrap();
+        while slow.takes(4096).await > 0 {}
+        assert!(!slow.served.is_finished(), "turn {turn}");
+        tokio::time::sleep(MOMENT).await;
+    }
+    assert_eq!(slow.meters.cut_slow.get(), 0);
+}
+
+/// H-14: an answer that waits for room is under way until all of it has some, however short it is.
+#[tokio::test]
+async fn who_makes_no_room_is_cut_however_short_the_answer() {
+    let mut slow = Slow::with_windows_of(1).await;
+    slow.asks(1, "/short").await;
+    for _ in 0..300 {
+        if slow.served.is_finished() {
+            break;
+        }
+        slow.stirs().await;
+    }
+    assert_eq!((slow.served.is_finished(), slow.meters.cut_slow.get()), (true, 1));
+}
+
+/// O-05: a client that sleeps holds no stop.
+#[tokio::test]
+async fn who_does_not_answer_a_goodbye_is_not_waited_for() {
+    let mut slow = Slow::with_windows_of(65_535).await;
+    slow.asks(1, "/").await;
+    while slow.takes(4096).await > 0 {}
+    slow.stop.cancel();
+    for _ in 0..300 {
+        if slow.served.is_finished() {
+            return;
+        }
+        slow.stirs().await;
+    }
+    panic!("it is waited for");
+}
