@@ -19,6 +19,7 @@ use super::limits::Settings;
 
 /// A request's body as its protocol brings it.
 pub(super) enum Coming {
+    /// There is none: what follows on the stream is a tunnel's.
     Nothing,
     Http1(Incoming),
     Http2(Received),

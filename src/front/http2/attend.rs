@@ -172,10 +172,14 @@ async fn pass(mut body: Leaving, mut to: SendStream<Bytes>) -> Result<(), h2::Er
                     let room = poll_fn(|cx| poll_room(&mut to, data.len(), cx)).await?;
                     let part = data.split_to(room);
                     to.send_data(part, last && data.is_empty())?;
+                    if last && data.is_empty() {
+                        return Ok(());
+                    }
                     body.goes_on();
                 }
+                // The last piece may be empty.
                 if last {
-                    return Ok(());
+                    return to.send_data(data, true);
                 }
             }
             Err(frame) => {

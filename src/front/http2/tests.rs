@@ -1,11 +1,16 @@
 //! A client of frames alone, slow in one way or another. Here looks are taken every 20 ms, and who takes nothing is cut after
 //! a second.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
 use http::{Request, Response};
+use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -35,8 +40,11 @@ impl Slow {
             draining: stop.clone(),
         };
         let handle = |request: Request<Body>| async move {
-            let body = if request.uri().path() == "/big" { vec![b'x'; 1_000_000] } else { vec![b'x'; 10] };
-            Response::new(Body::from(body))
+            Response::new(match request.uri().path() {
+                "/big" => Body::from(vec![b'x'; 1_000_000]),
+                "/then-nothing" => Body::new(ThenNothing(Some(Bytes::from_static(b"all of it")))),
+                _ => Body::from(vec![b'x'; 10]),
+            })
         };
         let served = tokio::spawn(async move {
             connection::serve(theirs, true, (), &CancellationToken::new(), &shared, handle).await;
@@ -69,6 +77,30 @@ impl Slow {
     }
 }
 
+/// A body whose last piece is empty, as those of backends of HTTP/2 are.
+struct ThenNothing(Option<Bytes>);
+
+impl hyper::body::Body for ThenNothing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let piece = self.0.take().map(|mut piece| {
+            let all = piece.split_to(piece.len());
+            self.0 = (!all.is_empty()).then_some(piece);
+            Ok(Frame::data(all))
+        });
+        Poll::Ready(piece)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
 const MOMENT: Duration = Duration::from_millis(50);
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
@@ -86,6 +118,22 @@ async fn who_takes_a_long_answer_slowly_is_not_gone() {
         tokio::time::sleep(MOMENT).await;
         assert!(!slow.served.is_finished(), "turn {turn}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_whose_last_piece_is_empty_has_its_end() {
+    let mut quick = Slow::with_windows_of(65_535).await;
+    quick.asks(1, "/then-nothing").await;
+    let mut got = Vec::new();
+    while quick.io.read_buf(&mut got).now_or_never().is_none_or(|read| read.unwrap() > 0) {
+        // DATA of stream 1, empty, with END_STREAM.
+        if got.windows(9).any(|head| head == [0, 0, 0, 0, 1, 0, 0, 0, 1]) {
+            return;
+        }
+        assert!(got.len() < 1000, "{got:?}");
+        tokio::task::yield_now().await;
+    }
+    panic!("{got:?}");
 }
 
 #[tokio::test]
