@@ -3,14 +3,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::accept::{Front, Handler};
 use super::beside::Errand;
 use super::connection;
-use super::limits::Place;
+use super::limits::{Place, Settings};
 use super::live::Guard;
 use super::peer::Peer;
 use super::relayed::{self, Relayed};
@@ -61,8 +63,8 @@ impl Front {
         handler: H,
     ) {
         let meters = &self.meters;
-        // Answers are written whole; waiting for more only delays them.
-        let _ = stream.set_nodelay(true);
+        let shared = self.shared();
+        made_ready(&stream, &shared.settings);
         let doors = self.doors().load_full();
         // What only the handshake needs lies in a box, and is given back before the connection lies idle.
         let shaken = tokio::time::timeout_at(until, turns.taken_by(tls::shake(stream, &doors)));
@@ -108,10 +110,21 @@ impl Front {
         let handle = move |request| handler.clone().handle(Arc::clone(&peer), request);
         // A kilobyte, which each future that it is handed on to would hold once more.
         let stream = Box::new(shaken.stream);
-        let shared = self.shared();
         connection::serve(stream, shaken.http2, (place, guard), &cancel, &shared, handle).await;
     }
 }
+
+/// What the system is to do for a client's socket, wherever we have its listener from.
+fn made_ready(stream: &TcpStream, settings: &Settings) {
+    // Answers are written whole; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    // A client that only takes its time is left to our own clocks.
+    let unanswered = settings.write_stall().max(UNANSWERED_MAX);
+    let _ = SockRef::from(stream).set_tcp_user_timeout(Some(unanswered));
+}
+
+/// A machine that acknowledges nothing for so long went away without a word (RFC 5482).
+const UNANSWERED_MAX: Duration = Duration::from_secs(120);
 
 #[cfg(test)]
 mod tests {
@@ -122,7 +135,6 @@ mod tests {
 
     use super::*;
     use crate::front::door::Doors;
-    use crate::front::limits::Settings;
     use crate::front::live::Live;
     use crate::world::World;
 
@@ -142,6 +154,18 @@ mod tests {
         let attending = front.attend(stream, address, place, Instant::now(), Turns::new(), handler);
         let size = size_of_val(&attending);
         assert!(size <= IDLE_BYTES_MAX, "{size} bytes for each connection, however idle");
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_acknowledges_nothing_is_given_up_after_all_who_are_slow() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        for (write_stall_ms_max, seconds) in [(30_000, 120), (300_000, 300)] {
+            made_ready(&stream, &Settings { write_stall_ms_max, ..Settings::default() });
+            let given_up = SockRef::from(&stream).tcp_user_timeout().unwrap();
+            assert_eq!(given_up, Some(Duration::from_secs(seconds)));
+        }
+        assert!(stream.nodelay().unwrap());
     }
 
     /// It was 23 KiB before the handshake had a box of its own.

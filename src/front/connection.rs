@@ -133,11 +133,12 @@ where
         Verdict::Wait(until) => until,
         _ => Instant::now(),
     };
-    let mut goodbye = armed;
     let mut sleep = Box::pin(tokio::time::sleep_until(armed));
     let mut cut = Box::pin(cancel.cancelled());
     let mut drain = Box::pin(shared.draining.cancelled());
-    let (mut draining, mut finishing, mut asked) = (false, false, false);
+    let (mut draining, mut asked) = (false, false);
+    // Once it is to end in good order: until when whoever has nothing under way may take for it.
+    let mut finishing: Option<Instant> = None;
     let mut bell: Option<Arc<Bell>> = None;
     poll_fn(|cx| {
         let bell = match &mut bell {
@@ -157,31 +158,30 @@ where
                 armed = Instant::now() + FIRST_MAX;
                 sleep.as_mut().reset(armed);
             }
-            if draining && !finishing && !activity.is_new() {
-                finishing = true;
+            if draining && finishing.is_none() && !activity.is_new() {
                 finish(connection.as_mut());
-                // Whoever does not answer a goodbye is not waited for.
-                goodbye = Instant::now() + FINISH_MAX;
-                armed = goodbye;
+                armed = Instant::now() + FINISH_MAX;
+                finishing = Some(armed);
                 sleep.as_mut().reset(armed);
             }
             while sleep.as_mut().poll(&mut rung).is_ready() {
-                let verdict =
-                    if draining && !finishing { Verdict::Finish } else { activity.judge(Instant::now()) };
+                let now = Instant::now();
+                let verdict = match finishing {
+                    None if draining => Verdict::Finish,
+                    Some(end) if end <= now && activity.is_quiet_for(FINISH_MAX) => Verdict::Cut,
+                    _ => activity.judge(now),
+                };
                 match verdict {
-                    _ if finishing && goodbye <= Instant::now() && activity.is_quiet_for(FINISH_MAX) => {
-                        return Poll::Ready(Run::Over);
-                    }
-                    Verdict::Wait(until) if finishing => armed = until.min(Instant::now() + FINISH_MAX),
+                    Verdict::Wait(until) if finishing.is_some() => armed = until.min(now + FINISH_MAX),
                     Verdict::Wait(until) => armed = until,
-                    Verdict::Rest if finishing => armed = activity.quiet_until(),
+                    Verdict::Rest if finishing.is_some() => armed = now + FINISH_MAX,
                     Verdict::Rest if asked => return Poll::Ready(Run::Quiet),
                     // What woke it may be the client's going, which hyper has yet to hear.
-                    Verdict::Rest => armed = Instant::now() + A_MOMENT,
-                    Verdict::Finish if !finishing => {
-                        finishing = true;
+                    Verdict::Rest => armed = now + A_MOMENT,
+                    Verdict::Finish if finishing.is_none() => {
                         finish(connection.as_mut());
-                        armed = Instant::now() + FINISH_MAX;
+                        armed = now + FINISH_MAX;
+                        finishing = Some(armed);
                     }
                     Verdict::Finish | Verdict::Cut => {
                         shared.meters.cut_slow.up();
@@ -201,11 +201,11 @@ where
             }
             return Poll::Ready(Run::Over);
         }
-        if draining && !finishing && !activity.is_new() {
+        if draining && finishing.is_none() && !activity.is_new() {
             bell.ring();
         }
         // A connection that made progress may have a nearer end than the one we wait for.
-        if !finishing && activity.is_due_before(armed) {
+        if finishing.is_none() && activity.is_due_before(armed) {
             armed = Instant::now();
             sleep.as_mut().reset(armed);
             bell.ring();

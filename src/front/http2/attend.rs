@@ -172,8 +172,9 @@ async fn pass(mut body: Leaving, mut to: SendStream<Bytes>) -> Result<(), h2::Er
                 while !data.is_empty() {
                     let room = poll_fn(|cx| poll_room(&mut to, data.len(), cx)).await?;
                     let part = data.split_to(room);
-                    to.send_data(part, last && data.is_empty())?;
-                    if last && data.is_empty() {
+                    let ends = last && data.is_empty();
+                    to.send_data(part, ends)?;
+                    if ends {
                         return Ok(());
                     }
                     taken += room;

@@ -44,7 +44,7 @@ impl Pulse {
 }
 
 /// A machine that went away without a word is found by its silence to what this makes it be sent: TCP gives it up
-/// (`listening`).
+/// (`arrival`).
 const LOOKED_AT_EVERY: Duration =
     if cfg!(test) { Duration::from_millis(20) } else { Duration::from_secs(10) };
 
