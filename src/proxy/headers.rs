@@ -214,7 +214,7 @@ fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
 }
 
 /// Puts the cookies of all lines on one, without any piece that names ours in any way.
-fn keep_foreign_cookies(headers: &mut HeaderMap) {
+pub(super) fn keep_foreign_cookies(headers: &mut HeaderMap) {
     let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if lines.is_empty() || (lines.len() == 1 && !mentions_own_cookie(lines[0])) {
         return;

@@ -2,6 +2,7 @@
 //! would. Sends nothing.
 
 use axum::body::Body;
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue, Request};
 
 use super::destination::Destination;
@@ -36,6 +37,7 @@ impl Proxy {
         }
         let number = HeaderValue::from_str(origin.request_id).map_err(|_| Reason::Internal)?;
         told.insert("x-request-id", number);
+        told.extend(foreign_cookies(request.headers()).map(|cookies| (COOKIE, cookies)));
         let mut remembered = origin.memory.recall();
         if let Some(caller) = self.identity.of(&mut remembered, permit, route, origin.host)? {
             for (name, value) in caller.lines(route) {
@@ -44,4 +46,14 @@ impl Proxy {
         }
         Ok(told)
     }
+}
+
+/// What a backend may read of a client's cookies: empty where there are none but ours.
+fn foreign_cookies(said: &HeaderMap) -> Option<HeaderValue> {
+    let mut cookies: HeaderMap = said.get_all(COOKIE).iter().map(|line| (COOKIE, line.clone())).collect();
+    if cookies.is_empty() {
+        return None;
+    }
+    headers::keep_foreign_cookies(&mut cookies);
+    Some(cookies.remove(COOKIE).unwrap_or_else(|| HeaderValue::from_static("")))
 }

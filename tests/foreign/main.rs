@@ -17,6 +17,7 @@ mod backends;
 mod beside;
 mod chains;
 mod est;
+mod fetched;
 mod grpc;
 mod mobileconfig;
 mod observed;

@@ -216,6 +216,18 @@ async fn each_kind_of_proxy_is_answered_as_it_understands() {
     assert_eq!(rig.gate.backend.bytes(), 0, "the other proxy forwards");
 }
 
+/// So that a proxy that can only copy headers keeps the gate's cookie from its backend.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clients_cookies_are_told_without_the_gates() {
+    let rig = Rig::open(Serves::ForwardAuth).await;
+    for kind in KINDS {
+        let question = rig.question(kind);
+        assert_eq!(rig.ask(&question).await.headers.get("cookie").unwrap(), "", "{kind:?}");
+        let answer = rig.ask(&question.saying("cookie", "theme=dark; a=b").saying("cookie", "c=d")).await;
+        assert_eq!(answer.header("cookie"), "theme=dark; a=b; c=d", "{kind:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nginx_fetches_the_page_for_who_was_refused() {
     let rig = Rig::open(Serves::ForwardAuth).await;
