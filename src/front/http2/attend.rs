@@ -20,6 +20,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Body as _;
 
 use super::received::Received;
+use super::room::{Inflow, Room};
 use super::tunnel::{Tunnel, poll_room};
 use crate::front::activity::Activity;
 use crate::front::answering::{Answering, bare};
@@ -31,6 +32,7 @@ use crate::world::Clock;
 pub(super) fn attend<F, R>(
     request: Request<RecvStream>,
     respond: SendResponse<Bytes>,
+    room: &Arc<Room>,
     answering: &Answering<F>,
 ) -> impl Future<Output = ()> + Send + use<F, R>
 where
@@ -38,6 +40,7 @@ where
     R: Future<Output = Response<Body>> + Send + 'static,
 {
     let (mut parts, receiving) = request.into_parts();
+    let receiving = Inflow::new(receiving, room);
     // An extended CONNECT is walked as the GET that it stands for, so that everything that holds for a WebSocket of
     // HTTP/1.1 holds for it (RFC 8441). Any other CONNECT stays one, and is refused on its way.
     let websocket = parts.method == Method::CONNECT
@@ -71,7 +74,7 @@ where
 struct Stream {
     respond: SendResponse<Bytes>,
     /// Where it asks for a tunnel: what comes through it.
-    tunnel: Option<(RecvStream, Arc<Activity>)>,
+    tunnel: Option<(Inflow, Arc<Activity>)>,
     /// What is to be said before the answer.
     hints: Option<Hints>,
     clock: Arc<dyn Clock>,

@@ -7,17 +7,20 @@
 //! - `tunnel`: a stream that became a WebSocket
 //! - `pulse`: whether the client is still there
 //! - `knock`: who woke the task
+//! - `room`: how much may wait until it is asked for
 
 mod attend;
 mod gather;
 mod knock;
 mod pulse;
 mod received;
+mod room;
 #[cfg(test)]
 mod tests;
 mod tunnel;
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
@@ -34,6 +37,7 @@ use self::gather::Gather;
 use self::knock::Door;
 use self::pulse::Pulse;
 pub(super) use self::received::Received;
+use self::room::{CONNECTION_WINDOW_BYTES, Room, STREAM_WINDOW_BYTES};
 use super::answering::Answering;
 
 /// Serves `io` until the client or `finish` ends it: then what is under way is brought to its end.
@@ -55,6 +59,7 @@ where
     out.begin();
     let mut pulse = Pulse::new(connection.ping_pong());
     let mut streams = FuturesUnordered::new();
+    let room = Arc::new(Room::default());
     let mut door: Option<Door> = None;
     let mut finishing = false;
     poll_fn(|cx| {
@@ -75,6 +80,9 @@ where
             if door.streams.was_knocked_at() {
                 while let Poll::Ready(Some(())) = streams.poll_next_unpin(&mut of_streams) {}
             }
+            if let Some(window) = room.grown() {
+                connection.set_target_window_size(window);
+            }
             if !door.frames.was_knocked_at() {
                 break;
             }
@@ -85,7 +93,7 @@ where
             while let Poll::Ready(next) = connection.poll_accept(&mut of_frames) {
                 match next {
                     Some(Ok((request, respond))) => {
-                        streams.push(attend::attend(request, respond, &answering));
+                        streams.push(attend::attend(request, respond, &room, &answering));
                         door.streams.knock();
                     }
                     Some(Err(error)) => return Poll::Ready(Err(error)),
@@ -140,12 +148,6 @@ const RESETS_PENDING_MAX: usize = 20;
 
 /// Streams that a client made us reset (CVE-2025-8671).
 const RESETS_LOCAL_MAX: usize = 256;
-
-/// An upload of one stream at 50 ms of way: 5 MB/s.
-const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
-
-/// All streams of a connection together.
-const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
 /// What small DATA may cost that nobody reads, a quarter of a kilobyte for each at most: a WebSocket's messages while its
 /// backend pauses, as many as its window holds.

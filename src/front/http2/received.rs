@@ -3,16 +3,16 @@
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::RecvStream;
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use hyper::body::{Frame, SizeHint};
 
+use super::room::Inflow;
 use crate::proxy::Hints;
 
 /// A request's body as it is received. What was read makes room in the windows for more.
 pub(in crate::front) struct Received {
-    stream: RecvStream,
+    stream: Inflow,
     /// How much is still to come, where the head says so. h2 holds the client to it (RFC 9113 8.1.1).
     left: Option<u64>,
     only_trailers: bool,
@@ -22,7 +22,7 @@ pub(in crate::front) struct Received {
 
 impl Received {
     /// `waits`: where its client is told that the body is wanted, if it waits to hear that.
-    pub(super) fn new(stream: RecvStream, head: &HeaderMap, waits: Option<Hints>) -> Self {
+    pub(super) fn new(stream: Inflow, head: &HeaderMap, waits: Option<Hints>) -> Self {
         let mut lengths = head.get_all(CONTENT_LENGTH).iter();
         let left = match (lengths.next(), lengths.next()) {
             (Some(one), None) => one.to_str().ok().and_then(|text| text.parse().ok()),
@@ -42,7 +42,7 @@ impl Received {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(data)) => {
                     // No more is given back than was taken.
-                    let _ = self.stream.flow_control().release_capacity(data.len());
+                    let _ = self.stream.stream().flow_control().release_capacity(data.len());
                     self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
@@ -50,7 +50,8 @@ impl Received {
                 None => self.only_trailers = true,
             }
         }
-        self.stream.poll_trailers(cx).map(|trailers| trailers.transpose().map(|one| one.map(Frame::trailers)))
+        let trailers = self.stream.stream().poll_trailers(cx);
+        trailers.map(|trailers| trailers.transpose().map(|one| one.map(Frame::trailers)))
     }
 
     /// Whether its client waits to be told that it is wanted.

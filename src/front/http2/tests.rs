@@ -29,9 +29,19 @@ struct Slow {
 }
 
 impl Slow {
-    /// Whose windows begin with `window` bytes a stream. `/big` is answered with a million bytes, all else with ten.
+    /// Whose windows begin with `window` bytes a stream.
     async fn with_windows_of(window: u32) -> Self {
-        let (mut io, theirs) = tokio::io::duplex(4096);
+        let mut slow = Self::silent();
+        slow.io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        // SETTINGS_INITIAL_WINDOW_SIZE; the connection's own window is no limit here.
+        slow.io.write_all(&frame(4, 0, 0, &[&[0, 4][..], &window.to_be_bytes()].concat())).await.unwrap();
+        slow.io.write_all(&frame(8, 0, 0, &0x7000_0000_u32.to_be_bytes())).await.unwrap();
+        slow
+    }
+
+    /// Who has said nothing yet. `/big` is answered with a million bytes, and most else with ten.
+    fn silent() -> Self {
+        let (io, theirs) = tokio::io::duplex(4096);
         let (meters, stop) = (Arc::new(Meters::default()), CancellationToken::new());
         let shared = Shared {
             settings: Arc::new(Settings { write_stall_ms_max: 1000, ..Settings::default() }),
@@ -42,6 +52,16 @@ impl Slow {
         let handle = |request: Request<Body>| async move {
             Response::new(match request.uri().path() {
                 "/big" => Body::from(vec![b'x'; 1_000_000]),
+                // Its upload is held and never read.
+                "/unread" => {
+                    std::future::pending::<()>().await;
+                    drop(request);
+                    Body::empty()
+                }
+                "/read" => {
+                    let read = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+                    Body::from(read.unwrap().len().to_string())
+                }
                 "/then-nothing" => Body::new(ThenNothing(Some(Bytes::from_static(b"all of it")))),
                 _ => Body::from(vec![b'x'; 10]),
             })
@@ -49,10 +69,6 @@ impl Slow {
         let served = tokio::spawn(async move {
             connection::serve(theirs, true, (), &CancellationToken::new(), &shared, handle).await;
         });
-        io.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        // SETTINGS_INITIAL_WINDOW_SIZE; the connection's own window is no limit here.
-        io.write_all(&frame(4, 0, 0, &[&[0, 4][..], &window.to_be_bytes()].concat())).await.unwrap();
-        io.write_all(&frame(8, 0, 0, &0x7000_0000_u32.to_be_bytes())).await.unwrap();
         Self { io, served, meters, stop }
     }
 
@@ -187,4 +203,27 @@ async fn who_does_not_answer_a_goodbye_is_not_waited_for() {
         slow.stirs().await;
     }
     panic!("it is waited for");
+}
+
+/// H-14: a backend that reads no upload keeps nobody else's waiting, however many such there are on one connection.
+#[tokio::test]
+async fn uploads_that_nobody_reads_leave_the_others_their_room() {
+    let (client, connection) = h2::client::handshake(Slow::silent().io).await.unwrap();
+    tokio::spawn(connection);
+    let post = |path: &str| Request::post(format!("https://bank{path}")).body(()).unwrap();
+    let mut held = Vec::new();
+    for turn in 0..99 {
+        let mut client = client.clone().ready().await.unwrap();
+        let (answer, mut body) = client.send_request(post("/unread"), false).unwrap();
+        body.send_data(vec![b'x'; 300_000].into(), false).unwrap();
+        held.push((answer, body));
+        if ![0, 3, 7, 98].contains(&turn) {
+            continue;
+        }
+        let (answer, mut body) = client.send_request(post("/read"), false).unwrap();
+        body.send_data(vec![b'x'; 3_000_000].into(), true).unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(20), answer).await;
+        let mut answer = answer.unwrap_or_else(|_| panic!("{turn}")).unwrap().into_body();
+        assert_eq!(answer.data().await.unwrap().unwrap(), "3000000", "{turn}");
+    }
 }

@@ -5,13 +5,15 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{Reason, RecvStream, SendStream};
+use h2::{Reason, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::room::Inflow;
 
 /// Reads and writes one stream. A client that resets it is heard on both sides; where this is dropped before it is
 /// shut down, the client sees it reset.
 pub(super) struct Tunnel {
-    from: RecvStream,
+    from: Inflow,
     to: SendStream<Bytes>,
     /// What was received and not yet read.
     rest: Bytes,
@@ -20,7 +22,7 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) const fn new(from: RecvStream, to: SendStream<Bytes>) -> Self {
+    pub(super) const fn new(from: Inflow, to: SendStream<Bytes>) -> Self {
         Self { from, to, rest: Bytes::new(), ended: false }
     }
 }
@@ -49,7 +51,7 @@ impl AsyncRead for Tunnel {
         let count = buf.remaining().min(self.rest.len());
         buf.put_slice(&self.rest.split_to(count));
         // No more is given back than was taken.
-        let _ = self.from.flow_control().release_capacity(count);
+        let _ = self.from.stream().flow_control().release_capacity(count);
         Poll::Ready(Ok(()))
     }
 }
