@@ -13,6 +13,7 @@ mod ground;
 mod heed;
 mod judge;
 mod limits;
+pub mod lines;
 mod lists;
 mod mail;
 mod operator;
@@ -102,6 +103,8 @@ pub struct Started {
     pub upgrades: mpsc::Receiver<upgrade::Asked>,
     /// The last commit before anything was written here.
     began_after: Revision,
+    /// To the processes before this one.
+    lines: Vec<lines::Line>,
     running: Running,
     control: Option<JoinHandle<()>>,
     /// What needs the store ends with this.
@@ -322,6 +325,7 @@ pub async fn start_on(
         sockets: kept,
         upgrades: upgrades_asked,
         began_after,
+        lines: Vec::new(),
         running,
         control: Some(control),
         background,

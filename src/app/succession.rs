@@ -5,25 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Started;
-use crate::store::succession;
 
 impl Started {
     /// Whether the store has closed under the house: its disk failed.
     #[must_use]
     pub fn lost_its_store(&self) -> bool {
         self.house.view.has_ended()
-    }
-
-    /// Tells the process before this one, through its line, what changes here: whom it still serves may stop counting.
-    pub fn tells(&self, line: tokio::net::UnixStream) {
-        let (house, seen) = (Arc::clone(&self.house), self.began_after);
-        tokio::spawn(self.background.clone().run_until_cancelled_owned(async move {
-            let store = Arc::clone(house.ledger.store());
-            // It breaks when that process has ended.
-            if let Err(error) = succession::tell(&house.view, store, seen, line).await {
-                tracing::debug!(%error, "the process before this one hears no more");
-            }
-        }));
     }
 
     /// Waits until the house has closed, after its `stop` was cancelled.
@@ -48,7 +35,8 @@ impl Started {
             () = self.running.finished() => true,
             () = needs_store => false,
         };
-        if !finished {
+        // Whoever came before must hear all that was written here, and then the other process.
+        if !finished || !self.lines.is_empty() {
             self.end_background().await;
             if let Err(error) = self.give_way(line).await {
                 tracing::error!(%error, "the store could not be given away; the other process waits for this one");
@@ -60,7 +48,7 @@ impl Started {
         self.finished().await;
     }
 
-    async fn give_way(&self, line: UnixStream) -> Result<(), String> {
+    async fn give_way(&mut self, line: UnixStream) -> Result<(), String> {
         let audience = match self.house.ledger.store().give_away().await {
             Ok(audience) => audience,
             Err(error) => {
@@ -68,6 +56,7 @@ impl Started {
                 return Err(error.to_string());
             }
         };
+        self.hand_lines(&line).await;
         let said = |error: std::io::Error| error.to_string();
         line.shutdown(std::net::Shutdown::Write).map_err(said)?;
         tracing::info!("the other process has the store; what is under way goes on here");

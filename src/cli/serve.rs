@@ -38,24 +38,22 @@ pub(super) async fn run(
     let origin = Origin::of(typed, environment)?;
     let mut upgrade = signal(SignalKind::user_defined2()).map_err(Failure::System)?;
     let stop = stop_on_signal()?;
-    let (sockets, line) = match before {
+    let (sockets, lines) = match before {
         None => {
             refuse_second(config).await?;
-            (if listeners.is_empty() { None } else { Some(Sockets::open(config, listeners)?) }, None)
+            (if listeners.is_empty() { None } else { Some(Sockets::open(config, listeners)?) }, Vec::new())
         }
         Some(before) => {
             app::judge(config, environment, &World::real())?;
             let sockets = Sockets::open(config, listeners)?;
             // Told to stop meanwhile, it does so where it would have begun.
-            let line = take_over(before).await?;
-            (Some(sockets), Some(line))
+            let lines = take_over(before).await?;
+            (Some(sockets), lines)
         }
     };
     let (world, hashing) = (World::real(), password::Settings::default());
     let mut started = app::start_on(config, environment, world, hashing, &stop, sockets).await?;
-    if let Some(line) = line {
-        started.tells(line);
-    }
+    started.tells(lines);
     printer.say(&listens(started.tls, started.plain, config.listen.ops))?;
     for door in config.doors() {
         printer.say(&format!("  {}/", config.origin(&door.host)))?;

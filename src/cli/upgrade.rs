@@ -6,6 +6,7 @@
 //! new one to end.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::failure::Failure;
+use crate::app::lines;
 use crate::config::{Environment, environment};
 use crate::domain::Secret;
 
@@ -93,17 +95,20 @@ fn handed(line: &UnixStream, sockets: &[TcpListener], passphrase: Option<&Secret
 }
 
 /// Says that this process can take over, and waits until it must. A gate that ended before it decided so, by a fault or
-/// because somebody stopped it, has no successor: who stopped it wants none. The line, on which that one listens now.
-pub(super) async fn take_over(before: UnixStream) -> Result<tokio::net::UnixStream, Failure> {
+/// because somebody stopped it, has no successor: who stopped it wants none. The line, on which that one listens now,
+/// comes first; behind it the lines of those before it, which go on.
+pub(super) async fn take_over(before: UnixStream) -> Result<Vec<tokio::net::UnixStream>, Failure> {
     before.set_nonblocking(true).map_err(Failure::System)?;
     let mut line = tokio::net::UnixStream::from_std(before).map_err(Failure::System)?;
-    let mut said = Vec::new();
     // A line that broke early says as much as one that ends without the word.
-    if line.write_all(READY).await.is_ok() {
-        let _ = line.read_to_end(&mut said).await;
-    }
-    if said == GO {
-        return Ok(line);
+    if line.write_all(READY).await.is_ok()
+        && let Ok((said, others)) = lines::heard(&line).await
+        && said == GO
+    {
+        // A line ends when nobody holds it, and it came in stdin's place.
+        let nothing = File::open("/dev/null").map_err(Failure::System)?;
+        rustix::stdio::dup2_stdin(nothing).map_err(|error| Failure::System(error.into()))?;
+        return Ok([line].into_iter().chain(others).collect());
     }
     Err(Failure::Other(
         "the gate before this one ended before it handed over, so this one does not take its place: start it by \
@@ -156,7 +161,12 @@ impl Origin {
         };
         match ready {
             Ok(Ok(true)) => match (&line).write_all(GO) {
-                Ok(()) => return Ok((child.id(), line)),
+                Ok(()) => {
+                    let pid = child.id();
+                    // It may end before this one, which goes on for as long as somebody is served here.
+                    std::thread::spawn(move || child.wait());
+                    return Ok((pid, line));
+                }
                 Err(error) => tracing::warn!(%error, "the line to the new gate broke"),
             },
             Ok(Ok(false)) => {}

@@ -154,6 +154,11 @@ impl<E: Engine> Store for Embedded<E> {
         self.ask(|reply| Job::Watch(prefixes, reply)).await?
     }
 
+    async fn tail(&self, prefixes: &[Key]) -> Result<Watch, StoreError> {
+        let prefixes = prefixes.to_vec();
+        self.ask(|reply| Job::Tail(prefixes, reply)).await?
+    }
+
     async fn give_away(&self) -> Result<Audience, StoreError> {
         let watchers = self.ask(Job::GiveAway).await??;
         let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner).take();

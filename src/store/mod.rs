@@ -190,6 +190,11 @@ pub trait Store: Send + Sync + 'static {
     /// with its changes under them, none missing, none twice. The empty key is the prefix of all.
     async fn watch(&self, prefixes: &[Key]) -> Result<Watch, StoreError>;
 
+    /// As [`Store::watch`], without what lies there: the first batch is empty, and says after which commit the next comes.
+    async fn tail(&self, _prefixes: &[Key]) -> Result<Watch, StoreError> {
+        Err(StoreError::Closed)
+    }
+
     /// Gives it to another process: returns once all that was asked for is durable and this process holds nothing of it.
     /// From then on every verb says [`StoreError::Closed`]; whoever watches goes on by what it returns.
     async fn give_away(&self) -> Result<Audience, StoreError> {

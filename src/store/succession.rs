@@ -1,17 +1,18 @@
 //! How a store goes over to another process while this one still has work under way: the engine is closed, and whoever
-//! watched it hears from then on, through a line, what the other process does. A line that breaks ends the watches.
-//! Knows no process: it is given a line.
+//! watched it hears from then on, through a line, what the other process does. A line that breaks ends the watches. A store
+//! may go on to a third while the first still has work: the line goes with it. Knows no process: it is given a line.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
 
 use super::embedded::{pack, unpack};
-use super::view::{Touched, View};
+use super::view::View;
 use super::writer::Watcher;
-use super::{Batch, Change, Key, Revision, Store};
+use super::{Batch, Change, Key, Revision, Store, StoreError, table};
 
 /// Those who watch a store that was given away.
 pub struct Audience(pub(super) Vec<Watcher>);
@@ -45,36 +46,50 @@ impl Audience {
 }
 
 /// Tells whoever gave this store away what changed after the commit `seen`, and what changes from now on, until the line
-/// breaks. Where not all of it is known any more, the line ends.
+/// breaks; or until `last`, which comes once nothing more is committed here: then all of it was told, and whoever has the
+/// store next may go on where this ends.
 ///
 /// # Errors
-/// The store's, and the line's.
+/// The store's, and the line's. Not all of it was told: the line is worth nothing any more.
 pub async fn tell(
     view: &View,
     store: Arc<dyn Store>,
     seen: Revision,
-    mut line: impl AsyncWrite + Unpin,
+    line: &mut (impl AsyncWrite + Unpin),
+    last: &CancellationToken,
 ) -> io::Result<()> {
-    // Whoever listens first and asks then misses nothing.
-    let mut touched = view.subscribe();
-    let Some(mut before) = view.touched_after(seen) else { return Ok(()) };
-    while let Some(next) = before.pop() {
-        line.write_all(&said(&*store, next).await?).await?;
+    let mut news = store.tail(&Key::all_but(table::TRAIL)).await.map_err(io::Error::other)?;
+    let begins = news.recv().await.ok_or_else(gone)?.revision;
+    view.reached(begins).await.map_err(io::Error::other)?;
+    for touched in view.touched_after(seen).ok_or_else(gone)?.into_iter().rev() {
+        let item = store.get(&touched.key).await.map_err(io::Error::other)?;
+        say(line, &Change { key: touched.key, item, revision: touched.revision }).await?;
     }
-    loop {
-        match touched.recv().await {
-            Ok(next) => line.write_all(&said(&*store, next).await?).await?,
-            Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {
-                return Ok(());
+    // What was committed here and can't be looked up any more: the newest of each.
+    let mut left = BTreeMap::new();
+    while let Some(batch) = last.run_until_cancelled(news.recv()).await {
+        for change in batch.ok_or_else(gone)?.changes {
+            // What lies there by now: what came before it is worth nothing to who hears it late.
+            match store.get(&change.key).await {
+                Ok(item) => say(line, &Change { item, ..change }).await?,
+                Err(StoreError::Closed) => drop(left.insert(change.key.clone(), change)),
+                Err(error) => return Err(io::Error::other(error)),
             }
         }
     }
+    while let Ok(batch) = news.try_recv() {
+        left.extend(batch.changes.into_iter().map(|change| (change.key.clone(), change)));
+    }
+    let mut left: Vec<Change> = left.into_values().collect();
+    left.sort_by_key(|change| change.revision);
+    for change in &left {
+        say(line, change).await?;
+    }
+    Ok(())
 }
 
-/// What lies there by now: what came before it is worth nothing to who hears it late.
-async fn said(store: &dyn Store, touched: Touched) -> io::Result<Vec<u8>> {
-    let item = store.get(&touched.key).await.map_err(io::Error::other)?;
-    written(&Change { key: touched.key, item, revision: touched.revision }).ok_or_else(unreadable)
+async fn say(line: &mut (impl AsyncWrite + Unpin), change: &Change) -> io::Result<()> {
+    line.write_all(&written(change).ok_or_else(unreadable)?).await
 }
 
 /// How long it is; its commit; how long its key is; the key; the item, where there is one.
@@ -102,6 +117,10 @@ fn read(piece: &[u8]) -> Option<Change> {
         packed => Some(unpack(&key, packed).ok()?),
     };
     Some(Change { key, item, revision: Revision::from_be_bytes(*revision) })
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "not all that changed is known any more")
 }
 
 fn unreadable() -> io::Error {

@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::lately::Lately;
 use super::records::Records;
-use super::{Batch, Key, Revision, Store, StoreError, Watch, table};
+use super::{Batch, Change, Key, Revision, Store, StoreError, Watch, table};
 use crate::domain::certificate::{Certificate, Issuer};
 use crate::domain::device::Device;
 use crate::domain::person::Person;
@@ -268,7 +268,7 @@ impl Shared {
         tracing::debug!("the store is closed: the view grows stale");
     }
 
-    /// Takes over one commit: first the records, then the revision, then the word to listeners.
+    /// Takes over one commit: first the records, then which were touched, the revision, and the word to listeners.
     /// Returns the first record that cannot be read; the others are taken over all the same.
     fn apply(&self, batch: Batch, unreadable: &mut HashSet<Key>) -> Option<StoreError> {
         let mut first_error = None;
@@ -284,11 +284,12 @@ impl Shared {
             }
         }
         self.unreadable.store(unreadable.len() as u64, Ordering::Release);
+        let touched = |change: Change| Touched { key: change.key, revision: change.revision };
+        let all: Vec<Touched> = batch.changes.into_iter().map(touched).collect();
+        // Kept first: who begins to listen between the two finds it there, and so does who waited for the revision.
+        all.iter().cloned().for_each(|touched| self.lately.push(touched));
         self.revision.send_replace(batch.revision);
-        for change in batch.changes {
-            let touched = Touched { key: change.key, revision: change.revision };
-            // Kept first: who begins to listen between the two finds it there.
-            self.lately.push(touched.clone());
+        for touched in all {
             // Nobody may be listening.
             drop(self.touched.send(touched));
         }

@@ -21,6 +21,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 pub(super) enum Job {
     Commit(Vec<Write>, Reply<Outcome>),
     Watch(Vec<Key>, Reply<Watch>),
+    /// The same, without what lies there.
+    Tail(Vec<Key>, Reply<Watch>),
     Sweep(Reply<()>),
     /// The last: nothing is kept, and those who watch go elsewhere.
     GiveAway(Reply<Vec<Watcher>>),
@@ -88,6 +90,10 @@ impl<E: Engine> Writer<E> {
                     self.commit_group(std::mem::take(&mut group));
                     let watch = self.watch(prefixes);
                     answer(reply, self.noted(watch));
+                }
+                Job::Tail(prefixes, reply) => {
+                    self.commit_group(std::mem::take(&mut group));
+                    answer(reply, Ok(self.tell(prefixes, Vec::new())));
                 }
                 Job::Sweep(reply) => {
                     self.commit_group(std::mem::take(&mut group));
@@ -195,11 +201,16 @@ impl<E: Engine> Writer<E> {
                 changes.push(Change { key, revision: item.revision, item: Some(item) });
             }
         }
+        Ok(self.tell(prefixes, changes))
+    }
+
+    /// First this, and what is committed from now on.
+    fn tell(&mut self, prefixes: Vec<Key>, changes: Vec<Change>) -> Watch {
         let (to, watch) = tokio::sync::mpsc::unbounded_channel();
         if to.send(Batch { revision: self.revision, changes }).is_ok() {
             self.watchers.push(Watcher { prefixes, to });
         }
-        Ok(watch)
+        watch
     }
 
     fn sweep(&mut self) -> Result<(), StoreError> {

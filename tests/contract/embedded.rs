@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use portcullis::store::view::View;
 use portcullis::store::{Condition, Key, Store, StoreError, succession};
+use tokio_util::sync::CancellationToken;
 
 use super::{NOW, commit, delete, each, key, put, put_until};
 
@@ -45,11 +46,11 @@ fn a_store_that_is_given_away_is_free_and_its_watchers_go_on() {
         let theirs = ground.embedded();
         let they_see = View::follow(Arc::clone(&theirs) as Arc<dyn Store>, ground.world()).await.unwrap();
         commit(&*theirs, vec![put("a", Condition::Any, "2"), delete("b", Condition::Any)]).await;
-        let (ours, line) = tokio::io::duplex(8);
+        let (ours, mut line) = tokio::io::duplex(8);
         let hears = tokio::spawn(audience.hear(ours));
         let tells = tokio::spawn({
             let (view, store) = (Arc::clone(&they_see), Arc::clone(&theirs) as Arc<dyn Store>);
-            async move { succession::tell(&view, store, last, line).await }
+            async move { succession::tell(&view, store, last, &mut line, &CancellationToken::new()).await }
         });
         for _ in 0..2 {
             watch.recv().await.unwrap();
@@ -76,6 +77,55 @@ fn a_store_that_is_given_away_is_free_and_its_watchers_go_on() {
         hears.await.unwrap().unwrap();
         assert_eq!(take().await, None, "the watch ends with the line");
         view.ended().await;
+    });
+}
+
+/// The first hears of all that the second did, and then of what the third does, each change once or in a newer state.
+#[test]
+fn a_store_that_goes_on_to_a_third_takes_the_line_to_the_first_with_it() {
+    each(async |ground| {
+        let first = ground.embedded();
+        let mut watch = first.watch(&[Key::everything()]).await.unwrap();
+        let seen = commit(&*first, vec![put("a", Condition::Any, "1")]).await;
+        let audience = first.give_away().await.unwrap();
+        let (ours, mut line) = tokio::io::duplex(8);
+        let hears = tokio::spawn(audience.hear(ours));
+
+        let second = ground.embedded();
+        let they_see = View::follow(Arc::clone(&second) as Arc<dyn Store>, ground.world()).await.unwrap();
+        let end = CancellationToken::new();
+        let tells = tokio::spawn({
+            let (store, end) = (Arc::clone(&second) as Arc<dyn Store>, end.clone());
+            async move { succession::tell(&they_see, store, seen, &mut line, &end).await.map(|()| line) }
+        });
+        // So much that some of it is not yet told when the store goes on.
+        let mut last = seen;
+        for round in 0..500 {
+            last = commit(&*second, vec![put("b", Condition::Any, &format!("{round}"))]).await;
+        }
+        let theirs = second.give_away().await.unwrap();
+        end.cancel();
+        let mut line = tells.await.unwrap().unwrap();
+        drop(theirs);
+
+        let third = ground.embedded();
+        let newest = View::follow(Arc::clone(&third) as Arc<dyn Store>, ground.world()).await.unwrap();
+        let now = commit(&*third, vec![put("a", Condition::Any, "3")]).await;
+        let store = Arc::clone(&third) as Arc<dyn Store>;
+        let tells = tokio::spawn(async move {
+            succession::tell(&newest, store, last, &mut line, &CancellationToken::new()).await
+        });
+        let mut held = std::collections::BTreeMap::new();
+        while held.get(&key("a")) != Some(&("3".into(), now)) {
+            for change in watch.recv().await.unwrap().changes {
+                let item = change.item.unwrap();
+                let before = held.insert(change.key, (item.value, item.revision));
+                assert!(before.is_none_or(|before| before.1 <= item.revision), "nothing older comes later");
+            }
+        }
+        assert_eq!(held[&key("b")], ("499".into(), last));
+        tells.abort();
+        hears.await.unwrap().unwrap();
     });
 }
 

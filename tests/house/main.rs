@@ -26,6 +26,7 @@ mod est;
 mod expired;
 mod first_visit;
 mod forward_auth;
+mod generations;
 mod hints;
 mod history;
 mod identity;

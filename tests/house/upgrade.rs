@@ -45,7 +45,7 @@ async fn installed_for(drain_seconds: u32, environment: Vec<(String, String)>) -
     (in_its_own_folder(gate, environment).await, client)
 }
 
-async fn in_its_own_folder(gate: Gate, environment: Vec<(String, String)>) -> Program {
+pub(crate) async fn in_its_own_folder(gate: Gate, environment: Vec<(String, String)>) -> Program {
     let program = program_of(gate.folder.path());
     std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &program).unwrap();
     let line = format!("shift; exec {} \"$@\"", program.display());
@@ -73,14 +73,18 @@ fn install(folder: &Path, text: Option<&str>) {
 }
 
 /// The process that took over, which is nobody's child here.
-struct Successor(Pid);
+pub(crate) struct Successor(Pid);
 
 impl Successor {
-    fn of(pid: u64) -> Self {
+    pub(crate) fn of(pid: u64) -> Self {
         Self(Pid::from_raw(i32::try_from(pid).unwrap()).unwrap())
     }
 
-    fn lives(&self) -> bool {
+    pub(crate) fn dies(&self) {
+        kill_process(self.0, Signal::KILL).unwrap();
+    }
+
+    pub(crate) fn lives(&self) -> bool {
         test_kill_process(self.0).is_ok()
     }
 }
@@ -91,7 +95,7 @@ impl Drop for Successor {
     }
 }
 
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..1200 {
         if done() {
             return;
@@ -424,7 +428,7 @@ async fn who_comes_while_no_gate_runs_waits_on_sockets_that_outlive_it() {
 }
 
 /// Longer than any test.
-const DRAIN_LONG: u32 = 600;
+pub(crate) const DRAIN_LONG: u32 = 600;
 
 /// Read slowly, it takes a second or two.
 const DOWNLOAD: u64 = 16 << 20;
