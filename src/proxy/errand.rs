@@ -2,20 +2,20 @@
 //! Knows neither where connections come from nor what may be in a head.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::pin::pin;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, StatusCode, response};
-use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::body::{Progress, Upload};
-use super::h1::{self, Exchange, Io, Outgoing, Reply};
+use super::h1::{self, Exchange, Io, Outgoing};
 use super::ours::Ours;
 use super::sending::{Sending, WITHDRAWN};
-use super::upstream::{Backend, Line, Own, Seat, Unanswered, refused};
+use super::upstream::{Backend, Line, Own, Reply, Seat, Unanswered};
 use crate::domain::Reason;
 
 /// A request to be sent.
@@ -35,13 +35,13 @@ pub(super) struct Answered {
 /// Where the rest of an answer comes from.
 pub(super) enum Source {
     Own(Exchange, Backend),
-    Shared(Incoming, Seat),
+    Shared(Reply),
 }
 
 /// The body of an answer, with the connection that it comes over.
 pub(super) enum Rest {
-    Own(Reply, Backend),
-    Shared { body: Incoming, _seat: Seat },
+    Own(h1::Reply, Backend),
+    Shared(Reply),
 }
 
 /// Why no answer came over a connection.
@@ -135,7 +135,7 @@ impl Sending<'_> {
 
     async fn shared(
         &self,
-        mut seat: Seat,
+        seat: Seat,
         request: Request<Upload>,
         ours: Ours,
         repeatable: bool,
@@ -144,18 +144,19 @@ impl Sending<'_> {
         let (mut head, upload) = request.into_parts();
         ours.put_in(&mut head.headers);
         let copy = repeatable.then(|| copy_of(&head));
-        match self.wait(seat.send(Request::from_parts(head, upload)), progress).await.map_err(Broken::by)? {
-            Ok(answer) => {
-                let (head, body) = answer.into_parts();
-                Ok(Answered { head, source: Source::Shared(body, seat) })
-            }
+        let answered = async {
+            let mut stream = seat.begin(Request::from_parts(head, upload), repeatable).await?;
+            let answer = poll_fn(|cx| stream.poll_answer(cx, self.hints.as_ref())).await;
+            let (head, body) = answer.map_err(|error| Unanswered { error, unsent: None })?.into_parts();
+            let reply = stream.reply(&head, body);
+            Ok(Answered { head, source: Source::Shared(reply) })
+        };
+        match self.wait(answered, progress).await.map_err(Broken::by)? {
+            Ok(answered) => Ok(answered),
             Err(Unanswered { error, unsent }) => {
                 let sent = unsent.is_none();
-                let closed = error.is_incomplete_message()
-                    || error.is_canceled()
-                    || error.is_closed()
-                    || refused(&error);
-                let copy = copy.filter(|_| closed).map(|head| Request::from_parts(head, Upload::none()));
+                let copy =
+                    copy.filter(|_| error.is_closed()).map(|head| Request::from_parts(head, Upload::none()));
                 Err(self.broken(
                     Box::new(error),
                     unsent.or(copy).map(|request| Errand::Whole(request, Ours::default())),
@@ -239,9 +240,10 @@ impl Line {
                 let mut exchange = own.wire.begin(&head, &Ours::default(), upload);
                 Ok(poll_fn(|cx| exchange.poll_answer(cx, None)).await?.status)
             }
-            Self::Seat(mut seat) => {
-                let answer = seat.send(request).await;
-                Ok(answer.map_err(|unanswered| unanswered.error)?.status())
+            Self::Seat(seat) => {
+                let begun = seat.begin(request, true).await;
+                let mut stream = begun.map_err(|unanswered| unanswered.error)?;
+                Ok(poll_fn(|cx| stream.poll_answer(cx, None)).await?.status())
             }
         }
     }
@@ -252,7 +254,7 @@ impl Answered {
     pub(super) fn rest(self) -> Result<(response::Parts, Rest), h1::Broken> {
         let rest = match self.source {
             Source::Own(exchange, backend) => Rest::Own(exchange.reply(&self.head)?, backend),
-            Source::Shared(body, seat) => Rest::Shared { body, _seat: seat },
+            Source::Shared(reply) => Rest::Shared(reply),
         };
         Ok((self.head, rest))
     }
@@ -261,7 +263,7 @@ impl Answered {
     pub(super) fn into_tunnel(self) -> Option<(response::Parts, Tunnel)> {
         match self.source {
             Source::Own(exchange, _) => Some((self.head, exchange.into_tunnel())),
-            Source::Shared(..) => None,
+            Source::Shared(_) => None,
         }
     }
 }
@@ -270,28 +272,21 @@ impl Rest {
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Why>>> {
         match self {
             Self::Own(reply, _) => reply.poll_frame(cx).map_err(Into::into),
-            Self::Shared { body, .. } => {
-                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
-                // hyper takes RST_STREAM with NO_ERROR for an end; it is one only behind the answer's own.
-                if frame.is_none() && !body.is_end_stream() {
-                    return Poll::Ready(Some(Err(h1::Broken::Incomplete.into())));
-                }
-                Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-            }
+            Self::Shared(reply) => reply.poll_frame(cx).map_err(Into::into),
         }
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(reply, _) => reply.is_end_stream(),
-            Self::Shared { body, .. } => body.is_end_stream(),
+            Self::Shared(reply) => reply.is_end_stream(),
         }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
         match self {
             Self::Own(reply, _) => reply.size_hint(),
-            Self::Shared { body, .. } => body.size_hint(),
+            Self::Shared(reply) => reply.size_hint(),
         }
     }
 
@@ -299,7 +294,7 @@ impl Rest {
     pub(super) fn finish(&mut self) -> Option<Own> {
         match self {
             Self::Own(reply, backend) => reply.finish().map(|wire| Own { wire, backend: backend.clone() }),
-            Self::Shared { .. } => None,
+            Self::Shared(_) => None,
         }
     }
 }

@@ -25,6 +25,7 @@
 //! - `trailers`: what may follow a body
 //! - `body`: bodies under way, cut when the permit ends
 //! - `upgrade`: WebSocket
+//! - `windows`: room in those of HTTP/2
 //! - `vouch`: what another proxy is to tell a backend
 
 mod balance;
@@ -52,6 +53,7 @@ mod upgrade;
 mod upstream;
 mod vouch;
 mod wanted;
+mod windows;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -68,3 +70,4 @@ pub use receipt::evidence_sha256;
 pub use upgrade::{Joined, Stream};
 pub use upstream::{Backend, BadBackend, Ca, Reach, Reaching, Trust, TrustError};
 pub use wanted::{Asked, asks};
+pub use windows::poll_room;

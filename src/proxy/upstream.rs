@@ -5,10 +5,14 @@
 //! - `dial`: opens a connection
 //! - `tls`: by which CA a backend is believed
 //! - `line`: what one request goes over
+//! - `link`: connections of HTTP/2, which many share
+//! - `stream`: one request over such a one
 
 mod backend;
 mod dial;
 mod line;
+mod link;
+mod stream;
 mod tls;
 
 use std::collections::HashMap;
@@ -22,14 +26,16 @@ use tokio::time::Instant;
 
 pub use backend::{Backend, BadBackend, Ca, Reach, Trust};
 pub(super) use dial::ConnectError;
+pub(super) use line::{Line, Own, Whole};
 #[cfg(test)]
-pub(super) use line::REQUESTS_MAX;
-pub(super) use line::{Line, Own, Seat, Unanswered, Whole, refused};
+pub(super) use link::REQUESTS_MAX;
+pub(super) use link::Seat;
+pub(super) use stream::{Reply, Unanswered};
 pub use tls::TrustError;
 
 use super::Settings;
 use dial::{Dialled, Dialler};
-use line::Link;
+use link::Link;
 
 /// How a new connection is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

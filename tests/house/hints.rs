@@ -1,13 +1,14 @@
 //! Early hints (RFC 8297): what a backend says before its answer reaches whoever opens a page, while it is worth something.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, StatusCode};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
 use portcullis::domain::route::Route;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use crate::support::PATIENCE;
 use crate::support::browser::{Browser, navigation};
@@ -21,7 +22,7 @@ const HINT: &str = "HTTP/1.1 103 Early Hints\r\nLink: </page.css>; rel=preload; 
 
 /// A backend that says `hints` at once, and answers when it is told to.
 struct Slow {
-    address: SocketAddr,
+    backend: String,
     go: mpsc::Sender<()>,
 }
 
@@ -41,7 +42,45 @@ impl Slow {
                     .await;
             }
         });
-        Self { address, go }
+        Self { backend: format!("http://{address}"), go }
+    }
+
+    /// One of HTTP/2, which says so many of the same.
+    async fn over_http2(hints: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (go, may) = mpsc::channel(1);
+        let may = Arc::new(Mutex::new(may));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let may = Arc::clone(&may);
+                tokio::spawn(async move {
+                    let mut connection = h2::server::handshake(stream).await.unwrap();
+                    while let Some(Ok((_, respond))) = connection.accept().await {
+                        tokio::spawn(answer_over_http2(respond, hints, Arc::clone(&may)));
+                    }
+                });
+            }
+        });
+        Self { backend: format!("h2c://{address}"), go }
+    }
+}
+
+async fn answer_over_http2(
+    mut respond: h2::server::SendResponse<Bytes>,
+    hints: usize,
+    may: Arc<Mutex<mpsc::Receiver<()>>>,
+) {
+    let hint = Response::builder().status(103).header("link", "</page.css>; rel=preload; as=style");
+    let hint = hint.header("content-security-policy", "style-src 'self'");
+    let hint = hint.header("set-cookie", "__Host-portcullis=stolen; Path=/; Secure");
+    let hint = hint.header("location", "https://evil.example/").body(()).unwrap();
+    for _ in 0..hints {
+        let _ = respond.send_informational(hint.clone());
+    }
+    may.lock().await.recv().await;
+    if let Ok(mut page) = respond.send_response(Response::new(()), false) {
+        let _ = page.send_data("page".into(), true);
     }
 }
 
@@ -84,17 +123,17 @@ async fn ask(
 async fn who_opens_a_page_hears_what_it_will_need_before_it_comes() {
     let gate = Gate::open().await;
     let (client, _, _) = anna_inside(&gate).await;
-    let slow = Slow::saying(HINT.to_owned()).await;
-    gate.put(&Route::to(&id("bank"), "portal", "/", format!("http://{}", slow.address))).await;
+    for slow in [Slow::saying(HINT.to_owned()).await, Slow::over_http2(1).await] {
+        gate.put(&Route::to(&id("bank"), "portal", "/", slow.backend.clone())).await;
+        let (before, status) = ask(&client, &slow, 1, navigation("/accounts")).await;
+        let names = ["link", "content-security-policy"].map(str::to_owned).to_vec();
+        assert_eq!((before, status), (vec![(103, names)], 200), "{}", slow.backend);
 
-    let (before, status) = ask(&client, &slow, 1, navigation("/accounts")).await;
-    let names = ["link", "content-security-policy"].map(str::to_owned).to_vec();
-    assert_eq!((before, status), (vec![(103, names)], 200));
-
-    // A script is told no more than an answer.
-    let mut script = navigation("/accounts");
-    script.headers_mut().insert("sec-fetch-mode", "cors".parse().unwrap());
-    assert_eq!(ask(&client, &slow, 0, script).await, (vec![], 200));
+        // A script is told no more than an answer.
+        let mut script = navigation("/accounts");
+        script.headers_mut().insert("sec-fetch-mode", "cors".parse().unwrap());
+        assert_eq!(ask(&client, &slow, 0, script).await, (vec![], 200), "{}", slow.backend);
+    }
 }
 
 /// H-21: of what a backend says before its answer, what names nothing to load goes no further; and a storm of it is kept
@@ -104,11 +143,13 @@ async fn what_is_no_hint_goes_no_further() {
     let gate = Gate::open().await;
     let (client, _, _) = anna_inside(&gate).await;
     let idle = "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nSet-Cookie: a=b\r\n\r\n";
-    for (said, wanted, status) in
-        [(idle.to_owned(), 0, 200), (format!("{idle}{HINT}{idle}{HINT}"), 2, 200), (HINT.repeat(40), 0, 502)]
-    {
-        let slow = Slow::saying(said).await;
-        gate.put(&Route::to(&id("bank"), "portal", "/", format!("http://{}", slow.address))).await;
+    for (slow, wanted, status) in [
+        (Slow::saying(idle.to_owned()).await, 0, 200),
+        (Slow::saying(format!("{idle}{HINT}{idle}{HINT}")).await, 2, 200),
+        (Slow::saying(HINT.repeat(40)).await, 0, 502),
+        (Slow::over_http2(40).await, 0, 502),
+    ] {
+        gate.put(&Route::to(&id("bank"), "portal", "/", slow.backend.clone())).await;
         let (before, answered) = ask(&client, &slow, wanted, navigation("/accounts")).await;
         assert_eq!(answered, status);
         assert!(before.len() <= 8 && (status != 200 || before.len() == wanted), "{before:?}");

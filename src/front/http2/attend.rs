@@ -21,11 +21,11 @@ use hyper::body::Body as _;
 
 use super::received::Received;
 use super::room::{Inflow, Room};
-use super::tunnel::{Tunnel, poll_room};
+use super::tunnel::Tunnel;
 use crate::front::activity::Activity;
 use crate::front::answering::{Answering, bare};
 use crate::front::bodies::{Coming, Leaving};
-use crate::proxy::{Hints, Joined};
+use crate::proxy::{Hints, Joined, poll_room};
 use crate::world::Clock;
 
 /// Answers the request of one stream. Its client may reset it at any time; who works on the answer is left then.

@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
+use h2::SendStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::room::Inflow;
+use crate::proxy::poll_room;
 
 /// Reads and writes one stream. A client that resets it is heard on both sides; where this is dropped before it is
 /// shut down, the client sees it reset.
@@ -72,30 +73,6 @@ impl AsyncWrite for Tunnel {
         Poll::Ready(self.to.send_data(Bytes::new(), true).map_err(broken))
     }
 }
-
-/// How much of so many bytes the client's windows have room for, once they have any; an error once it has reset the stream.
-/// To be asked only by who has that much to send: room that is asked for and not used is missing to other streams.
-pub(super) fn poll_room(
-    to: &mut SendStream<Bytes>,
-    bytes: usize,
-    cx: &mut Context<'_>,
-) -> Poll<Result<usize, h2::Error>> {
-    if let Poll::Ready(reason) = to.poll_reset(cx)? {
-        return Poll::Ready(Err(reason.into()));
-    }
-    let bytes = bytes.min(AT_ONCE);
-    to.reserve_capacity(bytes);
-    while to.capacity() == 0 {
-        match ready!(to.poll_capacity(cx)) {
-            Some(room) => drop(room?),
-            None => return Poll::Ready(Err(Reason::STREAM_CLOSED.into())),
-        }
-    }
-    Poll::Ready(Ok(to.capacity().min(bytes)))
-}
-
-/// One frame, so that streams take turns.
-const AT_ONCE: usize = 16 * 1024;
 
 fn broken(error: h2::Error) -> io::Error {
     if error.is_io() {

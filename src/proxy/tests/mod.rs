@@ -6,6 +6,7 @@ mod faults;
 mod grpc;
 mod identity;
 mod interim;
+mod links;
 mod node;
 mod peer;
 mod peers;

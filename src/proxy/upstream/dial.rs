@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::backend::{Backend, BadBackend, Place, Reach, Speaks};
-use super::line::{Link, Own};
+use super::line::Own;
+use super::link::Link;
 use super::tls::{self, Tls, TrustError};
 use crate::domain::Reason;
 use crate::proxy::h1::Wire;
@@ -32,7 +33,7 @@ pub(in crate::proxy) enum ConnectError {
     )]
     MarkedAsCa,
     #[error("the backend's connection broke at once: {0}; look at the backend's log")]
-    Broken(#[from] hyper::Error),
+    Broken(#[from] h2::Error),
     #[error("the route's backend is not to be reached from here: {0}")]
     Refused(#[from] BadBackend),
 }

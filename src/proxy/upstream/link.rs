@@ -1,0 +1,246 @@
+//! Connections of HTTP/2 to a backend, each driven by a task of its own and shared by many requests. Knows nothing of what
+//! is sent over them.
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use h2::{Ping, PingPong};
+use http::uri::Scheme;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, Sleep};
+
+/// A connection of HTTP/2. It ends when nobody knows it any more and its last stream is over.
+pub(super) struct Link {
+    sender: SendRequest<Bytes>,
+    pub(super) scheme: Scheme,
+    /// Requests so far.
+    begun: AtomicUsize,
+    started: Instant,
+    left_ms: AtomicU64,
+    known: Arc<Known>,
+}
+
+/// What its driver knows too.
+#[derive(Default)]
+struct Known {
+    streams: AtomicUsize,
+    /// Whether the backend said anything lately.
+    heard: AtomicBool,
+    /// Whether it was given up because it said nothing.
+    silent: AtomicBool,
+}
+
+/// A place in a shared connection, for one request; dropped, its stream is reset where it is not at its end.
+pub(in crate::proxy) struct Seat {
+    pub(super) link: Arc<Link>,
+    pub(super) sender: SendRequest<Bytes>,
+}
+
+impl Link {
+    /// Over a socket, once it is open.
+    ///
+    /// # Errors
+    /// h2's.
+    pub(super) async fn over<I>(io: I, tls: bool) -> Result<Arc<Self>, h2::Error>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        Self::looked_at_every(LOOKED_AT_EVERY, io, tls).await
+    }
+
+    async fn looked_at_every<I>(every: Duration, io: I, tls: bool) -> Result<Arc<Self>, h2::Error>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (sender, mut connection) = builder().handshake(io).await?;
+        let known = Arc::new(Known::default());
+        let (mut pulse, told) = (Pulse::new(connection.ping_pong(), every), Arc::clone(&known));
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            let ended = std::future::poll_fn(|cx| {
+                if pulse.poll_gone(&told, cx).is_ready() {
+                    told.silent.store(true, Ordering::Relaxed);
+                    return Poll::Ready(Ok(()));
+                }
+                connection.as_mut().poll(cx)
+            });
+            if let Err(error) = ended.await {
+                tracing::debug!(%error, "a backend's connection ended");
+            }
+        });
+        let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
+        let (begun, left_ms) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Arc::new(Self { sender, scheme, begun, started: Instant::now(), left_ms, known }))
+    }
+
+    /// A seat, where one is free and the connection is open as far as can be known.
+    pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
+        let most = self.sender.current_max_send_streams().min(STREAMS_MAX);
+        let free = self.known.streams.load(Ordering::Relaxed) < most;
+        let fresh = self.begun.load(Ordering::Relaxed) < REQUESTS_MAX;
+        (free && fresh && !self.is_closed()).then(|| self.seat_anyway())
+    }
+
+    /// A seat for whoever opened the connection.
+    pub(super) fn seat_anyway(self: &Arc<Self>) -> Seat {
+        self.known.streams.fetch_add(1, Ordering::Relaxed);
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        Seat { link: Arc::clone(self), sender: self.sender.clone() }
+    }
+
+    /// For how long nobody has been using it.
+    pub(super) fn idle(&self) -> Duration {
+        if self.known.streams.load(Ordering::Relaxed) > 0 {
+            return Duration::ZERO;
+        }
+        self.started.elapsed().saturating_sub(Duration::from_millis(self.left_ms.load(Ordering::Relaxed)))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        let ready = self.sender.clone().poll_ready(&mut Context::from_waker(Waker::noop()));
+        matches!(ready, Poll::Ready(Err(_)))
+    }
+
+    /// The backend said something.
+    pub(super) fn heard(&self) {
+        self.known.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was given up because the backend said nothing.
+    pub(super) fn was_silent(&self) -> bool {
+        self.known.silent.load(Ordering::Relaxed)
+    }
+}
+
+impl Seat {
+    /// Whether the connection lay idle before: its backend may have closed it meanwhile.
+    pub(super) fn is_first_for_a_while(&self) -> bool {
+        self.link.known.streams.load(Ordering::Relaxed) == 1 && self.link.begun.load(Ordering::Relaxed) > 1
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let ms = u64::try_from(self.link.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.link.left_ms.store(ms, Ordering::Relaxed);
+        self.link.known.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Asks a backend that says nothing while requests wait for it whether it is still there.
+struct Pulse {
+    pings: Option<PingPong>,
+    next: Pin<Box<Sleep>>,
+    every: Duration,
+    quiet: u32,
+    asked: bool,
+}
+
+impl Pulse {
+    fn new(pings: Option<PingPong>, every: Duration) -> Self {
+        Self { pings, next: Box::pin(tokio::time::sleep(every)), every, quiet: 0, asked: false }
+    }
+
+    /// Ready once a question was not answered.
+    fn poll_gone(&mut self, known: &Known, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pings) = &mut self.pings else { return Poll::Pending };
+        loop {
+            if self.asked && pings.poll_pong(cx).is_ready() {
+                (self.asked, self.quiet) = (false, 0);
+            }
+            ready!(self.next.as_mut().poll(cx));
+            if self.asked {
+                return Poll::Ready(());
+            }
+            let waited_for = known.streams.load(Ordering::Relaxed) > 0;
+            let heard = known.heard.swap(false, Ordering::Relaxed);
+            self.quiet = if waited_for && !heard { self.quiet + 1 } else { 0 };
+            self.asked = self.quiet >= QUIET_MAX && pings.send_ping(Ping::opaque()).is_ok();
+            self.next.as_mut().reset(Instant::now() + self.every);
+        }
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder
+        .enable_push(false)
+        .initial_max_send_streams(STREAMS_MAX)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buffer_size(SEND_BUFFER_BYTES_MAX)
+        .max_header_list_size(HEADER_LIST_BYTES_MAX);
+    builder
+}
+
+/// nginx says goodbye after 1 000, and what is on its way then is lost where it can't be sent twice: we go first.
+pub(in crate::proxy) const REQUESTS_MAX: usize = 900;
+
+/// What RFC 9113 6.5.2 recommends as the least; beyond it a second connection is opened.
+const STREAMS_MAX: usize = 100;
+
+/// What one client that reads slowly can make us hold, and a download's speed at 1 ms of way: 256 MB/s.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// All streams' windows together: clients that read slowly take nothing from the others.
+const CONNECTION_WINDOW_BYTES: u32 = 100 * STREAM_WINDOW_BYTES;
+
+/// What may lie ready of one upload.
+const SEND_BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// As much as over HTTP/1.1 at least.
+const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
+
+/// A backend that went away without a word is found while requests wait for it: after two such looks it is asked, and has
+/// until the next to answer.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(10);
+const QUIET_MAX: u32 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http::Request;
+    use tokio::io::{AsyncReadExt as _, duplex};
+
+    use super::super::stream::Broken;
+    use super::*;
+    use crate::proxy::body::Upload;
+
+    const LOOK: Duration = Duration::from_millis(300);
+
+    #[tokio::test]
+    async fn a_backend_that_says_nothing_is_asked_and_given_up_where_it_does_not_answer() {
+        for there in [true, false] {
+            let (ours, mut theirs) = duplex(64 * 1024);
+            tokio::spawn(async move {
+                if there {
+                    let mut connection = h2::server::handshake(theirs).await.unwrap();
+                    let _requests = connection.accept().await;
+                    // It works on the answer, for hours.
+                    connection.accept().await;
+                } else {
+                    let mut heard = Vec::new();
+                    while theirs.read_buf(&mut heard).await.is_ok_and(|n| n > 0) {}
+                }
+            });
+            let link = Link::looked_at_every(LOOK, ours, false).await.unwrap();
+            // Nobody waits for it yet.
+            tokio::time::sleep(LOOK * 4).await;
+            assert!(!link.is_closed());
+            let request = Request::get("/").header("host", "bank").body(Upload::none()).unwrap();
+            let Ok(mut stream) = link.seat_anyway().begin(request, true).await else { panic!("not begun") };
+            let answer = poll_fn(|cx| stream.poll_answer(cx, None));
+            match tokio::time::timeout(LOOK * 12, answer).await {
+                Err(_) => assert!(there && !link.is_closed()),
+                Ok(Err(Broken::Silent)) => assert!(!there && link.is_closed()),
+                Ok(other) => panic!("{there}: {other:?}"),
+            }
+        }
+    }
+}
