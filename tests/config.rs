@@ -363,9 +363,12 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
     assert_eq!((log.to, &log.fields), (To::Stdout, &Field::usual()));
     assert!(!log.fields.contains(&Field::Query) && !log.fields.contains(&Field::Agent));
     let base = "[tracing]\nendpoint = \"http://[::1]/otlp/\"\npercent = 7\nfollow_from = [\"10.0.0.0/24\"]\n";
-    let spans = with(base).unwrap().outside.spans.unwrap();
+    let outside = with(base).unwrap().outside;
+    let spans = outside.spans.unwrap();
     assert_eq!((spans.authority.as_str(), spans.path.as_str()), ("[::1]:80", "/otlp/v1/traces"));
-    assert_eq!((spans.percent, spans.follow_from), (7, vec!["10.0.0.0/24".parse().unwrap()]));
+    assert_eq!((spans.percent, outside.follow_from), (7, vec!["10.0.0.0/24".parse().unwrap()]));
+    let followed = with("[tracing]\nfollow_from = [\"10.0.0.0/24\"]\n").unwrap().outside;
+    assert_eq!((followed.spans, followed.follow_from.len()), (None, 1), "passed on, and nothing exported");
     for (text, wanted) in [
         ("[access_log]\n", "lacks `file`"),
         ("[access_log]\nfile = \"a\"\nfields = [\"cookie\"]\n", "is no field of the access log"),
@@ -375,6 +378,8 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
         ("[tracing]\nendpoint = \"http://127.0.0.1\"\npercent = 101\n", "of a hundred"),
         ("[tracing]\nendpoint = \"http://127.0.0.1\"\nfollow_from = [\"::/0\"]\n", "names everybody"),
         ("[tracing]\nendpoint = \"http://127.0.0.1\"\nfollow_from = [\"all\"]\n", "is no network"),
+        ("[tracing]\n", "lacks `endpoint`"),
+        ("[tracing]\npercent = 10\nfollow_from = [\"10.0.0.0/24\"]\n", "lacks `endpoint`"),
     ] {
         let mistakes = with(text).unwrap_err();
         assert!(mistakes.iter().any(|(_, what)| what.contains(wanted)), "{text}: {mistakes:?}");

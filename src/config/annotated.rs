@@ -266,7 +266,8 @@ const OUTSIDE: &str = "\
 # file = \"access.log\"
 # fields = [\"time\", \"request\", \"tenant\", \"route\", \"method\", \"path\", \"status\", \"bytes\", \"ms\", \"upstream_ms\", \"address\", \"person\"]
 
-# A span for each request, exported over OTLP/HTTP to a collector near by; `traceparent` goes on to the backend.
+# A span for each request, exported over OTLP/HTTP to a collector near by, and `traceparent` to the backend. Without
+# `endpoint` nothing is exported: what those in `follow_from` say of their traces goes on as it came, nobody else's does.
 # [tracing]
 # endpoint = \"http://127.0.0.1:4318\"                 # its /v1/traces is asked
 # service = \"portcullis\"

@@ -10,7 +10,9 @@ use crate::front::outside::access_log::{self, To};
 use crate::front::outside::{Field, Settings, otlp};
 
 pub(super) fn outside(sheet: &mut Sheet<'_>, base: &Path, notes: &mut Mistakes) -> Settings {
-    Settings { access_log: access_log(sheet, base, notes), spans: spans(sheet, notes) }
+    let access_log = access_log(sheet, base, notes);
+    let (spans, follow_from) = tracing(sheet, notes);
+    Settings { access_log, spans, follow_from }
 }
 
 fn access_log(sheet: &mut Sheet<'_>, base: &Path, notes: &mut Mistakes) -> Option<access_log::Settings> {
@@ -44,15 +46,9 @@ fn access_log(sheet: &mut Sheet<'_>, base: &Path, notes: &mut Mistakes) -> Optio
     Some(access_log::Settings { to, fields })
 }
 
-fn spans(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings> {
-    let mut section = sheet.table("tracing", notes)?;
-    let endpoint = section.demand("endpoint", "http://127.0.0.1:4318", notes);
-    let service = section.text("service", notes).map_or_else(|| "portcullis".to_owned(), |at| at.value);
-    let span = section.span().clone();
-    let percent = section.number("percent", 100, notes);
-    if percent > 100 {
-        notes.at(&span, format!("`percent` is {percent}: it is of a hundred requests"));
-    }
+/// What is exported, and who is followed. Without an endpoint nothing is exported.
+fn tracing(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> (Option<otlp::Settings>, Vec<IpNet>) {
+    let Some(mut section) = sheet.table("tracing", notes) else { return (None, vec![]) };
     let mut follow_from = Vec::new();
     for At { value, span } in section.texts("follow_from", notes) {
         match value.parse::<IpNet>() {
@@ -61,7 +57,20 @@ fn spans(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings> 
             Err(_) => notes.at(&span, format!("{value:?} is no network: write one such as \"10.0.0.5/32\"")),
         }
     }
+    let exports = ["endpoint", "service", "percent"].iter().any(|key| section.has(key));
+    let spans = if exports || follow_from.is_empty() { spans(&mut section, notes) } else { None };
     section.done(notes);
+    (spans, follow_from)
+}
+
+fn spans(section: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings> {
+    let endpoint = section.demand("endpoint", "http://127.0.0.1:4318", notes);
+    let service = section.text("service", notes).map_or_else(|| "portcullis".to_owned(), |at| at.value);
+    let span = section.span().clone();
+    let percent = section.number("percent", 100, notes);
+    if percent > 100 {
+        notes.at(&span, format!("`percent` is {percent}: it is of a hundred requests"));
+    }
     let at = endpoint?;
     let Some((authority, path)) = collector(&at.value) else {
         notes.at(
@@ -71,7 +80,7 @@ fn spans(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings> 
         );
         return None;
     };
-    Some(otlp::Settings { authority, path, service, percent, follow_from })
+    Some(otlp::Settings { authority, path, service, percent })
 }
 
 /// As exporters of OpenTelemetry read OTEL_EXPORTER_OTLP_ENDPOINT: the signal's path comes behind it.

@@ -113,6 +113,11 @@ impl<'i> Sheet<'i> {
         self.text(key, mistakes)
     }
 
+    /// Whether a key is written, and not yet taken.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// A number of at least one, `default` where it is not written.
     pub(super) fn number(&mut self, key: &'static str, default: u32, mistakes: &mut Mistakes) -> u32 {
         let Some((span, value)) = self.take(key) else { return default };

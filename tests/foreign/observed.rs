@@ -172,8 +172,8 @@ async fn a_collector_takes_a_span_for_each_request() {
             path: "/otlp/v1/traces".to_owned(),
             service: "the bank's gate".to_owned(),
             percent: 100,
-            follow_from: vec!["127.0.0.1/32".parse().unwrap()],
         });
+        plan.outside.follow_from = vec!["127.0.0.1/32".parse().unwrap()];
     })
     .await;
     let laptop = anna(&gate).await;

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
+use ipnet::IpNet;
 use papaya::HashMap;
 
 use access_log::AccessLog;
@@ -41,14 +42,14 @@ pub struct Settings {
     pub access_log: Option<access_log::Settings>,
     /// A span for each request.
     pub spans: Option<otlp::Settings>,
+    /// Callers that decide themselves about their traces.
+    pub follow_from: Vec<IpNet>,
 }
 
 impl Settings {
     /// Whether a caller there decides what is sampled.
     fn follows(&self, from: IpAddr) -> bool {
-        self.spans
-            .as_ref()
-            .is_some_and(|spans| spans.follow_from.iter().any(|network| network.contains(&from)))
+        self.follow_from.iter().any(|network| network.contains(&from))
     }
 }
 
@@ -159,10 +160,11 @@ impl Outside {
     /// The trace that a request belongs to, and whether anybody is told of it.
     fn begins(&self, headers: &mut HeaderMap, from: IpAddr) -> (Option<Trace>, bool) {
         let wanted = self.wanted.load();
+        let followed = wanted.settings.follows(from);
         let trace = match &wanted.spans {
-            Some(spans) => spans.1.follow(headers, wanted.settings.follows(from)),
+            Some(spans) => spans.1.follow(headers, followed),
             None => {
-                trace::clean(headers);
+                trace::pass(headers, followed);
                 None
             }
         };

@@ -11,7 +11,6 @@ use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use ipnet::IpNet;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{self, Receiver, Sender};
@@ -31,8 +30,6 @@ pub struct Settings {
     pub service: String,
     /// Of a hundred requests about which nobody else decides so many are sampled.
     pub percent: u32,
-    /// Callers from here decide themselves whether their traces are sampled.
-    pub follow_from: Vec<IpNet>,
 }
 
 /// Takes requests, and never waits.

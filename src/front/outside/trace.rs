@@ -1,7 +1,9 @@
 //! Trace context (W3C): reads `traceparent`, goes on with it or begins one. Exports nothing.
 //!
 //! Which trace a request belongs to, anybody may say. Whether it is sampled is said by this gate, and by those it follows:
-//! a stranger's word would let anybody fill the collector, or hide from it.
+//! a stranger's word would let anybody fill the collector, or hide from it. Vendors write their own such words into
+//! `tracestate`, so a stranger's ends here. Where this gate takes no part, no decision of its own stands in the place of a
+//! stranger's: then the whole ends here, and whoever comes next begins a trace (3.4, "restart").
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -52,6 +54,9 @@ impl Ids {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let [high, low] = self.drawn;
         let span = stirred(low.wrapping_add(n.wrapping_mul(STRIDE)));
+        if parent.is_some() && !followed {
+            headers.remove(TRACESTATE);
+        }
         let sampled = match &parent {
             Some(parent) if followed => parent.sampled,
             _ => span % 100 < self.percent,
@@ -75,9 +80,13 @@ impl Ids {
     }
 }
 
-/// Takes out what can't be read as one trace: whoever comes next begins its own.
-pub(super) fn clean(headers: &mut HeaderMap) {
-    let _ = read(headers);
+/// Where this gate takes no part: a caller that is `followed` is passed on as it came, where it can be read as one trace.
+pub(super) fn pass(headers: &mut HeaderMap, followed: bool) {
+    if followed {
+        read(headers);
+    } else {
+        forget(headers);
+    }
 }
 
 fn read(headers: &mut HeaderMap) -> Option<Parent> {
@@ -89,10 +98,15 @@ fn read(headers: &mut HeaderMap) -> Option<Parent> {
         }
     };
     if parent.is_none() {
-        headers.remove(TRACEPARENT);
-        headers.remove(TRACESTATE);
+        forget(headers);
     }
     parent
+}
+
+/// Whoever comes next begins a trace of its own.
+fn forget(headers: &mut HeaderMap) {
+    headers.remove(TRACEPARENT);
+    headers.remove(TRACESTATE);
 }
 
 /// `00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`; later versions may say more behind it.
@@ -154,9 +168,11 @@ mod tests {
         let later = format!("cc{}-what-the-future-brings", &GOOD[2..]);
         for good in [GOOD, &later, "00-00000000000000000000000000000001-0000000000000001-00"] {
             let mut headers = headers(&[good]);
-            clean(&mut headers);
+            pass(&mut headers, true);
             assert_eq!(headers.get(TRACEPARENT).unwrap(), good);
             assert!(headers.contains_key(TRACESTATE));
+            pass(&mut headers, false);
+            assert!(headers.is_empty(), "a stranger's");
         }
         for bad in [
             &[][..],
@@ -172,7 +188,7 @@ mod tests {
             &["cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01x"],
         ] {
             let mut headers = headers(bad);
-            clean(&mut headers);
+            pass(&mut headers, true);
             assert!(headers.is_empty(), "{bad:?}");
         }
     }
@@ -216,7 +232,7 @@ mod tests {
                     let trace = ids.follow(&mut headers, false).unwrap();
                     let next = read(&mut headers).unwrap();
                     assert_eq!((trace.id, next.id, next.sampled), (ID, ID, trace.sampled));
-                    assert!(headers.contains_key(TRACESTATE));
+                    assert!(!headers.contains_key(TRACESTATE));
                     // Another flag is another's word: it stands under a span of ours (3.4).
                     let ours = next.span == trace.span;
                     assert_eq!(ours, trace.sampled || said == GOOD, "{said}");
