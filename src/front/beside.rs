@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arc_swap::ArcSwap;
 use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONNECTION, LOCATION};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -104,10 +104,26 @@ impl Plan {
         self.from.iter().any(|network| network.contains(&address))
     }
 
+    /// Whether what comes from there, with these headers, is read at all.
+    fn admits(&self, from: SocketAddr, headers: &HeaderMap) -> Result<(), Reason> {
+        if !self.hears(from) {
+            return Err(Reason::Misdirected(
+                "no other proxy is configured at this address any more".to_owned(),
+            ));
+        }
+        if self.secret.is_said(headers) { Ok(()) } else { Err(NO_SECRET) }
+    }
+
+    /// What is asked for, where the proxy asks.
+    fn asked(&self, request: &Request<Body>) -> Option<Errand> {
+        let asks = self.serves == Serves::ForwardAuth;
+        asks.then(|| asked::errand(self.kind, request.uri().path())).flatten()
+    }
+
     /// What is to be done, and for which request.
     fn errand(&self, request: Request<Body>) -> Result<(Errand, Request<Body>), Reason> {
         if self.serves == Serves::ForwardAuth {
-            if let Some(errand) = asked::errand(self.kind, request.uri().path()) {
+            if let Some(errand) = self.asked(&request) {
                 return Ok((errand, asked::question(self.kind, request)?));
             }
             if !request.uri().path().starts_with(OWN_PAGES) {
@@ -171,7 +187,12 @@ struct Beside {
 impl Beside {
     async fn answer(self: Arc<Self>, from: SocketAddr, request: Request<Body>) -> Response<Body> {
         let plan = self.plan.load_full();
-        match self.read(&plan, from, request) {
+        if let Err(reason) = plan.admits(from, request.headers()) {
+            return self.refuse(from, &reason, None, Errand::Serve);
+        }
+        let errand = plan.asked(&request).unwrap_or_default();
+        let told = if errand == Errand::Explain { self.lately.take(request.headers()) } else { None };
+        match self.read(&plan, told, request) {
             Ok((peer, host, request)) => {
                 let mut response = way::walk(&self.house, &peer, request).await;
                 let told = response.extensions_mut().remove::<Told>();
@@ -181,33 +202,44 @@ impl Beside {
                 }
                 answer
             }
-            Err(reason) => {
-                let number = self.house.numbers.next();
-                // Who its client is nobody has said, or nobody who is believed: the peer alone is known.
-                let (peer, now) = (from.ip().to_canonical(), self.house.world.now());
-                let mut response = refusal::respond_to_nobody(&reason, number.as_str(), peer, now, false);
-                // Clients share this connection: nothing behind what cannot be read is heard on it.
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                response
-            }
+            Err(reason) => self.refuse(from, &reason, told, errand),
         }
+    }
+
+    /// What has no door, or cannot be read.
+    fn refuse(
+        &self,
+        from: SocketAddr,
+        reason: &Reason,
+        told: Option<Told>,
+        errand: Errand,
+    ) -> Response<Body> {
+        let number = told.map_or_else(|| self.house.numbers.next(), |told| told.number);
+        let (now, this) = (self.house.world.now(), Told { number, key: refusal::manner(reason).key });
+        let mut response = match told == Some(this) {
+            true => refusal::explain_to_nobody(reason, number.as_str(), now, false),
+            // Who its client is nobody has said, or nobody who is believed: the peer alone is known.
+            false => {
+                let peer = from.ip().to_canonical();
+                refusal::respond_to_nobody(reason, number.as_str(), peer, now, false)
+            }
+        };
+        if errand == Errand::Look {
+            response = said(errand, "", response);
+            self.lately.keep(this, response.headers_mut());
+        }
+        // Clients share this connection: nothing behind what cannot be read is heard on it.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     /// Who asks, at which host, and for what.
     fn read(
         &self,
         plan: &Plan,
-        from: SocketAddr,
+        told: Option<Told>,
         request: Request<Body>,
     ) -> Result<(Peer, String, Request<Body>), Reason> {
-        if !plan.hears(from) {
-            return Err(Reason::Misdirected(
-                "no other proxy is configured at this address any more".to_owned(),
-            ));
-        }
-        if !plan.secret.is_said(request.headers()) {
-            return Err(NO_SECRET);
-        }
         one_end(&request)?;
         let leaf = shown::certificate(plan.kind, request.headers())?;
         let address = asked::client(request.headers())?;
@@ -219,7 +251,6 @@ impl Beside {
         );
         shown::forget(plan.kind, request.headers_mut());
         secret::forget(request.headers_mut());
-        let told = if errand == Errand::Explain { self.lately.take(request.headers()) } else { None };
         told::forget(request.headers_mut());
         let door = self.door(plan, &name)?;
         let live = &self.house.live;

@@ -237,10 +237,18 @@ impl House {
     ) -> Response<Body> {
         let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
         let json = prefers_json(accept.unwrap_or_default());
-        let number = self.numbers.next();
+        let number = peer.told.map_or_else(|| self.numbers.next(), |told| told.number);
         trip.numbered(number.as_str());
         trip.misdirected(reason);
-        refusal::respond_to_nobody(reason, number.as_str(), peer.address.ip(), self.world.now(), json)
+        let (told, now) = (Told { number, key: refusal::manner(reason).key }, self.world.now());
+        let mut response = match peer.told == Some(told) {
+            true => refusal::explain_to_nobody(reason, number.as_str(), now, json),
+            false => refusal::respond_to_nobody(reason, number.as_str(), peer.address.ip(), now, json),
+        };
+        if peer.errand == Errand::Look {
+            response.extensions_mut().insert(told);
+        }
+        response
     }
 }
 

@@ -139,6 +139,12 @@ pub fn respond_to_nobody(
     json: bool,
 ) -> Response<Body> {
     note(reason, request_id, "", &address.to_string());
+    explain_to_nobody(reason, request_id, now, json)
+}
+
+/// The same for a refusal that has its line already.
+#[must_use]
+pub fn explain_to_nobody(reason: &Reason, request_id: &str, now: Time, json: bool) -> Response<Body> {
     Told::new(reason, Head::nobody(request_id), now, false).respond(reason, "/", json, "")
 }
 

@@ -461,10 +461,33 @@ async fn a_refusal_that_nginx_explains_is_written_down_once() {
     assert!(page(&number).await.text().contains(&number));
     assert_eq!(refusals(&program).len(), 1, "{}", program.log());
     assert_eq!(refusals(&program)[0]["request"], number.as_str());
+    // What has no door, or cannot be read, is told in the same way.
+    for (host, target, status) in [
+        ("bank.localhost:9643", "/accounts", 421),
+        ("console.localhost", "/accounts", 421),
+        (question.host.as_str(), "/two words", 400),
+        (question.host.as_str(), "/a/../b", 400),
+    ] {
+        let before = refusals(&program).len();
+        let question = Question { host: host.to_owned(), ..question.about(target) };
+        let no = send(listen, question.request()).await;
+        assert_eq!((no.status.as_u16(), no.body.len()), (403, 0), "{host}{target}: nginx knows no other no");
+        let number = no.header("x-request-id").to_owned();
+        let mut request = question.request();
+        *request.uri_mut() = "/forward-auth/page".parse().unwrap();
+        request.headers_mut().insert("portcullis-request", number.parse().unwrap());
+        let page = send(listen, request).await;
+        assert_eq!(page.status, status, "{host}{target}");
+        assert!(page.text().contains(&number), "{host}{target}: {}", page.text());
+        let told = &refusals(&program)[before..];
+        assert_eq!(told.len(), 1, "{host}{target}: {told:?}");
+        assert_eq!((&told[0]["request"], &told[0]["status"]), (&number.as_str().into(), &status.into()));
+    }
+    let before = refusals(&program).len();
     // Whatever else is said there is nobody's number.
     assert!(!page(&number).await.text().contains(&number));
     assert!(!page("QF-308-122").await.text().contains("QF-308-122"));
-    assert_eq!(refusals(&program).len(), 3);
+    assert_eq!(refusals(&program).len(), before + 2);
 }
 
 /// Writes another proxy into the configuration of a gate that is about to be started anew.
@@ -510,11 +533,13 @@ async fn a_certificate_in_any_other_header_is_none() {
             rig.refuses(&bare.saying(name, shown(Kind::Rfc9440, &leaf).1)).await;
             rig.gate.put(&session).await;
         }
+        // nginx knows no other no, and fetches the page that says 400.
+        let no = if kind == Kind::Nginx { 403 } else { 400 };
         let twice = rig.refuses(&whole.saying(own, shown(kind, &leaf).1)).await;
-        assert_eq!(twice.status, 400, "{kind:?}: {}", twice.text());
+        assert_eq!(twice.status, no, "{kind:?}: {}", twice.text());
         for broken in ["x", ":x:", ":", "Cert=\"", "%", "-----BEGIN%20CERTIFICATE-----"] {
             let answer = rig.refuses(&bare.saying(own, broken)).await;
-            assert_eq!(answer.status, 400, "{kind:?} {broken}: {}", answer.text());
+            assert_eq!(answer.status, no, "{kind:?} {broken}: {}", answer.text());
         }
         assert_eq!(rig.ask(&whole).await.status, 200, "{kind:?}: the honest one");
     }
