@@ -52,6 +52,12 @@ impl Slow {
         let handle = |request: Request<Body>| async move {
             Response::new(match request.uri().path() {
                 "/big" => Body::from(vec![b'x'; 1_000_000]),
+                // Its upload is refused, and what is said of that takes a moment.
+                "/refused" => {
+                    drop(request);
+                    tokio::time::sleep(MOMENT).await;
+                    Body::from("refused")
+                }
                 // Its upload is held and never read.
                 "/unread" => {
                     std::future::pending::<()>().await;
@@ -84,6 +90,11 @@ impl Slow {
         let mut piece = vec![0; most];
         let read = tokio::time::timeout(MOMENT, self.io.read(&mut piece)).await;
         read.map_or(0, |read| read.unwrap_or(0))
+    }
+
+    /// Whether anything was there to be taken.
+    fn takes_what_is_there(&mut self) -> bool {
+        self.io.read(&mut [0; 4096]).now_or_never().is_some_and(|read| read.is_ok_and(|count| count > 0))
     }
 
     /// Shows that it is there, by what asks for no answer.
@@ -225,5 +236,44 @@ async fn uploads_that_nobody_reads_leave_the_others_their_room() {
         let answer = tokio::time::timeout(Duration::from_secs(20), answer).await;
         let mut answer = answer.unwrap_or_else(|_| panic!("{turn}")).unwrap().into_body();
         assert_eq!(answer.data().await.unwrap().unwrap(), "3000000", "{turn}");
+    }
+}
+
+/// A WebSocket whose backend pauses: its messages are short, and there are as many as its window holds.
+#[tokio::test]
+async fn short_pieces_that_wait_end_no_connection() {
+    let mut client = Slow::with_windows_of(65_535).await;
+    // POST, for the rest as in `asks`.
+    let block = [&[0x83, 0x87, 0x04, 7], &b"/unread"[..], &[0x01, 4], b"bank"].concat();
+    client.io.write_all(&frame(1, 4, 1, &block)).await.unwrap();
+    let pieces = frame(0, 0, 1, b"tick").repeat(1000);
+    for _ in 0..60 {
+        client.io.write_all(&pieces).await.unwrap();
+        while client.takes_what_is_there() {}
+    }
+    client.asks(3, "/").await;
+    let mut got = Vec::new();
+    // DATA of stream 3: ten bytes.
+    while !got.windows(9).any(|head| head[..4] == [0, 0, 10, 0] && head[5..] == [0, 0, 0, 3]) {
+        let read = tokio::time::timeout(Duration::from_secs(10), client.io.read_buf(&mut got)).await;
+        assert!(read.unwrap().unwrap() > 0, "{got:?}");
+    }
+}
+
+/// Who is refused is not told to send what was refused.
+#[tokio::test]
+async fn who_is_refused_is_not_told_to_go_on() {
+    let (client, connection) = h2::client::handshake(Slow::silent().io).await.unwrap();
+    tokio::spawn(connection);
+    for (path, told) in [("/read", true), ("/refused", false)] {
+        let mut client = client.clone().ready().await.unwrap();
+        let post = Request::post(format!("https://bank{path}")).header("expect", "100-continue");
+        let (mut answer, mut body) = client.send_request(post.body(()).unwrap(), false).unwrap();
+        let before = std::future::poll_fn(|cx| answer.poll_informational(cx)).await;
+        assert_eq!(before.is_some(), told, "{path}");
+        if told {
+            body.send_data(Bytes::from_static(b"body"), true).unwrap();
+        }
+        assert_eq!(answer.await.unwrap().status(), 200);
     }
 }

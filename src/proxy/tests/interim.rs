@@ -132,3 +132,17 @@ async fn head_and_range_come_back_as_they_were_answered() {
         assert_eq!(peer.connections.load(Ordering::SeqCst), 1, "{scheme}");
     }
 }
+
+/// A length would be one of what does not follow (RFC 9110 8.6); some clients wait for it.
+#[tokio::test]
+async fn an_answer_of_nothing_says_no_length() {
+    for status in [204, 304] {
+        let said = format!("HTTP/1.1 {status} Nothing\r\ncontent-length: 5\r\netag: \"1\"\r\n\r\n");
+        let backend = Backend::answering(said.leak().as_bytes(), Then::Stay).await;
+        let gate = Gate::before(backend.address);
+        let answer = gate.forward(get("/")).await.unwrap();
+        // That of 304 is of what the client has.
+        assert_eq!(answer.headers().contains_key("content-length"), status == 304);
+        assert_eq!((answer.status().as_u16(), read(answer).await.unwrap()), (status, vec![]));
+    }
+}

@@ -1,14 +1,22 @@
 //! WebSocket: through, checked, and cut.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use http::Version;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::{Backend, Gate, HOST, OK, Then, exchange};
+use super::{Backend, Gate, HOST, OK, Then, exchange, get};
+use crate::proxy::Joined;
 
 /// A real WebSocket server that says everything back.
 async fn echo() -> std::net::SocketAddr {
@@ -139,4 +147,97 @@ async fn nothing_behind_the_handshake_is_forwarded_before_a_101() {
     assert!(!text.contains("evil") && !text.contains("inner"), "{text}");
     // Pipelined requests are requests: each went its own way through the gate.
     assert_eq!(backend.requests(), text.matches("\r\nx-forwarded-for: 192.0.2.7\r\n").count(), "{text}");
+}
+
+/// The client's side of a stream of HTTP/2 that says nothing more: whoever reads on hears whether it is reset.
+struct HalfClosed {
+    ended: bool,
+    reset: oneshot::Receiver<()>,
+}
+
+impl AsyncRead for HalfClosed {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if !self.ended {
+            self.ended = true;
+            return Poll::Ready(Ok(()));
+        }
+        let _ = ready!(self.reset.poll_unpin(cx));
+        Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+    }
+}
+
+impl AsyncWrite for HalfClosed {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// A client that only listens may go without a word on what it sends, and a backend may end what its client ended: the
+/// tunnel is over, and holds neither the backend nor the stream any more.
+#[tokio::test]
+async fn a_half_closed_tunnel_ends_with_its_stream_or_its_backend() {
+    for client_goes in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gate = Gate::before(listener.local_addr().unwrap());
+        let (heard_end, has_heard_end) = oneshot::channel();
+        let (close, closes) = oneshot::channel::<()>();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut head).await.unwrap();
+            }
+            let head = String::from_utf8(head).unwrap();
+            let key = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
+            });
+            let accept = derive_accept_key(key.unwrap().as_bytes());
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+                 sec-websocket-accept: {accept}\r\n\r\n"
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the client says nothing more");
+            heard_end.send(()).unwrap();
+            let _ = closes.await;
+        });
+        let mut request = get("/ws");
+        *request.version_mut() = Version::HTTP_2;
+        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+        request.headers_mut().insert("origin", format!("https://{HOST}").parse().unwrap());
+        request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
+        let answer = gate.forward(request).await.unwrap();
+        let (reset, is_reset) = oneshot::channel();
+        let held = Arc::new(());
+        let lasts = Arc::downgrade(&held);
+        let client = HalfClosed { ended: false, reset: is_reset };
+        answer.extensions().get::<Joined>().unwrap().give(Box::new(client), held);
+        has_heard_end.await.unwrap();
+        assert!(lasts.upgrade().is_some(), "the backend may still say something");
+        if client_goes {
+            reset.send(()).unwrap();
+        } else {
+            drop(close);
+        }
+        let over = async {
+            while lasts.upgrade().is_some() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let over = tokio::time::timeout(Duration::from_secs(10), over).await;
+        assert!(over.is_ok(), "the client goes: {client_goes}");
+    }
 }
