@@ -54,7 +54,7 @@ impl<F> Answering<F> {
         let Self { handle, activity, shared } = self;
         let under_way = activity.begin();
         let answered = Answered::watch(request.body());
-        let answer = match refused(request.headers(), activity.http2()) {
+        let answer = match refused(&request, activity.http2()) {
             Some(status) => {
                 shared.meters.heads_refused.up();
                 Err(status)
@@ -84,11 +84,21 @@ impl<F> Answering<F> {
 }
 
 /// Why a head is answered without being handed on.
-fn refused(headers: &HeaderMap, http2: bool) -> Option<StatusCode> {
-    if headers.len() > HEADERS_MAX {
+fn refused(request: &Request<Coming>, http2: bool) -> Option<StatusCode> {
+    if request.headers().len() > HEADERS_MAX {
         return Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    (http2 && has_blank_edges(headers)).then_some(StatusCode::BAD_REQUEST)
+    if !http2 {
+        return None;
+    }
+    if has_blank_edges(request.headers()) {
+        return Some(StatusCode::BAD_REQUEST);
+    }
+    // It is spoken within TLS alone, and what is meant by another scheme is not here (RFC 9110 7.4).
+    let scheme = request.uri().scheme_str();
+    scheme
+        .is_some_and(|scheme| !scheme.eq_ignore_ascii_case("https"))
+        .then_some(StatusCode::MISDIRECTED_REQUEST)
 }
 
 /// An answer without a page, for what goes wrong below all pages.

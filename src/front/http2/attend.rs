@@ -171,9 +171,16 @@ async fn pass(mut body: Leaving, mut to: SendStream<Bytes>) -> Result<(), h2::Er
             Ok(mut data) => {
                 let last = body.is_end_stream();
                 // No more than there is room for: what h2 keeps for later is seen by no clock.
-                let mut taken = 0;
+                let (mut taken, mut alone) = (0, false);
                 while !data.is_empty() {
-                    let room = poll_fn(|cx| poll_room(&mut to, data.len(), cx)).await?;
+                    let room = poll_fn(|cx| {
+                        let room = poll_room(&mut to, data.len(), cx);
+                        if room.is_pending() && !alone && data.len() <= ALONE_BYTES_MAX {
+                            (data, alone) = (Bytes::copy_from_slice(&data), true);
+                        }
+                        room
+                    });
+                    let room = room.await?;
                     let part = data.split_to(room);
                     let ends = last && data.is_empty();
                     to.send_data(part, ends)?;
@@ -221,5 +228,8 @@ static OF_CONNECTION: [HeaderName; 6] = [
 
 /// Less is no step forward: who takes an answer byte by byte takes nothing worth waiting for.
 const STEP_BYTES: usize = 1024;
+
+/// A piece that waits lies in all that was read with it, up to 64 KiB: one that is shorter than this is kept alone.
+const ALONE_BYTES_MAX: usize = 16 * 1024;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");

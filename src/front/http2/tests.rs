@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ impl Slow {
         let handle = |request: Request<Body>| async move {
             Response::new(match request.uri().path() {
                 "/big" => Body::from(vec![b'x'; 1_000_000]),
+                // Ten bytes, and many more beside them in memory.
+                "/of-much" => Body::from(Bytes::from_owner(Much::default()).slice(..10)),
                 // Its upload is refused, and what is said of that takes a moment.
                 "/refused" => {
                     drop(request);
@@ -125,6 +128,31 @@ impl hyper::body::Body for ThenNothing {
 
     fn is_end_stream(&self) -> bool {
         self.0.is_none()
+    }
+}
+
+/// As a backend's answer lies in what was read at once.
+struct Much([u8; 64 * 1024]);
+
+/// How many there are.
+static MUCH: AtomicUsize = AtomicUsize::new(0);
+
+impl Default for Much {
+    fn default() -> Self {
+        MUCH.fetch_add(1, Ordering::SeqCst);
+        Self([b'x'; 64 * 1024])
+    }
+}
+
+impl AsRef<[u8]> for Much {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Much {
+    fn drop(&mut self) {
+        MUCH.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -275,5 +303,29 @@ async fn who_is_refused_is_not_told_to_go_on() {
             body.send_data(Bytes::from_static(b"body"), true).unwrap();
         }
         assert_eq!(answer.await.unwrap().status(), 200);
+    }
+}
+
+/// A client that makes no room for the last ten bytes of an answer makes us keep ten.
+#[tokio::test]
+async fn a_short_piece_that_waits_keeps_nothing_else() {
+    let mut slow = Slow::with_windows_of(1).await;
+    for stream in [1, 3, 5] {
+        slow.asks(stream, "/of-much").await;
+    }
+    while slow.takes(4096).await > 0 {}
+    assert!(!slow.served.is_finished());
+    assert_eq!(MUCH.load(Ordering::SeqCst), 0);
+    // The rest of it is right.
+    for stream in [1, 3, 5] {
+        slow.io.write_all(&frame(8, 0, stream, &9_u32.to_be_bytes())).await.unwrap();
+    }
+    let mut got = Vec::new();
+    let rest = |got: &[u8]| {
+        got.windows(18).filter(|piece| piece[..5] == [0, 0, 9, 0, 1] && piece[9..] == [b'x'; 9]).count()
+    };
+    while rest(&got) < 3 {
+        let read = tokio::time::timeout(Duration::from_secs(10), slow.io.read_buf(&mut got)).await;
+        assert!(read.unwrap().unwrap() > 0, "{got:?}");
     }
 }
