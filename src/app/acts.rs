@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::console::command::reload::Reloads;
 use crate::console::command::upgrade::Upgrades;
 use crate::console::command::{Acts, Site};
-use crate::domain::TenantId;
+use crate::domain::{TenantId, Time};
 use crate::enrolment::delivery::Deliveries;
 use crate::enrolment::est::Est;
 use crate::enrolment::issuance::Issuance;
@@ -60,7 +60,7 @@ pub(super) fn of_house(
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         world: core.world.clone(),
-        site: ArcSwap::from_pointee(site(config)),
+        site: ArcSwap::from_pointee(site(config, core.world.now())),
         reloads,
         upgrades,
         proxy: OnceLock::new(),
@@ -68,7 +68,7 @@ pub(super) fn of_house(
 }
 
 /// What the configuration says that the store does not.
-pub(super) fn site(config: &Config) -> Site {
+pub(super) fn site(config: &Config, read_at: Time) -> Site {
     let mut doors: BTreeSet<(String, String)> =
         config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
     doors.insert((config.console.host.clone(), TenantId::staff().to_string()));
@@ -82,6 +82,9 @@ pub(super) fn site(config: &Config) -> Site {
         start: config.public.as_ref().map(|door| config.origin(&door.host)),
         mail: config.mail.is_some(),
         reach: config.reach.clone(),
+        file: config.file.clone(),
+        digest: config.digest,
+        read_at,
     }
 }
 

@@ -137,7 +137,7 @@ impl Changing {
         }
         self.pusher.change(way);
         self.approvals.change(terms);
-        self.acts.site.store(Arc::new(acts::site(&config)));
+        self.acts.site.store(Arc::new(acts::site(&config, self.core.world.now())));
         self.acts.post.store(mail.post.clone());
         self.mailing.change(mail);
         self.telling.change(telling);

@@ -35,6 +35,8 @@ pub use secrets::{Passphrase, SecretError};
 pub struct Config {
     /// The file it was read from.
     pub file: PathBuf,
+    /// SHA-256 of what that file held.
+    pub digest: [u8; 32],
     /// Folder of all that the gate keeps; mode 0700.
     pub data: PathBuf,
     /// Where it listens.

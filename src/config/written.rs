@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::mistake::Mistakes;
 use super::sheet::{At, Sheet};
 use super::{Approvals, Config, Door, DoorCertificate, Engine, Limits, Listen, Mail, Portal, Push, Secrets};
+use crate::crypto;
 use crate::domain::TenantId;
 
 pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
@@ -37,6 +38,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let nowhere = || Door { host: String::new(), certificate: DoorCertificate::Internal };
     reader.notes.none_or(Config {
         file: file.to_owned(),
+        digest: crypto::sha256(text.as_bytes()),
         data,
         listen,
         engine,

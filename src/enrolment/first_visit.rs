@@ -56,15 +56,17 @@ pub enum Screen {
     Word {
         /// Three to choose from.
         words: [String; 3],
+        /// Number of the visit, as the desk sees it.
+        number: String,
     },
-    /// The word was right; the agent decides.
-    Deciding,
-    /// The agent agreed, and a second one must.
-    Second,
+    /// The word was right; the agent decides. Number of the visit.
+    Deciding(String),
+    /// The agent agreed, and a second one must. Number of the visit.
+    Second(String),
     /// Let in.
     Released,
-    /// Turned away, or ended.
-    Ended(EndedWhy),
+    /// Turned away, or ended. Number of the visit.
+    Ended(EndedWhy, String),
 }
 
 /// Who waits for the desk, and for what.
@@ -142,6 +144,7 @@ impl FirstVisits {
         let found = self.of_session(caller, session).await?;
         let in_time = |enrolment: &Enrolment| enrolment.in_time(self.world.now());
         if let Some(read) = &found {
+            let number = || read.record.number.clone();
             match &read.record.state {
                 EnrolmentState::CodeRight { .. }
                 | EnrolmentState::WordRight { .. }
@@ -149,11 +152,13 @@ impl FirstVisits {
                     if !in_time(&read.record) => {}
                 EnrolmentState::Released { .. }
                     if read.record.kind == EnrolmentKind::LostPhone && !in_time(&read.record) => {}
-                EnrolmentState::CodeRight { words, .. } => return Ok(Screen::Word { words: words.clone() }),
-                EnrolmentState::WordRight { .. } => return Ok(Screen::Deciding),
-                EnrolmentState::AwaitingSecond { .. } => return Ok(Screen::Second),
+                EnrolmentState::CodeRight { words, .. } => {
+                    return Ok(Screen::Word { words: words.clone(), number: number() });
+                }
+                EnrolmentState::WordRight { .. } => return Ok(Screen::Deciding(number())),
+                EnrolmentState::AwaitingSecond { .. } => return Ok(Screen::Second(number())),
                 EnrolmentState::Released { .. } => return Ok(Screen::Released),
-                EnrolmentState::Ended { why } if !renew => return Ok(Screen::Ended(*why)),
+                EnrolmentState::Ended { why } if !renew => return Ok(Screen::Ended(*why, number())),
                 EnrolmentState::Waiting if !renew => {
                     self.not_blocked(caller).await?;
                     if let Some(screen) = self.still_shown(&read.record) {

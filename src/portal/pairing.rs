@@ -32,8 +32,15 @@ impl Portal {
             }
             pairing::Standing::Refused | pairing::Standing::Contested => {
                 let (why, again_action) = (pages::EndedWhy::OtherWordsFurther, format!("{PAIR}square"));
-                pages::Ended { page, csrf, why, again_action, stop_action: String::new() }
-                    .response(StatusCode::OK)
+                pages::Ended {
+                    page,
+                    csrf,
+                    why,
+                    number: String::new(),
+                    again_action,
+                    stop_action: String::new(),
+                }
+                .response(StatusCode::OK)
             }
             pairing::Standing::Confirmed => see_other(PHONES),
             standing @ (pairing::Standing::Open { .. }

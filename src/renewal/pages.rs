@@ -31,23 +31,24 @@ impl RenewalRoom {
         let (page, csrf) = (Head::of(here.visit), self.csrf(&here.renewal.record.token));
         let action = |name: &str| format!("{}{name}", here.base);
         let events = sse::waits_at(&action("events"), here.seen);
-        let ended = |why, again_action| {
+        let ended = |why, number, again_action| {
             sign_in::Ended {
                 page: page.clone(),
                 csrf: csrf.clone(),
                 why,
+                number,
                 again_action,
                 stop_action: String::new(),
             }
             .response(StatusCode::OK)
         };
-        let word = |words, chosen| {
+        let word = |words, number, chosen| {
             let (page, csrf, events) = (page.clone(), csrf.clone(), events.clone());
-            sign_in::Word { page, csrf, words, action: action("word"), chosen, events }
+            sign_in::Word { page, csrf, words, number, action: action("word"), chosen, events }
                 .response(StatusCode::OK)
         };
         Ok(match self.code(here, false).await {
-            Err(Reason::Blocked) => ended(sign_in::EndedWhy::WrongTries, String::new()),
+            Err(Reason::Blocked) => ended(sign_in::EndedWhy::WrongTries, String::new(), String::new()),
             Err(reason) => return Err(reason),
             Ok(Screen::Code { fresh: true, .. }) => see_other(here.base),
             Ok(Screen::Code { digits, expires, .. }) => pages::Code {
@@ -61,16 +62,16 @@ impl RenewalRoom {
                 events: events.clone(),
             }
             .response(StatusCode::OK),
-            Ok(Screen::Word { words }) => word(words, false),
+            Ok(Screen::Word { words, number }) => word(words, number, false),
             // One agent is enough here: nobody waits for a second.
-            Ok(Screen::Deciding | Screen::Second) => {
-                word([String::new(), String::new(), String::new()], true)
+            Ok(Screen::Deciding(number) | Screen::Second(number)) => {
+                word([String::new(), String::new(), String::new()], number, true)
             }
             Ok(Screen::Released) => see_other(here.base),
-            Ok(Screen::Ended(why)) => match why {
-                EndedWhy::Rejected => ended(sign_in::EndedWhy::Rejected, action("code")),
-                EndedWhy::WrongWord => ended(sign_in::EndedWhy::WrongWord, action("code")),
-                EndedWhy::Replaced => ended(sign_in::EndedWhy::Replaced, action("code")),
+            Ok(Screen::Ended(why, number)) => match why {
+                EndedWhy::Rejected => ended(sign_in::EndedWhy::Rejected, number, action("code")),
+                EndedWhy::WrongWord => ended(sign_in::EndedWhy::WrongWord, number, action("code")),
+                EndedWhy::Replaced => ended(sign_in::EndedWhy::Replaced, number, action("code")),
             },
         })
     }

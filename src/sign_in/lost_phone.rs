@@ -132,23 +132,24 @@ impl SignIn {
         let (page, csrf) = (Head::of(visit), self.csrf(here));
         let events = sse::waits_at(&action("events"), here.seen);
         let stop_action = action("lost-phone/stop");
-        let ended = |why, again_action| {
+        let ended = |why, number, again_action| {
             pages::Ended {
                 page: page.clone(),
                 csrf: csrf.clone(),
                 why,
+                number,
                 again_action,
                 stop_action: stop_action.clone(),
             }
             .response(StatusCode::OK)
         };
-        let word = |words, chosen| {
+        let word = |words, number, chosen| {
             let (page, csrf, events) = (page.clone(), csrf.clone(), events.clone());
-            pages::Word { page, csrf, words, action: action("lost-phone/word"), chosen, events }
+            pages::Word { page, csrf, words, number, action: action("lost-phone/word"), chosen, events }
                 .response(StatusCode::OK)
         };
         Ok(match screen {
-            Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
+            Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new(), String::new()),
             Err(reason) => return Err(reason),
             Ok(Screen::Code { fresh: true, .. }) => see_other(LOST_PHONE),
             Ok(Screen::Code { digits, expires, other_browser, .. }) => Call {
@@ -163,17 +164,19 @@ impl SignIn {
                 events,
             }
             .response(StatusCode::OK),
-            Ok(Screen::Word { words }) => word(words, false),
-            Ok(Screen::Deciding) => word([String::new(), String::new(), String::new()], true),
-            Ok(Screen::Second) => Second { page, csrf, stop_action, events }.response(StatusCode::OK),
+            Ok(Screen::Word { words, number }) => word(words, number, false),
+            Ok(Screen::Deciding(number)) => word([String::new(), String::new(), String::new()], number, true),
+            Ok(Screen::Second(number)) => {
+                Second { page, csrf, number, stop_action, events }.response(StatusCode::OK)
+            }
             Ok(Screen::Released) => see_other(HOME),
-            Ok(Screen::Ended(why)) => {
+            Ok(Screen::Ended(why, number)) => {
                 let why = match why {
                     EndedWhy::Rejected => pages::EndedWhy::Rejected,
                     EndedWhy::WrongWord => pages::EndedWhy::WrongWord,
                     EndedWhy::Replaced => pages::EndedWhy::Replaced,
                 };
-                ended(why, action("lost-phone/again"))
+                ended(why, number, action("lost-phone/again"))
             }
         })
     }

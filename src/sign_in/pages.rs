@@ -34,18 +34,19 @@ impl SignIn {
             .await;
         let (page, csrf) = (Head::of(visit).at(Step::Call), self.csrf(here));
         let again_action = action("code");
-        let ended = |why, again_action| {
+        let ended = |why, number, again_action| {
             pages::Ended {
                 page: page.clone(),
                 csrf: csrf.clone(),
                 why,
+                number,
                 again_action,
                 stop_action: String::new(),
             }
             .response(StatusCode::OK)
         };
         Ok(match screen {
-            Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new()),
+            Err(Reason::Blocked) => ended(pages::EndedWhy::WrongTries, String::new(), String::new()),
             Err(reason) => return Err(reason),
             Ok(Screen::Code { fresh: true, .. }) => see_other(HOME),
             Ok(Screen::Code { digits, expires, other_browser, .. }) => pages::Code {
@@ -60,20 +61,20 @@ impl SignIn {
                 events,
             }
             .response(StatusCode::OK),
-            Ok(Screen::Word { words }) => {
-                pages::Word { page, csrf, words, action: action("word"), chosen: false, events }
+            Ok(Screen::Word { words, number }) => {
+                pages::Word { page, csrf, words, number, action: action("word"), chosen: false, events }
                     .response(StatusCode::OK)
             }
-            Ok(Screen::Deciding | Screen::Second) => {
+            Ok(Screen::Deciding(number) | Screen::Second(number)) => {
                 let words = [String::new(), String::new(), String::new()];
-                pages::Word { page, csrf, words, action: action("word"), chosen: true, events }
+                pages::Word { page, csrf, words, number, action: action("word"), chosen: true, events }
                     .response(StatusCode::OK)
             }
             Ok(Screen::Released) => see_other(HOME),
-            Ok(Screen::Ended(why)) => match why {
-                EndedWhy::Rejected => ended(pages::EndedWhy::Rejected, again_action),
-                EndedWhy::WrongWord => ended(pages::EndedWhy::WrongWord, again_action),
-                EndedWhy::Replaced => ended(pages::EndedWhy::Replaced, again_action),
+            Ok(Screen::Ended(why, number)) => match why {
+                EndedWhy::Rejected => ended(pages::EndedWhy::Rejected, number, again_action),
+                EndedWhy::WrongWord => ended(pages::EndedWhy::WrongWord, number, again_action),
+                EndedWhy::Replaced => ended(pages::EndedWhy::Replaced, number, again_action),
             },
         })
     }
@@ -94,6 +95,7 @@ impl SignIn {
                 page: page.clone(),
                 csrf: csrf.clone(),
                 why,
+                number: String::new(),
                 again_action,
                 stop_action: String::new(),
             }

@@ -42,6 +42,29 @@ fn a_portal_of_a_tenant_that_is_not_there_is_told_with_the_next_step() {
     assert_eq!(gate.json(&["reload"]).get("heed"), None);
 }
 
+/// Who changed the file and forgot the reload is told so, whether or not the file is right.
+#[test]
+fn a_file_that_was_changed_since_the_gate_read_it_is_told() {
+    let mut gate = Gate::made();
+    tenant(&gate, "bank");
+    assert!(!gate.run(&["doctor"]).out.contains("running settings"), "there is no gate that runs");
+    gate.serve();
+    let same = "those of ";
+    let other = "was changed since the gate read it at 20";
+    let told = gate.run(&["doctor"]);
+    assert!(told.out.contains(same) && !told.out.contains(other), "{}", told.out);
+    rewritten(&gate, "[listen]", "# A word more.\n[listen]");
+    let told = gate.run(&["doctor"]);
+    assert!(told.out.contains(other) && told.out.contains("portcullis reload"), "{}", told.out);
+    rewritten(&gate, "[listen]", "nonsense = 1\n[listen]");
+    gate.run(&["reload"]).refused(1, "nonsense");
+    assert!(gate.run(&["doctor"]).out.contains(other));
+    rewritten(&gate, "nonsense = 1\n", "");
+    gate.run(&["reload"]).well();
+    let told = gate.run(&["doctor"]);
+    assert!(told.out.contains(same) && !told.out.contains(other), "{}", told.out);
+}
+
 #[test]
 fn a_console_under_another_name_is_taken_up_by_the_next_start() {
     let mut gate = Gate::made();

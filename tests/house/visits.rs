@@ -223,3 +223,29 @@ async fn words_that_differ_pair_no_phone() {
     let phone = gate.phone();
     pairs(&client, &phone, &page).await.must_say("Choose a password only you know");
 }
+
+/// Who has the client on the telephone and the case before them sees that both are the same visit, and finds it in the trail.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_reads_out_the_number_that_the_desk_sees() {
+    let gate = Gate::open().await;
+    let agent = sam(&gate).await;
+    let laptop = anna(&gate).await;
+    let client = gate.browser("bank", &laptop);
+    let page = client.open("/").await;
+    let case = types_code(&agent, "anna", &page.digits()).await;
+    let (_, rest) = case.html.split_once("<dt>Visit</dt><dd class=\"number\">").expect("a visit");
+    let number = rest.split('<').next().unwrap();
+    assert!(!page.says(number), "not beside the digits that are read out");
+    let page = client.open("/.portcullis/sign-in/").await;
+    page.must_say(&format!("Our colleague sees this visit as number {number}"));
+    let right = client.submit(&page, "/word", &[("word", &word_of(&case))]).await;
+    right.must_say(&format!("Our colleague sees this visit as number {number}"));
+    agent.submit(&case, "/reject", &[("why", "not herself")]).await;
+    client
+        .open("/.portcullis/sign-in/")
+        .await
+        .must_say(&format!("When you call, please read out the number {number}"));
+    let trail = gate.trail().await;
+    let rejected = trail.iter().find(|line| line.what == Event::DeviceRejected).expect("it is written down");
+    assert_eq!(rejected.details["enrolment"], number);
+}

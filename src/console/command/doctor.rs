@@ -12,6 +12,7 @@ use super::person::count;
 use super::{Acts, CommandError};
 use crate::audit::{self, Event};
 use crate::ca::chain::{self, ChainFault};
+use crate::crypto;
 use crate::domain::TenantId;
 use crate::domain::certificate::{Certificate, CertificateState};
 use crate::domain::person::{Person, Role, Standing};
@@ -96,7 +97,8 @@ pub fn told(checks: &[Check]) -> Output {
 
 impl Acts {
     pub(super) async fn doctor(&self) -> Result<Output, CommandError> {
-        let mut checks = vec![self.check_store()];
+        let mut checks: Vec<Check> = self.check_settings().into_iter().collect();
+        checks.push(self.check_store());
         checks.push(self.check_trail().await?);
         checks.extend(self.check_authorities());
         checks.push(self.check_certificates().await?);
@@ -110,6 +112,30 @@ impl Acts {
         checks.extend(self.check_break_glass().await?);
         checks.push(self.check_push().await?);
         Ok(told(&checks))
+    }
+
+    /// Whether the house that runs goes by what its file holds now.
+    fn check_settings(&self) -> Option<Check> {
+        self.reloads.as_ref()?;
+        let (name, site) = ("running settings", self.site.load());
+        let (file, at) = (site.file.display(), site.read_at);
+        Some(match std::fs::read(&site.file) {
+            Ok(text) if crypto::sha256(&text) == site.digest => {
+                Check::well(name, format!("those of {file}, read at {at}"))
+            }
+            Ok(_) => Check::heed(
+                name,
+                format!(
+                    "{file} was changed since the gate read it at {at}, and the gate goes by what it read"
+                ),
+                "type `portcullis reload`, which says what is taken up and what the next start wants",
+            ),
+            Err(error) => Check::heed(
+                name,
+                format!("the gate read {file} at {at} and cannot do so any more: {error}"),
+                "put the file back where the gate may read it: the next start needs it",
+            ),
+        })
     }
 
     fn check_store(&self) -> Check {

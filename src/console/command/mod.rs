@@ -32,6 +32,7 @@ pub mod upgrade;
 pub mod which;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -152,6 +153,12 @@ pub struct Site {
     pub mail: bool,
     /// What routes may reach.
     pub reach: Reach,
+    /// The file that says it.
+    pub file: PathBuf,
+    /// SHA-256 of what that file held.
+    pub digest: [u8; 32],
+    /// When it was read.
+    pub read_at: Time,
 }
 
 impl Acts {

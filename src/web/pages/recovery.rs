@@ -117,6 +117,8 @@ pub struct Second {
     pub page: Head,
     /// Token of the form.
     pub csrf: String,
+    /// Number of the visit, as the desk sees it.
+    pub number: String,
     /// Where it is given up.
     pub stop_action: String,
     /// Address of the event stream.

@@ -64,6 +64,8 @@ pub struct Word {
     pub csrf: String,
     /// The three words.
     pub words: [String; 3],
+    /// Number of the visit, as the desk sees it.
+    pub number: String,
     /// Where the choice goes.
     pub action: String,
     /// Whether the right word was chosen and support has yet to release.
@@ -82,6 +84,8 @@ pub struct Ended {
     pub csrf: String,
     /// Why.
     pub why: EndedWhy,
+    /// Number of the visit, as the desk sees it and the trail has it; empty where there was none.
+    pub number: String,
     /// Where a new first visit is asked for; empty where only support can.
     pub again_action: String,
     /// Where one goes back to another way in; empty where there is none.

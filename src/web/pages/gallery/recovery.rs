@@ -83,7 +83,13 @@ pub(super) fn recovery_pages(show: &mut impl FnMut(&str, String)) {
     let events = text("/.portcullis/sign-in/events");
     show(
         "lost-phone-second",
-        html(Second { page: head(), csrf: csrf(), stop_action: format!("{LOST}stop"), events }),
+        html(Second {
+            page: head(),
+            csrf: csrf(),
+            number: text("48213"),
+            stop_action: format!("{LOST}stop"),
+            events,
+        }),
     );
     let link = "https://phone.localhost:8443/pair#mfrggzdfmztwq2lknnwg23tpoa.mfrggzdfmztwq2lknnwg23tpoa";
     let pair = Pair {

@@ -31,6 +31,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             page: head().at(Step::Call),
             csrf: text("token"),
             words: [text("harbour"), text("lantern"), text("meadow")],
+            number: text("48213"),
             action: text("/.portcullis/sign-in/word"),
             chosen,
             events: text("/.portcullis/sign-in/events"),
@@ -50,6 +51,7 @@ pub(super) fn sign_in_pages(show: &mut impl FnMut(&str, String)) {
             page: head().at(Step::Call),
             csrf: text("token"),
             why,
+            number: text("48213"),
             again_action,
             stop_action: text("/stop"),
         };
