@@ -29,8 +29,9 @@ pub(super) struct Link {
 #[derive(Default)]
 struct Known {
     streams: AtomicUsize,
-    /// Whether the backend said anything lately.
+    /// Whether the backend said anything lately, and whether anything new was asked of it.
     heard: AtomicBool,
+    asked: AtomicBool,
     /// Whether it was given up because it said nothing.
     silent: AtomicBool,
 }
@@ -90,6 +91,7 @@ impl Link {
     pub(super) fn seat_anyway(self: &Arc<Self>) -> Seat {
         self.known.streams.fetch_add(1, Ordering::Relaxed);
         self.begun.fetch_add(1, Ordering::Relaxed);
+        self.known.asked.store(true, Ordering::Relaxed);
         Seat { link: Arc::clone(self), sender: self.sender.clone() }
     }
 
@@ -132,35 +134,50 @@ impl Drop for Seat {
     }
 }
 
-/// Asks a backend that says nothing while requests wait for it whether it is still there.
+/// Asks a backend that says nothing while requests wait for it whether it is still there: once, and again where more was
+/// asked of it meanwhile. Servers of gRPC end a connection on which they are asked for no reason four times within minutes,
+/// with all that is on it.
 struct Pulse {
     pings: Option<PingPong>,
     next: Pin<Box<Sleep>>,
     every: Duration,
     quiet: u32,
-    asked: bool,
+    /// Looks since it was asked last, as long as nothing has happened since.
+    known_to_be_there: Option<u32>,
+    waits: bool,
 }
 
 impl Pulse {
     fn new(pings: Option<PingPong>, every: Duration) -> Self {
-        Self { pings, next: Box::pin(tokio::time::sleep(every)), every, quiet: 0, asked: false }
+        Self {
+            pings,
+            next: Box::pin(tokio::time::sleep(every)),
+            every,
+            quiet: 0,
+            known_to_be_there: None,
+            waits: false,
+        }
     }
 
     /// Ready once a question was not answered.
     fn poll_gone(&mut self, known: &Known, cx: &mut Context<'_>) -> Poll<()> {
         let Some(pings) = &mut self.pings else { return Poll::Pending };
         loop {
-            if self.asked && pings.poll_pong(cx).is_ready() {
-                (self.asked, self.quiet) = (false, 0);
+            if self.waits && pings.poll_pong(cx).is_ready() {
+                (self.waits, self.quiet, self.known_to_be_there) = (false, 0, Some(0));
             }
             ready!(self.next.as_mut().poll(cx));
-            if self.asked {
+            if self.waits {
                 return Poll::Ready(());
             }
             let waited_for = known.streams.load(Ordering::Relaxed) > 0;
             let heard = known.heard.swap(false, Ordering::Relaxed);
+            let asked = known.asked.swap(false, Ordering::Relaxed);
             self.quiet = if waited_for && !heard { self.quiet + 1 } else { 0 };
-            self.asked = self.quiet >= QUIET_MAX && pings.send_ping(Ping::opaque()).is_ok();
+            let there = self.known_to_be_there.filter(|looks| !heard && !asked && *looks < BELIEVED_FOR);
+            self.known_to_be_there = there.map(|looks| looks + 1);
+            self.waits =
+                self.quiet >= QUIET_MAX && there.is_none() && pings.send_ping(Ping::opaque()).is_ok();
             self.next.as_mut().reset(Instant::now() + self.every);
         }
     }
@@ -201,46 +218,80 @@ const HEADER_LIST_BYTES_MAX: u32 = 64 * 1024;
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(10);
 const QUIET_MAX: u32 = 2;
 
+/// Looks: somewhat more than the five minutes within which servers of gRPC count.
+const BELIEVED_FOR: u32 = 31;
+
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
 
     use http::Request;
-    use tokio::io::{AsyncReadExt as _, duplex};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
-    use super::super::stream::Broken;
+    use super::super::stream::{Broken, Stream};
     use super::*;
     use crate::proxy::body::Upload;
 
-    const LOOK: Duration = Duration::from_millis(300);
+    const LOOK: Duration = Duration::from_millis(200);
+
+    /// A backend that says nothing, except that it is there where it `answers`; it counts how often it was asked.
+    async fn works(mut io: DuplexStream, answers: bool, asked: Arc<AtomicUsize>) {
+        let mut heard = Vec::new();
+        io.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+        while io.read_buf(&mut heard).await.is_ok_and(|count| count > 0) {
+            // PING of eight bytes.
+            while let Some(at) = heard.windows(9).position(|head| *head == [0, 0, 8, 6, 0, 0, 0, 0, 0]) {
+                if heard.len() < at + 17 {
+                    break;
+                }
+                let mut pong: Vec<u8> = heard.drain(..at + 17).skip(at).collect();
+                pong[4] = 1;
+                asked.fetch_add(1, Ordering::SeqCst);
+                if answers {
+                    io.write_all(&pong).await.unwrap();
+                }
+            }
+        }
+    }
+
+    async fn begun(link: &Arc<Link>) -> Stream {
+        let request = Request::get("/").header("host", "bank").body(Upload::none()).unwrap();
+        let begun = link.seat_anyway().begin(request, true).await;
+        begun.unwrap_or_else(|unanswered| panic!("{}", unanswered.error))
+    }
 
     #[tokio::test]
-    async fn a_backend_that_says_nothing_is_asked_and_given_up_where_it_does_not_answer() {
-        for there in [true, false] {
-            let (ours, mut theirs) = duplex(64 * 1024);
-            tokio::spawn(async move {
-                if there {
-                    let mut connection = h2::server::handshake(theirs).await.unwrap();
-                    let _requests = connection.accept().await;
-                    // It works on the answer, for hours.
-                    connection.accept().await;
-                } else {
-                    let mut heard = Vec::new();
-                    while theirs.read_buf(&mut heard).await.is_ok_and(|n| n > 0) {}
-                }
-            });
-            let link = Link::looked_at_every(LOOK, ours, false).await.unwrap();
-            // Nobody waits for it yet.
-            tokio::time::sleep(LOOK * 4).await;
-            assert!(!link.is_closed());
-            let request = Request::get("/").header("host", "bank").body(Upload::none()).unwrap();
-            let Ok(mut stream) = link.seat_anyway().begin(request, true).await else { panic!("not begun") };
-            let answer = poll_fn(|cx| stream.poll_answer(cx, None));
-            match tokio::time::timeout(LOOK * 12, answer).await {
-                Err(_) => assert!(there && !link.is_closed()),
-                Ok(Err(Broken::Silent)) => assert!(!there && link.is_closed()),
-                Ok(other) => panic!("{there}: {other:?}"),
+    async fn a_backend_that_says_nothing_is_given_up_where_it_does_not_say_that_it_is_there() {
+        let (ours, theirs) = duplex(64 * 1024);
+        let asked = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(works(theirs, false, Arc::clone(&asked)));
+        let link = Link::looked_at_every(LOOK, ours, false).await.unwrap();
+        // Nobody waits for it yet.
+        tokio::time::sleep(LOOK * 4).await;
+        assert!(!link.is_closed());
+        assert_eq!(asked.load(Ordering::SeqCst), 0);
+        let mut stream = begun(&link).await;
+        let answer = poll_fn(|cx| stream.poll_answer(cx, None)).await;
+        assert!(matches!(answer, Err(Broken::Silent)), "{answer:?}");
+        assert!(link.is_closed());
+    }
+
+    /// Servers of gRPC end a connection that asks too often.
+    #[tokio::test]
+    async fn a_backend_that_works_long_is_asked_once_and_once_more_for_each_request_that_comes() {
+        let (ours, theirs) = duplex(64 * 1024);
+        let asked = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(works(theirs, true, Arc::clone(&asked)));
+        let link = Link::looked_at_every(LOOK, ours, false).await.unwrap();
+        let mut streams = Vec::new();
+        for requests in 1..=2 {
+            streams.push(begun(&link).await);
+            while asked.load(Ordering::SeqCst) < requests {
+                tokio::time::sleep(LOOK / 4).await;
             }
+            tokio::time::sleep(LOOK * 10).await;
+            assert_eq!(asked.load(Ordering::SeqCst), requests);
+            assert!(!link.is_closed());
         }
     }
 }
