@@ -12,9 +12,10 @@ use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 use super::body::{Progress, Upload};
-use super::h1::{self, Exchange, Io, Outgoing};
+use super::h1::{self, Exchange, Outgoing};
 use super::ours::Ours;
 use super::sending::{Sending, WITHDRAWN};
+use super::socket::Io;
 use super::upstream::{Backend, Line, Own, Reply, Seat, Unanswered};
 use crate::domain::Reason;
 

@@ -20,7 +20,7 @@ use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{StatusCode, response};
 use hyper::body::{Frame, SizeHint};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 use tokio_util::io::poll_read_buf;
@@ -31,11 +31,7 @@ pub(super) use self::outgoing::Outgoing;
 use super::body::{Cut, Upload};
 use super::hints::Hints;
 use super::ours::Ours;
-
-/// What a connection runs over.
-pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+use super::socket::Io;
 
 /// An open connection that carries nothing.
 pub(super) struct Wire(Box<Kept>);

@@ -22,6 +22,7 @@
 //! - `receipt`: what it gets with the confirmed request
 //! - `h1`: HTTP/1.1 towards a backend
 //! - `upstream`: connections to backends, kept alive by each runtime for itself
+//! - `socket`: what a connection runs over
 //! - `trailers`: what may follow a body
 //! - `body`: bodies under way, cut when the permit ends
 //! - `upgrade`: WebSocket
@@ -47,6 +48,7 @@ mod names;
 mod ours;
 mod receipt;
 mod sending;
+mod socket;
 mod total;
 mod trailers;
 mod upgrade;

@@ -146,7 +146,7 @@ pub(super) fn join(
     asked: &Asked,
     (client, joined): (Client, Option<Joined>),
     mut head: response::Parts,
-    ((backend, early), held): (Tunnel, Held),
+    ((mut backend, early), held): (Tunnel, Held),
     permit: Permit,
     idle: Duration,
 ) -> Response<Body> {
@@ -155,8 +155,12 @@ pub(super) fn join(
             let (mut client, _lasts) = client.come().await?;
             let _held = held;
             client.write_all(&early).await?;
-            copy(client, backend, idle).await?;
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+            let copied = copy(client, &mut backend, idle).await;
+            if copied.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset) {
+                // What one side broke off is to be no good end to the other (RFC 8441 5).
+                backend.breaks_off();
+            }
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(copied?)
         };
         tokio::select! {
             biased;

@@ -184,6 +184,56 @@ impl AsyncWrite for HalfClosed {
     }
 }
 
+/// Takes the handshake of one WebSocket.
+async fn taken(listener: TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_buf(&mut head).await.unwrap();
+    }
+    let head = String::from_utf8(head).unwrap();
+    let key = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
+    });
+    let accept = derive_accept_key(key.unwrap().as_bytes());
+    let answer = format!(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
+         sec-websocket-accept: {accept}\r\n\r\n"
+    );
+    stream.write_all(answer.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Asks for one as a client of HTTP/2 does.
+async fn asked(gate: &Gate) -> Joined {
+    let mut request = get("/ws");
+    *request.version_mut() = Version::HTTP_2;
+    request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+    request.headers_mut().insert("origin", format!("https://{HOST}").parse().unwrap());
+    request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
+    gate.forward(request).await.unwrap().extensions_mut().remove().unwrap()
+}
+
+/// As RFC 8441 5 has it: what the client ends is ended, what it breaks off is broken off.
+#[tokio::test]
+async fn a_backend_is_told_how_its_client_went() {
+    for broken_off in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gate = Gate::before(listener.local_addr().unwrap());
+        let backend = tokio::spawn(async move { taken(listener).await.read(&mut [0]).await });
+        let (reset, is_reset) = oneshot::channel();
+        asked(&gate).await.give(Box::new(HalfClosed { ended: broken_off, reset: is_reset }), ());
+        if broken_off {
+            reset.send(()).unwrap();
+            let heard = backend.await.unwrap().map_err(|error| error.kind());
+            assert_eq!(heard, Err(io::ErrorKind::ConnectionReset));
+        } else {
+            assert_eq!(backend.await.unwrap().unwrap(), 0);
+        }
+    }
+}
+
 /// A client that only listens may go without a word on what it sends, and a backend may end what its client ended: the
 /// tunnel is over, and holds neither the backend nor the stream any more.
 #[tokio::test]
@@ -194,37 +244,15 @@ async fn a_half_closed_tunnel_ends_with_its_stream_or_its_backend() {
         let (heard_end, has_heard_end) = oneshot::channel();
         let (close, closes) = oneshot::channel::<()>();
         tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                stream.read_buf(&mut head).await.unwrap();
-            }
-            let head = String::from_utf8(head).unwrap();
-            let key = head.lines().find_map(|line| {
-                let (name, value) = line.split_once(": ")?;
-                name.eq_ignore_ascii_case("sec-websocket-key").then_some(value)
-            });
-            let accept = derive_accept_key(key.unwrap().as_bytes());
-            let answer = format!(
-                "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n\
-                 sec-websocket-accept: {accept}\r\n\r\n"
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            let mut stream = taken(listener).await;
             assert_eq!(stream.read(&mut [0]).await.unwrap(), 0, "the client says nothing more");
             heard_end.send(()).unwrap();
             let _ = closes.await;
         });
-        let mut request = get("/ws");
-        *request.version_mut() = Version::HTTP_2;
-        request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
-        request.headers_mut().insert("origin", format!("https://{HOST}").parse().unwrap());
-        request.headers_mut().insert("sec-websocket-version", "13".parse().unwrap());
-        let answer = gate.forward(request).await.unwrap();
         let (reset, is_reset) = oneshot::channel();
         let held = Arc::new(());
         let lasts = Arc::downgrade(&held);
-        let client = HalfClosed { ended: false, reset: is_reset };
-        answer.extensions().get::<Joined>().unwrap().give(Box::new(client), held);
+        asked(&gate).await.give(Box::new(HalfClosed { ended: false, reset: is_reset }), held);
         has_heard_end.await.unwrap();
         assert!(lasts.upgrade().is_some(), "the backend may still say something");
         if client_goes {

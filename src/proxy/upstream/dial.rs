@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::backend::{Backend, BadBackend, Place, Reach, Speaks};
@@ -14,6 +13,7 @@ use super::link::Link;
 use super::tls::{self, Tls, TrustError};
 use crate::domain::Reason;
 use crate::proxy::h1::Wire;
+use crate::proxy::socket::Io;
 
 /// Why a backend could not be reached.
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +163,7 @@ async fn greet<I>(
     (http2, tls, opened_by): (bool, bool, u64),
 ) -> Result<Dialled, ConnectError>
 where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    I: Io + 'static,
 {
     Ok(if http2 {
         Dialled::Link(Link::over(io, tls).await?)
