@@ -25,7 +25,7 @@ use peers::{Files, Peer};
 use portcullis::domain::certificate::IssuerKind;
 use rustls::NamedGroup;
 use shared::driver::{Protocol, Way};
-use shared::house::{House, Setting};
+use shared::house::{House, LARGE, Setting};
 use shared::probe::{Probe, Seen};
 use shared::{Failure, process, report};
 
@@ -33,6 +33,8 @@ use shared::{Failure, process, report};
 #[derive(Clone, Copy)]
 enum Work {
     Requests(Protocol),
+    /// A mebibyte each.
+    Downloads(Protocol),
     Visits {
         with_request: bool,
     },
@@ -69,6 +71,8 @@ async fn main() -> Result<(), Failure> {
     let mut measures = vec![
         Measure::of("CPU per proxied request, HTTP/1.1 (µs)", Work::Requests(Protocol::H1)),
         Measure::of("CPU per proxied request, HTTP/2 (µs)", Work::Requests(Protocol::H2)),
+        Measure::of("CPU per MiB downloaded, HTTP/1.1 (µs)", Work::Downloads(Protocol::H1)),
+        Measure::of("CPU per MiB downloaded, HTTP/2 (µs)", Work::Downloads(Protocol::H2)),
         Measure::of("CPU per full mTLS handshake (µs)", Work::Visits { with_request: false }),
         Measure::of("CPU per mTLS handshake and one request (µs)", Work::Visits { with_request: true }),
     ];
@@ -121,6 +125,10 @@ async fn main() -> Result<(), Failure> {
         }
     }
     let panics = house.counter("panics_total").await?;
+    // In good order: one that counts what it does writes it down at its end.
+    if house.program.stop() != Some(0) {
+        return Err("the gate did not stop in good order".into());
+    }
 
     let mut text = format!(
         "| | {} | {} | Portcullis | Portcullis : nginx | Portcullis : HAProxy |\n|---|--:|--:|--:|--:|--:|\n",
@@ -165,6 +173,7 @@ impl Work {
     const fn count(self) -> usize {
         match self {
             Self::Requests(_) => REQUESTS,
+            Self::Downloads(_) => DOWNLOADS,
             Self::Visits { .. } => VISITS,
             Self::Paced { .. } => PACED,
         }
@@ -181,6 +190,7 @@ impl Work {
         match self {
             Self::Requests(Protocol::H1) => way.requests(Protocol::H1, (32, 1), count).await,
             Self::Requests(Protocol::H2) => way.requests(Protocol::H2, (4, 8), count).await,
+            Self::Downloads(protocol) => way.asking_for(LARGE).requests(protocol, (8, 1), count).await,
             Self::Visits { with_request } => way.handshakes(8, count, with_request).await,
             Self::Paced { a_second } => paced(way, a_second, count).await.map(drop),
         }
@@ -267,6 +277,7 @@ const SERVER_CORE: usize = 0;
 /// About a second each.
 const REQUESTS: usize = 20_000;
 const VISITS: usize = 800;
+const DOWNLOADS: usize = 600;
 
 const PACED: usize = 20_000;
 const PACED_CONNECTIONS: usize = 32;

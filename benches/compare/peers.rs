@@ -56,6 +56,7 @@ http {{
     location / {{
       proxy_pass http://bank;
       proxy_http_version 1.1;
+      proxy_max_temp_file_size 0;
       proxy_set_header Connection \"\";
       proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $remote_addr;
@@ -79,7 +80,7 @@ http {{
   nbthread 1
   maxconn 8000
   tune.ssl.cachesize 0
-  ssl-default-bind-options no-tls-tickets ssl-min-ver TLSv1.2
+  ssl-default-bind-options no-tls-tickets prefer-client-ciphers ssl-min-ver TLSv1.2
 defaults
   mode http
   timeout connect 3s

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use portcullis::crypto::tls_provider;
 use rustls::client::Resumption;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, NamedGroup, RootCertStore};
+use rustls::{CipherSuite, ClientConfig, NamedGroup, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -80,6 +80,11 @@ impl Way {
     /// The same way to another server.
     pub(crate) fn to(&self, address: SocketAddr) -> Self {
         Self { address, ..self.clone() }
+    }
+
+    /// The same way to another page.
+    pub(crate) fn asking_for(&self, path: &str) -> Self {
+        Self { path: path.to_owned(), ..self.clone() }
     }
 
     /// The TLS configuration of a protocol.
@@ -292,6 +297,8 @@ fn configuration(root: &[u8], identity: Option<&Identity>, group: NamedGroup, al
     roots.add(CertificateDer::from(root.to_vec())).expect("a root");
     let mut provider = tls_provider::default_provider();
     provider.kx_groups.retain(|one| one.name() == group);
+    // Browsers put it first, and servers take what is first.
+    provider.cipher_suites.sort_by_key(|one| one.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
     let builder = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("TLS 1.3")

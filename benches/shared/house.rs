@@ -79,7 +79,10 @@ impl House {
     }
 }
 
-/// nginx with one small page, which every contestant forwards to.
+/// Where the backend has a mebibyte to give.
+pub(crate) const LARGE: &str = "/statements/2026";
+
+/// nginx with one small page and one large one, which every contestant forwards to.
 struct Backend {
     child: Child,
     address: SocketAddr,
@@ -90,12 +93,15 @@ impl Backend {
     fn start() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let address = SocketAddr::from(([127, 0, 0, 1], ports::free_ports()));
+        std::fs::create_dir(folder.path().join("statements"))?;
+        std::fs::write(folder.path().join(&LARGE[1..]), "0123456789abcdef".repeat(1 << 16))?;
         let page = format!("the bank's own page {}", "x".repeat(1004));
         let text = format!(
             "user root; worker_processes 1; pid {0}/pid; error_log {0}/error.log;\n\
              events {{ worker_connections 4096; }}\n\
              http {{ access_log off; keepalive_timeout 3600s; keepalive_requests 1000000000;\n\
-             server {{ listen {address}; location / {{ default_type text/html; return 200 \"{page}\"; }} }} }}\n",
+             server {{ listen {address}; location / {{ default_type text/html; return 200 \"{page}\"; }}\n\
+             location /statements/ {{ root {0}; default_type application/pdf; }} }} }}\n",
             folder.path().display()
         );
         let child = nginx(folder.path(), &text, Some(1))?;
