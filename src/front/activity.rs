@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
 use super::limits::Settings;
@@ -31,7 +32,7 @@ pub(super) struct Activity {
     /// Whether a client of HTTP/2 sent or took anything since this was asked last.
     stirred: AtomicBool,
     /// For each answer that waits for the client to take it: since when.
-    waiting: Mutex<HashMap<u64, Arc<AtomicU64>>>,
+    waiting: Mutex<HashMap<u64, Arc<AtomicU64>, RandomState>>,
     http2: bool,
     limits: Limits,
 }

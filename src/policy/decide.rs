@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 
 use super::judge::{Facts, Holder, Lacking, Verdict, judge, judge_canonical};
 use super::mistakes::Mistakes;
@@ -18,7 +19,7 @@ use crate::domain::{Reason, TenantId, Time};
 /// The rules in force, by tenant.
 #[derive(Debug, Default)]
 pub struct Policy {
-    tenants: ArcSwap<HashMap<TenantId, InForce>>,
+    tenants: ArcSwap<HashMap<TenantId, InForce, RandomState>>,
 }
 
 #[derive(Clone, Debug)]

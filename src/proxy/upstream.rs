@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use tokio::runtime;
 use tokio::time::Instant;
 
@@ -50,7 +51,7 @@ pub(super) enum Want {
 
 /// Opens connections and keeps those that are free.
 pub(super) struct Upstream {
-    cores: Mutex<HashMap<runtime::Id, Core>>,
+    cores: Mutex<HashMap<runtime::Id, Core, RandomState>>,
     this: Weak<Self>,
     dialler: ArcSwap<Dialler>,
     /// How often what the dialler believes has changed.
@@ -64,9 +65,9 @@ pub(super) struct Upstream {
 #[derive(Default)]
 struct Core {
     /// Those of HTTP/1.1 that are free, the latest used last.
-    free: HashMap<Backend, Vec<(Own, Instant)>>,
+    free: HashMap<Backend, Vec<(Own, Instant)>, RandomState>,
     /// Those of HTTP/2.
-    shared: HashMap<Backend, Sharing>,
+    shared: HashMap<Backend, Sharing, RandomState>,
     sweeping: bool,
 }
 
@@ -264,7 +265,7 @@ impl Upstream {
         true
     }
 
-    fn cores(&self) -> MutexGuard<'_, HashMap<runtime::Id, Core>> {
+    fn cores(&self) -> MutexGuard<'_, HashMap<runtime::Id, Core, RandomState>> {
         self.cores.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -5,7 +5,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use papaya::{Equivalent, HashMap, HashSet};
+use foldhash::fast::RandomState;
+use papaya::{Equivalent, HashSet};
 
 use super::{Change, Key, Record, StoreError, table};
 use crate::domain::certificate::{Certificate, Issuer, Serial};
@@ -16,6 +17,9 @@ use crate::domain::route::{Route, RouteSet, Rules};
 use crate::domain::session::{Session, TokenHash};
 use crate::domain::tenant::Tenant;
 use crate::domain::{DeviceId, PersonId, TenantId};
+
+/// By keys that we or the operator chose: nobody outside can have many of them fall in one place.
+type HashMap<K, V> = papaya::HashMap<K, V, RandomState>;
 
 /// Everything the view holds.
 #[derive(Default)]

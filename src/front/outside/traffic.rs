@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use http::{Method, StatusCode};
 use papaya::{Equivalent, HashMap};
 
@@ -16,7 +17,7 @@ use super::text::{Kind, Text};
 /// All counts, by tenant, room and route.
 #[derive(Default)]
 pub(super) struct Traffic {
-    places: HashMap<Key, Arc<Place>>,
+    places: HashMap<Key, Arc<Place>, RandomState>,
 }
 
 /// Counts of one place.

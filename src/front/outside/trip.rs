@@ -30,6 +30,8 @@ pub(in crate::front) struct Trip<'a> {
     route: Option<Arc<Destination>>,
     asked: Option<Instant>,
     backend: Option<(Ending, Duration)>,
+    /// When the backend had answered, or failed to.
+    heard: Option<Instant>,
     record: Option<Box<Record>>,
     answered: bool,
 }
@@ -56,6 +58,7 @@ impl<'a> Trip<'a> {
             route: None,
             asked: None,
             backend: None,
+            heard: None,
             record,
             answered: false,
         }
@@ -109,7 +112,9 @@ impl<'a> Trip<'a> {
             Err(Reason::BackendBroken) => Ending::Broken,
             Err(_) => Ending::NotSent,
         };
-        self.backend = self.asked.map(|asked| (ending, asked.elapsed()));
+        let now = Instant::now();
+        self.backend = self.asked.map(|asked| (ending, now - asked));
+        self.heard = Some(now);
     }
 
     /// Why it is refused.
@@ -146,7 +151,7 @@ impl<'a> Trip<'a> {
             method: &self.method,
             http2: self.peer.http2,
             status,
-            took: self.began.elapsed(),
+            took: self.heard.unwrap_or_else(Instant::now) - self.began,
             backend: self.backend,
         });
         let mut record = self.record.take()?;

@@ -44,7 +44,6 @@ pub(super) fn take(read: &mut BytesMut, sought: &mut Sought) -> Result<Option<re
     if read.is_empty() || !sought.is_due(read, HEAD_BYTES_MAX) {
         return Ok(None);
     }
-    let mut places = [Place::default(); HEADERS_MAX];
     let mut fields = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut answer = httparse::Response::new(&mut []);
     let parsed =
@@ -62,19 +61,19 @@ pub(super) fn take(read: &mut BytesMut, sought: &mut Sought) -> Result<Option<re
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Broken::Malformed("its status is none"))?;
     let version = if answer.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
-    let count = answer.headers.len();
     let begin = read.as_ptr().addr();
-    for (place, field) in places.iter_mut().zip(answer.headers.iter()) {
+    let place = |field: &httparse::Header<'_>| {
         let name = field.name.as_ptr().addr() - begin;
         // A value without a byte may be a string of its own.
         let value = if field.value.is_empty() { 0 } else { field.value.as_ptr().addr() - begin };
-        *place = Place { name: (name, name + field.name.len()), value: (value, value + field.value.len()) };
-    }
+        Place { name: (name, name + field.name.len()), value: (value, value + field.value.len()) }
+    };
+    let places: Vec<Place> = answer.headers.iter().map(place).collect();
 
     *sought = Sought::default();
     let bytes = read.split_to(length).freeze();
-    let mut headers = HeaderMap::with_capacity(count);
-    for place in &places[..count] {
+    let mut headers = HeaderMap::with_capacity(places.len());
+    for place in &places {
         let name = HeaderName::from_bytes(&bytes[place.name.0..place.name.1]);
         let value = HeaderValue::from_maybe_shared(bytes.slice(place.value.0..place.value.1));
         match (name, value) {
@@ -104,7 +103,6 @@ fn has_empty_line(bytes: &[u8]) -> bool {
 }
 
 /// Where name and value of a header lie in the head.
-#[derive(Clone, Copy, Default)]
 struct Place {
     name: (usize, usize),
     value: (usize, usize),
