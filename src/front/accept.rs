@@ -25,6 +25,7 @@ pub use super::listening::bind;
 use super::live::Live;
 use super::meters::Meters;
 use super::peer::Peer;
+use super::relayed::Complaints;
 use super::tls;
 use super::turns::Turns;
 use crate::world::Clock;
@@ -65,6 +66,8 @@ pub struct Front {
     /// For connections that come from now on; each keeps those that it began with.
     settings: Arc<ArcSwap<Settings>>,
     pub(super) meters: Arc<Meters>,
+    /// Of balancers.
+    pub(super) complaints: Arc<Complaints>,
     clock: Arc<dyn Clock>,
     draining: CancellationToken,
     /// Of which each connection's is a child.
@@ -101,8 +104,8 @@ impl Front {
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let doors = Arc::new(ArcSwap::from_pointee(doors));
         let (meters, cut) = (Arc::default(), CancellationToken::new());
-        let beside = Arc::default();
-        Self { doors, live, caps, beside, settings, meters, clock, draining: stop.clone(), cut }
+        let (beside, complaints, draining) = (Arc::default(), Arc::default(), stop.clone());
+        Self { doors, live, caps, beside, settings, meters, complaints, clock, draining, cut }
     }
 
     /// Waits for connections that have places of their own, too, before the house closes.

@@ -36,7 +36,7 @@ impl Front {
             Ok(Ok(Relayed::Balancer)) => balancer,
             Ok(Err(error)) => {
                 meters.handshakes_failed.up();
-                tracing::debug!(%balancer, %error, "no connection: its PROXY header is bad");
+                self.complaints.tell(balancer, &error);
                 return None;
             }
             Err(_) => {

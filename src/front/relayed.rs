@@ -5,8 +5,11 @@
 //! released for long. Version 1, lengths that do not fit and anything but TCP are refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,10 @@ pub(super) enum Relayed {
 /// Why what came is no such header.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadHeader {
+    #[error("it begins with version 1, as nginx's `stream` and HAProxy's `send-proxy` send it")]
+    Version1,
+    #[error("it begins with TLS: nothing stands before what the client sent")]
+    Tls,
     #[error("it does not begin as the PROXY protocol's version 2 does")]
     Unsigned,
     #[error("its version or command is unknown")]
@@ -44,7 +51,11 @@ pub(super) async fn read<I: AsyncRead + Unpin>(io: &mut I) -> Result<Relayed, Ba
     let (signature, rest) = head.split_at(SIGNATURE.len());
     let &[command, transport, high, low] = rest else { return Err(BadHeader::Unsigned) };
     if signature != SIGNATURE {
-        return Err(BadHeader::Unsigned);
+        return Err(match signature {
+            [b'P', b'R', b'O', b'X', b'Y', b' ', ..] => BadHeader::Version1,
+            [TLS_HANDSHAKE, 3, ..] => BadHeader::Tls,
+            _ => BadHeader::Unsigned,
+        });
     }
     let length = usize::from(u16::from_be_bytes([high, low]));
     if length > LENGTH_MAX {
@@ -78,6 +89,27 @@ pub(super) async fn read<I: AsyncRead + Unpin>(io: &mut I) -> Result<Relayed, Ba
     Ok(Relayed::Client(source))
 }
 
+/// Tells the log of balancers that say something else: once in a while, since each of their clients meets it.
+#[derive(Debug, Default)]
+pub(super) struct Complaints(Mutex<Option<Instant>>);
+
+impl Complaints {
+    pub(super) fn tell(&self, balancer: SocketAddr, error: &BadHeader) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who broke off looked whether somebody listens.
+        if matches!(error, BadHeader::Io(_)) || last.is_some_and(|last| last.elapsed() < TOLD_EVERY) {
+            tracing::debug!(%balancer, %error, "no connection: its PROXY header is bad");
+            return;
+        }
+        *last = Some(Instant::now());
+        tracing::warn!(
+            %balancer, why = %error,
+            "no connection from where proxy_protocol_from in [listen] names a balancer: have it send version 2 of the \
+             PROXY protocol (HAProxy: send-proxy-v2), or take it out there; told once a minute"
+        );
+    }
+}
+
 /// What else a balancer tells: type, length, value, again and again. Nothing of it counts here, but it must end
 /// where the header does.
 fn extensions(mut bytes: &[u8]) -> Result<(), BadHeader> {
@@ -87,6 +119,11 @@ fn extensions(mut bytes: &[u8]) -> Result<(), BadHeader> {
     }
     if bytes.is_empty() { Ok(()) } else { Err(BadHeader::Length) }
 }
+
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// As a record of TLS begins that is a handshake's.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
 

@@ -5,13 +5,14 @@ use http::Request;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use portcullis::audit::Event;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use crate::support::browser::{Browser, navigation};
 use crate::support::desk::*;
 use crate::support::gate::Gate;
+use crate::support::program::Program;
 use crate::support::wire::{Answer, whole};
 
 /// One request through the balancer, whose client has this address.
@@ -51,4 +52,36 @@ async fn the_backend_and_the_trail_are_told_the_clients_address() {
     let trail = gate.trail().await;
     let refused = trail.iter().rev().find(|line| line.what == Event::RequestRefused).expect("a line");
     assert_eq!(refused.whence.as_deref(), Some("203.0.113.10"));
+}
+
+/// Whoever set up the balancer finds in the log what it should send, and which setting is meant: once, however many
+/// clients meet it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_balancer_that_says_it_otherwise_is_told_in_the_log() {
+    for (sent, why) in [
+        (&b"PROXY TCP4 203.0.113.9 127.0.0.1 54321 443\r\n"[..], "begins with version 1"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03and so on", "begins with TLS"),
+    ] {
+        let gate = Gate::open().await;
+        let file = gate.config.file.clone();
+        let written = std::fs::read_to_string(&file).unwrap();
+        let with = written.replacen("[listen]\n", "[listen]\nproxy_protocol_from = [\"127.0.0.2/32\"]\n", 1);
+        assert_ne!(with, written);
+        std::fs::write(&file, with).unwrap();
+        let program = Program::instead_of(gate).await;
+        for _ in 0..3 {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+            let mut stream = socket.connect(program.wire.address).await.unwrap();
+            stream.write_all(sent).await.unwrap();
+            let mut rest = Vec::new();
+            let _ = stream.read_to_end(&mut rest).await;
+            assert_eq!(rest, b"");
+        }
+        let log = program.log();
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains("proxy_protocol_from")).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        let told = ["WARN", "127.0.0.2", why, "send-proxy-v2"].iter().all(|word| lines[0].contains(word));
+        assert!(told, "{lines:?}");
+    }
 }
