@@ -62,7 +62,7 @@ impl<'e> Reach<'e> {
                 return Ok(None);
             }
             match command {
-                // A second one would cut what is still under way in the first process.
+                // Whoever asks meanwhile means the one that gives way, or that only just starts.
                 Command::Upgrade => return Err(silent().into()),
                 _ if begun.elapsed() < SILENT_MAX => tokio::time::sleep(PAUSE).await,
                 Command::Reload => return Err(silent().into()),
