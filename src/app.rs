@@ -16,6 +16,7 @@ mod limits;
 pub mod lines;
 mod lists;
 mod mail;
+mod memory;
 mod operator;
 mod outside;
 mod push;
@@ -299,6 +300,7 @@ pub async fn start_on(
     let files = front.clone();
     tokio::spawn(async move { files.follow_files().await });
     follow::follow_backend_files(&house.proxy, &background);
+    memory::give_back(&background);
     let changing = reload::Changing {
         config: running_by,
         core: core.clone(),
