@@ -224,12 +224,19 @@ impl Acts {
         Ok(output)
     }
 
-    /// One row, again where somebody else was faster: two rows may record the same person.
+    /// One row, again where somebody else was faster: two rows may record the same person. A device that is on record by
+    /// then was taken over by a later run.
     async fn issue_row(&self, actor: &str, wanted: &Wanted) -> Result<(Certificate, P12), CommandError> {
+        let key = table::device(&wanted.row.tenant, &wanted.row.person, &wanted.device);
         let mut tries = 1;
         loop {
             match self.issue_row_once(actor, wanted).await {
-                Err(error) if error.kind == Kind::Conflict && tries < TRIES_MAX => tries += 1,
+                Err(error) if error.kind == Kind::Conflict && tries < TRIES_MAX => {
+                    if self.read::<Device>(&key).await?.is_some() {
+                        return Err(error);
+                    }
+                    tries += 1;
+                }
                 done => return done,
             }
         }
@@ -243,7 +250,7 @@ impl Acts {
         let begun = self.read::<Device>(&table::device(&row.tenant, &row.person, &wanted.device)).await?;
         let (device, known) = match begun {
             Some(begun) => {
-                self.void(actor, row, &begun).await?;
+                must_be_begun(row, &begun.record)?;
                 (begun.record.clone(), Some(begun))
             }
             None => {
@@ -260,7 +267,8 @@ impl Acts {
             event: Event::CertificateIssued,
         };
         let (event, mut writes) = match &known {
-            Some(read) => (Event::GrantMade, vec![table::unchanged(read)]),
+            // Put as it is: whoever read it before, and may still be at work for a run that was broken off, issues no more.
+            Some(read) => (Event::GrantMade, vec![table::replace(read, &device)]),
             None => (Event::DeviceCreated, vec![table::create(&device)]),
         };
         if is_new {
@@ -269,25 +277,21 @@ impl Acts {
         let entry = order.entry(event).detail("bulk", format!("line {}", row.line));
         let evidence = format!("sheet of {actor}, line {}", row.line);
         let grant = self.issuance.open(&order, evidence, entry, writes).await?;
-        let as_seen = match &known {
-            Some(read) => table::unchanged(read),
-            None => table::unchanged(&Stored { record: device.clone(), revision: grant.revision }),
-        };
+        let ours = Stored { record: device.clone(), revision: grant.revision };
+        if known.is_some() {
+            self.void(actor, &ours).await?;
+        }
+        let as_seen = table::unchanged(&ours);
         let password = Some(wanted.password.clone());
         Ok(self.issuance.p12(&order, &grant, row.encoding, password, vec![as_seen]).await?)
     }
 
     /// A run that was broken off may have left a certificate whose file nobody has: it is revoked before another
-    /// takes its place. A device that somebody came with was handed over, and is left alone.
-    async fn void(&self, actor: &str, row: &Row, begun: &Stored<Device>) -> Result<(), CommandError> {
+    /// takes its place.
+    async fn void(&self, actor: &str, begun: &Stored<Device>) -> Result<(), CommandError> {
         let device = &begun.record;
-        if device.name != row.device || device.state != DeviceState::Issued {
-            return Err(CommandError::new(
-                Kind::Refused,
-                format!("{:?} of `{}/{}` is in use already", device.name, device.tenant, device.person),
-                "take the row out; `portcullis device renew` makes another certificate for it",
-            ));
-        }
+        // All that was issued before the device was put.
+        self.view.reached(begun.revision).await?;
         let orphans = self.view.certificates_of(&device.tenant, &device.id);
         let at = self.now();
         for orphan in orphans.iter().filter(|one| one.state == CertificateState::Active) {
@@ -306,6 +310,18 @@ impl Acts {
         }
         Ok(())
     }
+}
+
+/// A device that somebody came with was handed over, and is left alone.
+fn must_be_begun(row: &Row, device: &Device) -> Result<(), CommandError> {
+    if device.name == row.device && device.state == DeviceState::Issued {
+        return Ok(());
+    }
+    Err(CommandError::new(
+        Kind::Refused,
+        format!("{:?} of `{}/{}` is in use already", device.name, device.tenant, device.person),
+        "take the row out; `portcullis device renew` makes another certificate for it",
+    ))
 }
 
 fn exposed<S: serde::Serializer>(password: &Secret, to: S) -> Result<S::Ok, S::Error> {
