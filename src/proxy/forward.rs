@@ -260,7 +260,9 @@ impl Proxy {
             // It has no length either (RFC 9110 8.6).
             head.headers.remove(CONTENT_LENGTH);
         }
-        if rest.is_end_stream() {
+        // Over HTTP/2 a backend can send what belongs to no answer of this kind (RFC 9110 15.3.5, 15.4.5).
+        let bodiless = matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if rest.is_end_stream() || bodiless {
             self.upstream.give_back(rest.finish());
             // The length of what a HEAD request did not ask for stays in the head.
             return Response::from_parts(head, Body::empty());

@@ -141,7 +141,7 @@ const DASHED_CHARS_MAX: usize = 3;
 
 /// Names that gateways set and backends believe, spelled plainly, in order. The message's own `Host` is taken out and
 /// put in anew: what is left of the kind is another spelling.
-const TRUSTED: [&str; 43] = [
+const TRUSTED: [&str; 50] = [
     "auth-user",
     "client-cert",
     "client-cert-chain",
@@ -171,19 +171,26 @@ const TRUSTED: [&str; 43] = [
     "x-endpoint-api-userinfo",
     "x-groups",
     "x-host",
+    "x-http-destinationurl",
     "x-http-host-override",
     "x-http-method",
     "x-identity",
+    "x-idp-token",
     "x-jwt-assertion",
     "x-method-override",
+    "x-middleware-subrequest",
+    "x-okta-user",
+    "x-override-url",
     "x-real-ip",
     "x-request-id",
     "x-rewrite-url",
     "x-role",
     "x-roles",
     "x-scheme",
+    "x-script-name",
     "x-tenant",
     "x-url-scheme",
+    "x-vouch-user",
     "xfcc",
 ];
 

@@ -2,9 +2,12 @@
 //! checked handshake, then bytes both ways until the permit ends. Knows nothing of frames: they are the
 //! backend's and the browser's affair.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,7 +17,7 @@ use http::{Method, Request, Response, StatusCode, Version, response};
 use hyper::body::Body as _;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
@@ -198,7 +201,7 @@ where
     let over = Notify::new();
     let there = async {
         let mut from = a_read;
-        one_way(&mut from, b_write, &clock).await?;
+        one_way(&mut from, b_write, &clock, Some(TAKEN_WITHIN)).await?;
         // A client that only listens says nothing when it goes; with HTTP/2 whoever reads on hears it.
         let mut nothing = [0];
         tokio::select! {
@@ -207,7 +210,7 @@ where
         }
     };
     let back = async {
-        one_way(b_read, a_write, &clock).await?;
+        one_way(b_read, a_write, &clock, None).await?;
         over.notify_one();
         Ok(())
     };
@@ -218,20 +221,36 @@ where
     }
 }
 
-async fn one_way<R, W>(mut from: R, mut to: W, clock: &Clock) -> io::Result<()>
+/// `patience` is how long what was read may take to be taken.
+async fn one_way<R, W>(mut from: R, mut to: W, clock: &Clock, patience: Option<Duration>) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let mut buffer = vec![0; TUNNEL_BUFFER_BYTES];
     loop {
-        let n = from.read(&mut buffer).await?;
+        let read = poll_fn(|cx| {
+            // Whoever is to hear it may have gone meanwhile: over HTTP/2 this tells, also while nobody reads.
+            if let Poll::Ready(Err(gone)) = Pin::new(&mut to).poll_flush(cx) {
+                return Poll::Ready(Err(gone));
+            }
+            let mut room = ReadBuf::new(&mut buffer);
+            ready!(Pin::new(&mut from).poll_read(cx, &mut room))?;
+            Poll::Ready(Ok(room.filled().len()))
+        });
+        let n = read.await?;
         if n == 0 {
             return to.shutdown().await;
         }
         clock.moved();
-        to.write_all(&buffer[..n]).await?;
-        to.flush().await?;
+        let written = async {
+            to.write_all(&buffer[..n]).await?;
+            to.flush().await
+        };
+        match patience {
+            None => written.await?,
+            Some(patience) => tokio::time::timeout(patience, written).await??,
+        }
         clock.moved();
     }
 }
@@ -280,6 +299,9 @@ const ACCEPT: &str = "sec-websocket-accept";
 
 /// RFC 6455 1.3.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A backend that takes nothing of what was said for so long is given up: as long as nginx waits.
+const TAKEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Two of these a tunnel; frames of chats and tickers are far smaller.
 const TUNNEL_BUFFER_BYTES: usize = 8 * 1024;

@@ -50,9 +50,8 @@ pub(super) struct Inflow {
 
 impl Inflow {
     pub(super) fn new(stream: RecvStream, room: &Arc<Room>) -> Self {
-        let mut inflow = Self { stream, room: Arc::clone(room), unread: false };
-        inflow.is_unread(!inflow.stream.is_end_stream());
-        inflow
+        // What is refused unread, as a stranger's is, takes no room of others: only who takes a piece may leave the next.
+        Self { stream, room: Arc::clone(room), unread: false }
     }
 
     /// The next piece. What was asked for and did not come is waited for, and takes no room.

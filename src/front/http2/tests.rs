@@ -61,10 +61,12 @@ impl Slow {
                     tokio::time::sleep(MOMENT).await;
                     Body::from("refused")
                 }
-                // Its upload is held and never read.
+                // The first piece of its upload is read, and no other.
                 "/unread" => {
+                    let mut body = request.into_body();
+                    let _first = http_body_util::BodyExt::frame(&mut body).await;
                     std::future::pending::<()>().await;
-                    drop(request);
+                    drop(body);
                     Body::empty()
                 }
                 "/read" => {

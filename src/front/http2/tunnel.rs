@@ -64,9 +64,12 @@ impl AsyncWrite for Tunnel {
         Poll::Ready(Ok(room))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // The connection writes what there is as soon as it can.
-        Poll::Ready(Ok(()))
+    /// The connection writes what there is as soon as it can. Who asks hears whether the client reset the stream.
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.to.poll_reset(cx) {
+            Poll::Ready(reset) => Poll::Ready(Err(broken(reset.map_or_else(|error| error, h2::Error::from)))),
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -108,3 +108,18 @@ async fn an_upload_goes_on_while_nobody_reads_its_answer() {
     tokio::time::timeout(Duration::from_secs(20), all_taken).await.expect("it goes on");
     assert_eq!(read(answer).await.unwrap(), (4 << 20).to_string().as_bytes());
 }
+
+/// What belongs to no answer of this kind is not handed on.
+#[tokio::test]
+async fn an_answer_of_nothing_has_no_body() {
+    // 204 is 9 of HPACK's own table, and 304 is 11.
+    for status in [0x89, 0x8b] {
+        let head = [0, 0, 1, 1, 4, 0, 0, 0, 1, status];
+        let said = [&head[..], b"\0\0\x03\0\x01\0\0\0\x01odd"].concat();
+        let to = format!("h2c://{}", of_frames(said).await);
+        let gate = Gate::reaching(&to, Settings::default(), Reach::default());
+        let answer = gate.forward(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert!([204, 304].contains(&answer.status().as_u16()));
+        assert!(read(answer).await.unwrap().is_empty());
+    }
+}

@@ -269,3 +269,57 @@ async fn a_half_closed_tunnel_ends_with_its_stream_or_its_backend() {
         assert!(over.is_ok(), "the client goes: {client_goes}");
     }
 }
+
+/// The client's side of a stream of HTTP/2 that has much to say, and is reset: nobody reads on meanwhile, so that whoever
+/// writes hears it.
+struct Gone {
+    reset: oneshot::Receiver<()>,
+}
+
+impl AsyncRead for Gone {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        buf.initialize_unfilled();
+        buf.advance(buf.remaining());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Gone {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.reset.poll_unpin(cx) {
+            Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+            Poll::Pending => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// H-14: a client that has gone leaves nothing open behind a backend that reads nothing.
+#[tokio::test]
+async fn a_tunnel_ends_with_its_stream_also_where_its_backend_takes_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gate = Gate::before(listener.local_addr().unwrap());
+    let backend = tokio::spawn(taken(listener));
+    let (reset, is_reset) = oneshot::channel();
+    let held = Arc::new(());
+    let lasts = Arc::downgrade(&held);
+    asked(&gate).await.give(Box::new(Gone { reset: is_reset }), held);
+    let _reads_nothing = backend.await.unwrap();
+    // Until all that lies between is full.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(lasts.upgrade().is_some());
+    reset.send(()).unwrap();
+    let over = async {
+        while lasts.upgrade().is_some() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), over).await.is_ok());
+}
