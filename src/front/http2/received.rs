@@ -41,8 +41,7 @@ impl Received {
         if !self.only_trailers {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(data)) => {
-                    // No more is given back than was taken.
-                    let _ = self.stream.stream().flow_control().release_capacity(data.len());
+                    self.stream.release(data.len());
                     self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
                     return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
@@ -50,8 +49,7 @@ impl Received {
                 None => self.only_trailers = true,
             }
         }
-        let trailers = self.stream.stream().poll_trailers(cx);
-        trailers.map(|trailers| trailers.transpose().map(|one| one.map(Frame::trailers)))
+        self.stream.poll_trailers(cx).map(|trailers| trailers.transpose().map(|one| one.map(Frame::trailers)))
     }
 
     /// Whether its client waits to be told that it is wanted.

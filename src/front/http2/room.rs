@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use h2::RecvStream;
+use http::HeaderMap;
 
 /// How many streams of one connection may hold what nobody asks for.
 #[derive(Default)]
@@ -62,8 +63,17 @@ impl Inflow {
         piece
     }
 
-    pub(super) fn stream(&mut self) -> &mut RecvStream {
-        &mut self.stream
+    /// Makes room for as much as was read. No more is given back than was taken.
+    pub(super) fn release(&mut self, count: usize) {
+        let _ = self.stream.flow_control().release_capacity(count);
+    }
+
+    /// What follows all pieces.
+    pub(super) fn poll_trailers(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<HeaderMap>, h2::Error>> {
+        self.stream.poll_trailers(cx)
     }
 
     pub(super) fn is_end_stream(&self) -> bool {
