@@ -117,6 +117,12 @@ impl Activity {
         self.unread.store(!whole, Ordering::Relaxed);
     }
 
+    /// Whether our side was closed in the midst of a head or a body: the client may still be sending.
+    pub(super) fn closed_before_all_was_read(&self) -> bool {
+        let midway = self.unread.load(Ordering::Relaxed) || self.head_since.load(Ordering::Relaxed) > 0;
+        midway && self.closing.load(Ordering::Relaxed)
+    }
+
     /// Whether nothing has been under way for so long, and all that was said has left.
     pub(super) fn is_quiet_for(&self, long: Duration) -> bool {
         self.in_flight.load(Ordering::Relaxed) == 0

@@ -19,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::activity::{Activity, Verdict};
@@ -73,12 +73,17 @@ pub(super) async fn serve<I, F, R>(
     let (mut io, mut service) = (TokioIo::new(io), service);
     loop {
         let mut connection = Box::pin(http1_builder().serve_connection(io, service).with_upgrades());
-        match drive(&mut connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await {
-            Run::Over => return,
+        let run = drive(&mut connection, |c| c.graceful_shutdown(), &activity, cancel, shared).await;
+        match run {
+            Run::Ended if activity.closed_before_all_was_read() => {}
+            Run::Ended | Run::Cut => return,
             Run::Quiet => shared.meters.rested.up(),
         }
         let Some(parts) = Pin::into_inner(connection).into_parts() else { return };
         (io, service) = (parts.io, parts.service);
+        if matches!(run, Run::Ended) {
+            return Box::pin(linger(io.inner_mut(), cancel, shared)).await;
+        }
         io.inner_mut().put_back(parts.read_buf);
         if !rest(io.inner_mut(), &activity, cancel, shared).await {
             return;
@@ -109,9 +114,30 @@ where
     }
 }
 
+/// Listens on after our last word, so that a client that still speaks hears it: a socket that is closed with something
+/// unread takes back what was sent (RFC 9112 9.6).
+async fn linger<I>(io: &mut Watched<I>, cancel: &CancellationToken, shared: &Shared)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let listens = async { while let Ok(true) = timeout(LINGER_SILENCE_MAX, io.throws_away()).await {} };
+    let closing = async {
+        shared.draining.cancelled().await;
+        tokio::time::sleep(FINISH_MAX).await;
+    };
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => shared.meters.cut.up(),
+        () = closing => {}
+        _ = timeout(LINGER_MAX, listens) => {}
+    }
+}
+
 /// How a connection's run ended.
 enum Run {
-    Over,
+    /// By itself.
+    Ended,
+    Cut,
     /// Nothing is under way on it, and nothing was for a while.
     Quiet,
 }
@@ -150,7 +176,7 @@ where
             let mut rung = Context::from_waker(&waker);
             if cut.as_mut().poll(&mut rung).is_ready() {
                 shared.meters.cut.up();
-                return Poll::Ready(Run::Over);
+                return Poll::Ready(Run::Cut);
             }
             if !draining && drain.as_mut().poll(&mut rung).is_ready() {
                 draining = true;
@@ -185,7 +211,7 @@ where
                     }
                     Verdict::Finish | Verdict::Cut => {
                         shared.meters.cut_slow.up();
-                        return Poll::Ready(Run::Over);
+                        return Poll::Ready(Run::Cut);
                     }
                 }
                 sleep.as_mut().reset(armed);
@@ -199,7 +225,7 @@ where
                 }
                 tracing::debug!(%error, "a connection ended badly");
             }
-            return Poll::Ready(Run::Over);
+            return Poll::Ready(Run::Ended);
         }
         if draining && finishing.is_none() && !activity.is_new() {
             bell.ring();
@@ -244,3 +270,8 @@ const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// How long a connection without requests may take to say goodbye.
 const FINISH_MAX: Duration = Duration::from_secs(5);
+
+/// How long a client may go on that was answered before all it sends was read, and how long be silent meanwhile: as
+/// nginx has it.
+const LINGER_MAX: Duration = Duration::from_secs(30);
+const LINGER_SILENCE_MAX: Duration = Duration::from_secs(5);

@@ -86,6 +86,17 @@ impl<I: AsyncRead + Unpin> Watched<I> {
         })
         .await
     }
+
+    /// Waits for what the client says, and forgets it; whether there was anything.
+    pub(super) async fn throws_away(&mut self) -> bool {
+        poll_fn(|cx| {
+            let mut room = [0; THROWN_AWAY_BYTES];
+            let mut buf = ReadBuf::new(&mut room);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buf));
+            Poll::Ready(read.is_ok() && !buf.filled().is_empty())
+        })
+        .await
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
@@ -172,6 +183,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
 
 /// What a client begins with; the rest is read where there is room for it.
 const FIRST_BYTES: usize = 512;
+
+/// At a time.
+const THROWN_AWAY_BYTES: usize = 8 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -60,6 +60,9 @@ async fn the_bounds_are_kept_to_the_second() {
     loop {
         let (one, two) =
             tokio::join!(answered(&inside, &old, &ends.cookie), answered(&inside, &new, &begins.cookie));
+        let two = two.expect("an answer to who begins");
+        // What ends while its request is on its way may be cut without a word.
+        let one = one.unwrap_or_else(|| (0, portcullis::world::World::real().now().secs()));
         // The last second counts whole; the answer may be a moment later than the judgement.
         match one {
             (200, second) => assert!(second <= bound + 1, "served in second {second} after {bound}"),
@@ -81,13 +84,13 @@ async fn the_bounds_are_kept_to_the_second() {
     assert!(counts.iter().all(|count| *count > 0), "{counts:?}");
 }
 
-/// Status and second of an answer.
-async fn answered(inside: &Inside, raw: &Raw, cookie: &str) -> (u16, i64) {
+/// Status and second of an answer, where there is one.
+async fn answered(inside: &Inside, raw: &Raw, cookie: &str) -> Option<(u16, i64)> {
     let heard = raw.exchange(inside.asking(cookie, "/v").as_bytes()).await;
     let text = heard.text();
+    let status = heard.status()?;
     let date = text.lines().find_map(|line| line.strip_prefix("date: ")).expect("a date");
-    let date = jiff::fmt::rfc2822::parse(date).unwrap().timestamp().as_second();
-    (heard.status().unwrap(), date)
+    Some((status, jiff::fmt::rfc2822::parse(date).unwrap().timestamp().as_second()))
 }
 
 /// T-04. The program's clock is moved, not the certificates: one in force is over in three years, one that

@@ -174,7 +174,7 @@ async fn no_header_block_grows_beyond_its_limit() {
         ] {
             inside.recorder.forget();
             let each = |n: usize| of(&each, 2 * n as u32 + 3);
-            let flooding = flood(Talk::open(&inside.h2).await, &first, each, 20_000);
+            let flooding = flood(Talk::open(&inside.h2).await, &first, each, FRAMES);
             let (flooded, ()) = tokio::join!(flooding, inside.must_serve_the_honest());
             let said = flooded.said;
             if round == 0 {
@@ -185,7 +185,7 @@ async fn no_header_block_grows_beyond_its_limit() {
                     said.statuses.len()
                 );
             }
-            assert!(said.is_over() && flooded.written < 20_000, "{what}: {}", flooded.written);
+            assert!(said.is_over() && flooded.written < FRAMES, "{what}: {}", flooded.written);
             // None of them is a request; the one before them may be.
             let of_it = inside.recorder.whole().iter().filter(|got| got.target == "/v").count();
             assert!(of_it <= 1, "{what}: {of_it}");

@@ -95,3 +95,30 @@ fn a_taken_port_is_said() {
     let taken = portcullis::front::accept::bind(first[0].local_addr().unwrap(), 2).unwrap_err();
     assert_eq!(taken.kind(), std::io::ErrorKind::AddrInUse);
 }
+
+/// H-13. Whoever is refused before all was read hears it: a socket that is closed with something unread takes the answer
+/// back (RFC 9112 9.6).
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_answered_before_all_was_read_hears_the_answer() {
+    let gate = Gate::open();
+    let piece = [b'x'; 64 * 1024];
+    let long = format!("{}\r\n", "y".repeat(64 * 1024));
+    for (head, says) in [
+        (format!("POST / HTTP/1.1\r\nHost: {BANK}\r\nContent-Length: 4194304\r\n\r\n"), "200 ok"),
+        (
+            format!("POST / HTTP/1.1\r\nHost: {BANK}\r\nTransfer-Encoding: chunked\r\n\r\n400000\r\n"),
+            "200 ok",
+        ),
+        (format!("GET / HTTP/1.1\r\nHost: {BANK}\r\nX-Long: {long}"), "431"),
+    ] {
+        let mut stream = gate.client().connect(BANK).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        for _ in 0..64 {
+            stream.write_all(&piece).await.expect("it listens to the end");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        stream.flush().await.unwrap();
+        let answer = String::from_utf8_lossy(&read_all(&mut stream).await).to_ascii_lowercase();
+        assert!(answer.starts_with(&format!("http/1.1 {says}")), "{head:.40}: {answer}");
+    }
+}
