@@ -36,6 +36,8 @@ pub(super) struct Peer {
     /// Certificates that clients showed, leaf of each connection.
     pub(super) shown: Arc<Mutex<Vec<Option<Vec<u8>>>>>,
     pub(super) streams_max: Option<u32>,
+    /// The window of a connection of HTTP/2, where it is not its usual one.
+    pub(super) window: Option<u32>,
 }
 
 impl Peer {
@@ -50,6 +52,7 @@ impl Peer {
             connections: Arc::default(),
             shown: Arc::default(),
             streams_max: None,
+            window: None,
         }
     }
 
@@ -122,6 +125,7 @@ impl Peer {
         if h2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.max_concurrent_streams(self.streams_max);
+            builder.initial_connection_window_size(self.window);
             let _ = builder.serve_connection(io, service).await;
         } else {
             let _ = http1::Builder::new().serve_connection(io, service).with_upgrades().await;

@@ -101,6 +101,39 @@ async fn a_backend_that_stops_reading_stops_the_client() {
     }
 }
 
+/// One window is all that a connection has for uploads, and 64 KiB is what many servers begin with.
+#[tokio::test]
+async fn an_upload_that_a_backend_does_not_read_stops_no_other() {
+    let mut peer = Peer::answering(|request| async move {
+        if request.uri().path() == "/unread" {
+            std::future::pending::<()>().await;
+        }
+        let whole = request.into_body().collect().await.unwrap().to_bytes();
+        Response::new(Body::from(whole.len().to_string()))
+    });
+    peer.window = Some(65_535);
+    let backend = format!("h2c://{}", peer.listen(true).await);
+    let gate = Arc::new(Gate::reaching(&backend, Settings::default(), Reach::default()));
+    let up = |path: &str, body: Body| {
+        let (gate, request) = (Arc::clone(&gate), Request::post(path).body(body).unwrap());
+        tokio::spawn(async move { read(gate.forward(request).await.unwrap()).await.unwrap() })
+    };
+    let taken = Arc::new(AtomicU64::new(0));
+    let unread = up("/unread", counted(&taken));
+    settled(&taken).await;
+    for _ in 0..2 {
+        let answer = tokio::time::timeout(Duration::from_secs(20), up("/read", Body::from(vec![7; 100_000])));
+        assert_eq!(answer.await.expect("it does not wait").unwrap(), b"100000");
+    }
+    // What has no body goes where it went before.
+    assert_eq!(read(gate.forward(get("/short")).await.unwrap()).await.unwrap(), b"0");
+    assert_eq!(peer.connections.load(Ordering::SeqCst), 2);
+    unread.abort();
+    assert!(unread.await.unwrap_err().is_cancelled());
+    assert_eq!(up("/read", Body::from("back")).await.unwrap(), b"4");
+    assert_eq!(peer.connections.load(Ordering::SeqCst), 2);
+}
+
 #[tokio::test]
 async fn each_event_comes_at_once() {
     for h2 in [false, true] {

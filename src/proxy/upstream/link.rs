@@ -14,6 +14,8 @@ use http::uri::Scheme;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep};
 
+use super::uploads::{Outflow, Uploads};
+
 /// A connection of HTTP/2. It ends when nobody knows it any more and its last stream is over.
 pub(super) struct Link {
     sender: SendRequest<Bytes>,
@@ -23,6 +25,7 @@ pub(super) struct Link {
     started: Instant,
     left_ms: AtomicU64,
     known: Arc<Known>,
+    uploads: Arc<Uploads>,
 }
 
 /// What its driver knows too.
@@ -76,15 +79,18 @@ impl Link {
         });
         let scheme = if tls { Scheme::HTTPS } else { Scheme::HTTP };
         let (begun, left_ms) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Ok(Arc::new(Self { sender, scheme, begun, started: Instant::now(), left_ms, known }))
+        let (started, uploads) = (Instant::now(), Arc::default());
+        Ok(Arc::new(Self { sender, scheme, begun, started, left_ms, known, uploads }))
     }
 
-    /// A seat, where one is free and the connection is open as far as can be known.
-    pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
+    /// A seat, where one is free and the connection is open as far as can be known; for who `uploads` only where others do
+    /// not wait with theirs.
+    pub(super) fn seat(self: &Arc<Self>, uploads: bool) -> Option<Seat> {
         let most = self.sender.current_max_send_streams().min(STREAMS_MAX);
         let free = self.known.streams.load(Ordering::Relaxed) < most;
         let fresh = self.begun.load(Ordering::Relaxed) < REQUESTS_MAX;
-        (free && fresh && !self.is_closed()).then(|| self.seat_anyway())
+        let stuck = uploads && self.uploads.are_stuck(Instant::now());
+        (free && fresh && !stuck && !self.is_closed()).then(|| self.seat_anyway())
     }
 
     /// A seat for whoever opened the connection.
@@ -120,6 +126,11 @@ impl Link {
 }
 
 impl Seat {
+    /// For a request with a body.
+    pub(super) fn outflow(&self) -> Outflow {
+        self.link.uploads.begin()
+    }
+
     /// Whether the connection lay idle before: its backend may have closed it meanwhile.
     pub(super) fn is_first_for_a_while(&self) -> bool {
         self.link.known.streams.load(Ordering::Relaxed) == 1 && self.link.begun.load(Ordering::Relaxed) > 1

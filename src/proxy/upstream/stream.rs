@@ -13,9 +13,11 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TE, TRANSFER_E
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version, response};
 use hyper::body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::link::Seat;
+use super::uploads::Outflow;
 use crate::proxy::body::{Cut, Upload};
 use crate::proxy::hints::Hints;
 use crate::proxy::windows::poll_room;
@@ -48,6 +50,7 @@ struct Uploading {
     piece: Bytes,
     /// Whether nothing follows the piece.
     last: bool,
+    outflow: Outflow,
 }
 
 /// Why a shared connection brought no answer.
@@ -93,7 +96,9 @@ impl Seat {
         let ends = body.is_end_stream();
         match self.sender.send_request(Request::from_parts(head, ()), ends) {
             Ok((answer, to)) => {
-                let upload = (!ends).then_some(Uploading { to, body, piece: Bytes::new(), last: false });
+                let outflow = (!ends).then(|| self.outflow());
+                let upload =
+                    outflow.map(|outflow| Uploading { to, body, piece: Bytes::new(), last: false, outflow });
                 Ok(Stream { answer, upload, open: false, interim: 0, seat: self })
             }
             Err(error) => Err(Unanswered { error: self.broken(error), unsent: None }),
@@ -161,9 +166,12 @@ impl Uploading {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
             while !self.piece.is_empty() {
-                let Ok(room) = ready!(poll_room(&mut self.to, self.piece.len(), cx)) else {
-                    return Poll::Ready(Ok(()));
-                };
+                let room = poll_room(&mut self.to, self.piece.len(), cx);
+                if room.is_pending() {
+                    self.outflow.waits(Instant::now());
+                }
+                let Ok(room) = ready!(room) else { return Poll::Ready(Ok(())) };
+                self.outflow.has_room(room, self.piece.len(), Instant::now());
                 let part = self.piece.split_to(room);
                 let ends = self.last && self.piece.is_empty();
                 if self.to.send_data(part, ends).is_err() || ends {
