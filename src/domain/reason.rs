@@ -77,6 +77,8 @@ pub enum Reason {
     MethodNotAllowed,
     /// The body is larger than the page takes.
     TooLarge,
+    /// The tenant has no route for this host and path.
+    NoRoute,
     /// The backend could not be reached.
     BackendDown,
     /// The backend did not answer in time.

@@ -205,12 +205,12 @@ impl Destination {
     pub(super) fn failed(&self, member: &Arc<Member>, why: &dyn Display) {
         member.because(why);
         let eject = &self.route.eject;
-        let row = member.failed();
+        let now = self.world.now();
+        let row = member.failed(now);
         if eject.failures_in_a_row == 0 || row < eject.failures_in_a_row || self.places.len() < 2 {
             return;
         }
         let _one_by_one = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = self.world.now();
         let out = self.members().filter(|one| one.is_out(|| now)).count();
         if member.is_out(|| now) || (out + 1) * 2 > self.places.len() {
             return;

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::balance::BACKENDS_MAX;
 use super::destination::Destination;
@@ -37,6 +38,8 @@ pub struct Seen {
     pub ejected: bool,
     /// So many requests in a row got no answer by now.
     pub failing: u32,
+    /// So long ago the last of them ended.
+    pub failed_ago: Duration,
     /// What the last check or request that failed said, where not all is well.
     pub why: Option<String>,
     /// Requests under way.
@@ -51,12 +54,20 @@ pub struct Seen {
     pub checks_failed: u64,
 }
 
+impl Seen {
+    /// Whether it gets requests: its checks are well, and it is not left alone.
+    #[must_use]
+    pub const fn is_asked(&self) -> bool {
+        self.well && !self.ejected
+    }
+}
+
 impl Proxy {
     /// The route of a request for this path of this host: routes that name the host before those that name none,
     /// the longest prefix first.
     ///
     /// # Errors
-    /// [`Reason::BackendDown`] where there is none.
+    /// [`Reason::NoRoute`] where there is none.
     pub fn destination(
         &self,
         tenant: &TenantId,
@@ -66,7 +77,7 @@ impl Proxy {
     ) -> Result<Arc<Destination>, Reason> {
         let host = host.split(':').next().unwrap_or_default();
         let made = routes.made(|routes| self.made(tenant, routes)).ok_or(Reason::Internal)?;
-        made.0.iter().find(|one| one.fits(host, path)).cloned().ok_or(Reason::BackendDown)
+        made.0.iter().find(|one| one.fits(host, path)).cloned().ok_or(Reason::NoRoute)
     }
 
     /// A tenant's routes as they are used.
@@ -129,7 +140,7 @@ impl Proxy {
         let fleet = self.fleet.members();
         let all = fleet.iter().flat_map(|(whose, members)| members.values().map(move |one| (whose, one)));
         let each = |((tenant, route), one): (&Whose, &Arc<Member>)| {
-            let Standing { down, out, failing, why } = one.standing(|| now);
+            let Standing { down, out, failing, failed_at, why } = one.standing(|| now);
             Seen {
                 tenant: tenant.clone(),
                 route: route.clone(),
@@ -137,6 +148,7 @@ impl Proxy {
                 well: !down,
                 ejected: out,
                 failing,
+                failed_ago: now.since(failed_at),
                 why,
                 requests: one.in_flight.load(Ordering::Relaxed),
                 answered: one.counted.answered.load(Ordering::Relaxed),

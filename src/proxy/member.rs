@@ -26,6 +26,8 @@ pub(super) struct Member {
     /// Checks in a row that said otherwise than `down` does.
     otherwise: AtomicU32,
     failures_in_a_row: AtomicU32,
+    /// When the last of them was, in milliseconds.
+    failed_at: AtomicI64,
     /// Left alone until then, in milliseconds; 0: it is not.
     out_until: AtomicI64,
     /// For how long it was left alone the last time, in milliseconds.
@@ -55,6 +57,8 @@ pub(super) struct Standing {
     pub(super) out: bool,
     /// So many requests in a row got no answer by now.
     pub(super) failing: u32,
+    /// When the last of these was.
+    pub(super) failed_at: Time,
     /// What the last failure said, where not all is well.
     pub(super) why: Option<String>,
 }
@@ -88,6 +92,7 @@ impl Member {
             down: AtomicBool::new(false),
             otherwise: AtomicU32::new(0),
             failures_in_a_row: AtomicU32::new(0),
+            failed_at: AtomicI64::new(0),
             out_until: AtomicI64::new(0),
             out_for: AtomicI64::new(0),
             back_since: AtomicI64::new(at.map_or(0, Time::millis)),
@@ -106,7 +111,8 @@ impl Member {
         let failing = self.failures_in_a_row.load(Ordering::Relaxed);
         let (down, out) = (self.is_down(), self.is_out(now));
         let why = self.why.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Standing { down, out, failing, why: why.filter(|_| down || out || failing > 0) }
+        let failed_at = Time(self.failed_at.load(Ordering::Relaxed));
+        Standing { down, out, failing, failed_at, why: why.filter(|_| down || out || failing > 0) }
     }
 
     /// Takes a request on, where not too many are under way.
@@ -147,7 +153,8 @@ impl Member {
     }
 
     /// It did not; how often in a row by now.
-    pub(super) fn failed(&self) -> u32 {
+    pub(super) fn failed(&self, now: Time) -> u32 {
+        self.failed_at.store(now.millis(), Ordering::Relaxed);
         self.counted.failed.fetch_add(1, Ordering::Relaxed);
         self.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1
     }
@@ -229,7 +236,7 @@ mod tests {
             let out = one.eject(now, &eject, |_| 0);
             assert_eq!(out, Duration::from_secs(seconds));
             assert!(one.is_out(|| now) && !one.is_out(|| now.plus(out)));
-            assert_eq!(one.failed(), 3, "one failure is enough now");
+            assert_eq!(one.failed(now), 3, "one failure is enough now");
             now = now.plus(out);
         }
         now = now.plus(Duration::from_secs(160));

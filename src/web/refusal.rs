@@ -93,6 +93,7 @@ pub const fn manner(reason: &Reason) -> Manner {
         Reason::NotFound => (StatusCode::NOT_FOUND, "not-found", Level::DEBUG, None, First),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method", Level::DEBUG, None, First),
         Reason::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", Level::INFO, None, First),
+        Reason::NoRoute => (StatusCode::NOT_FOUND, "no-route", Level::INFO, None, First),
         Reason::BackendDown => (StatusCode::BAD_GATEWAY, "backend-down", Level::ERROR, None, AgainAfter(20)),
         Reason::BackendSlow => (StatusCode::GATEWAY_TIMEOUT, "backend-slow", Level::ERROR, None, Again),
         Reason::BackendBroken => (StatusCode::BAD_GATEWAY, "backend-broken", Level::ERROR, None, Again),
@@ -167,6 +168,7 @@ fn note(reason: &Reason, request: &str, tenant: &str, address: &str) {
     let why = match reason {
         Reason::Misdirected(why) => why.as_str(),
         Reason::BadRequest(what) => what,
+        Reason::NoRoute => NO_ROUTE,
         _ => "",
     };
     macro_rules! line {
@@ -181,6 +183,9 @@ fn note(reason: &Reason, request: &str, tenant: &str, address: &str) {
         _ => line!(debug),
     }
 }
+
+/// The path itself may say more than a log should.
+const NO_ROUTE: &str = "no route of this tenant fits host and path: see `portcullis route list`";
 
 /// A refusal in words.
 struct Told {

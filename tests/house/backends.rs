@@ -300,7 +300,7 @@ maintenance = { text = "Back \"soon\"", until = "2026-11-29T02:30:00Z" }
         (&format!("{good}rewrite = \"//b\""), "rewrite: \"//b\" is no plain path"),
         (&format!("{good}hosts = [\"other.localhost\"]"), "hosts: \"other.localhost\" is no host of `bank`"),
         (&format!("{good}connect_seconds = 100"), "connect_seconds: write 0.05 to 60"),
-        (&format!("{good}total_seconds = -1"), "routes.toml:6: write seconds between"),
+        (&format!("{good}total_seconds = -1"), "routes.toml:6: `total_seconds`: write seconds between"),
         (&format!("{good}health = {{ kind = \"http\" }}"), "health.path: write what is to be fetched"),
         (
             &format!("{good}maintenance = {{ until = \"tomorrow\" }}"),
@@ -315,6 +315,84 @@ maintenance = { text = "Back \"soon\"", until = "2026-11-29T02:30:00Z" }
         let error = apply(&gate, &format!("{}{}", one(rest), exported)).await.unwrap_err();
         assert!(error.kind == Kind::Usage && error.what.contains(said), "{rest}\n{error}");
         assert!(gate.all::<Route>().await.iter().all(|route| route.name != "x"));
+    }
+}
+
+/// Of two routes for the same requests one would never be asked, and which one nobody could say.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_routes_are_for_the_same_requests() {
+    let gate = Gate::open().await;
+    let otto = staff(&gate, "otto", "Otto Operator", &[Role::Operator]).await;
+    let one = |name: &str, rest: &str| {
+        format!("[[route]]\ntenant = \"bank\"\nname = \"{name}\"\nbackend = \"http://127.0.0.1:1\"\n{rest}\n")
+    };
+    let app = "path = \"/app\"";
+    let named = "path = \"/app\"\nhosts = [\"bank.localhost\"]";
+    // One that names the host is asked before one that names none.
+    apply(&gate, &format!("{}{}", one("app", app), one("named", named))).await.unwrap();
+    let kept = gate.all::<Route>().await.len();
+    for (text, both, host) in [
+        (format!("{}{}", one("x", "path = \"/x\""), one("y", "path = \"/x\"")), ["x", "y"], "any host"),
+        (one("x", app), ["app", "x"], "any host"),
+        (one("x", named), ["named", "x"], "bank.localhost"),
+        (one("x", "path = \"/\""), ["portal", "x"], "any host"),
+    ] {
+        let error = apply(&gate, &text).await.unwrap_err();
+        assert_eq!(error.kind, Kind::Usage, "{error}");
+        let [a, b] = both.map(|name| error.what.contains(&format!("`{name}`")));
+        assert!(a && b && error.what.contains(host), "{text}\n{error}");
+        assert_eq!(gate.all::<Route>().await.len(), kept);
+    }
+    let json = json!({ "routes": [{ "tenant": "bank", "name": "x", "path": "/app", "backend": "http://127.0.0.1:1" }] });
+    let put = call(&otto, "routes", &json).await;
+    assert!(put.status == 400 && put.text().contains("`app`"), "{}", put.text());
+    let mut set = route::Set::of(id("bank"), "x".to_owned());
+    set.path = Some("/app".to_owned());
+    set.backends = vec!["http://127.0.0.1:1".to_owned()];
+    let refused = gate.acts().run("local:1000", Command::Route(route::Command::Set(Box::new(set)))).await;
+    assert!(refused.err().is_some_and(|error| error.what.contains("`app`")));
+    // Two that change places in one file are none, nor is one that gives way in it.
+    apply(&gate, &format!("{}{}", one("app", "path = \"/b\""), one("new", app))).await.unwrap();
+    apply(&gate, &format!("{}{}", one("app", app), one("new", "path = \"/b\""))).await.unwrap();
+}
+
+/// Whoever writes a file of routes knows its fields and no types of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_a_file_of_routes_names_the_field_and_what_to_write() {
+    let gate = Gate::open().await;
+    for (rest, wanted) in [
+        ("sticky = \"yes\"", "5: `sticky`: write true or false"),
+        ("requests_max = -1", "5: `requests_max`: write a whole number of at least 0"),
+        ("requests_max = \"many\"", "5: `requests_max`: write a whole number"),
+        ("hosts = \"bank.localhost\"", "5: `hosts`: write a list, such as hosts = [\"...\"]"),
+        ("health = \"http\"", "5: `health`: write a table, such as health = { ... }"),
+        ("health = { kind = \"icmp\" }", "5: `kind`: write `http` or `tcp`"),
+        ("health = { path = \"/\" }", "5: `health`: `kind` is missing"),
+        ("first_byte_seconds = \"soon\"", "5: `first_byte_seconds`: write a number"),
+        (
+            "backends = [\n  { url = \"http://127.0.0.1:1\", weight = 1.5 },\n]",
+            "6: `weight`: write a whole number",
+        ),
+        ("name = 7", "5: `name`: write a text in quotes"),
+    ] {
+        let text = format!(
+            "[[route]]\ntenant = \"bank\"\npath = \"/x\"\nbackend = \"http://127.0.0.1:1\"\n{rest}\n"
+        );
+        let error = apply(&gate, &text).await.unwrap_err();
+        assert!(error.what.starts_with(&format!("routes.toml:{wanted}")), "{rest}: {error}");
+        for ours in ["u32", "struct", "Written", "expected", "boolean", "sequence", "f64"] {
+            assert!(!error.what.contains(ours), "{rest}: {error}");
+        }
+        assert!(error.next.contains("nothing was applied"), "{error}");
+    }
+    for (text, wanted) in [
+        ("[[route]]\nname = \"x\"\nbackend = \"http://127.0.0.1:1\"\n", "routes.toml:1: `tenant` is missing"),
+        ("[[route]]\ntenant = 3\n", "routes.toml:2: `tenant`: write a text in quotes"),
+        ("[route]\ntenant = \"bank\"\n", "routes.toml:1: `route`: write [[route]], once for each"),
+        ("[[route]]\ntenant = \"No Tenant\"\n", "routes.toml:2: `tenant`: "),
+    ] {
+        let error = apply(&gate, text).await.unwrap_err();
+        assert!(error.what.starts_with(wanted), "{text}: {error}");
     }
 }
 
@@ -381,17 +459,20 @@ async fn the_list_of_routes_says_which_backends_are_down_and_why() {
     };
     assert_eq!(client.open("/asked").await.status, 502);
     for _ in 0..500 {
-        if down(&list().await.json).len() == 2 {
+        if down(&list().await.json).len() == 1 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     let told = list().await;
-    assert_eq!(down(&told.json), [json!(asked), json!(checked)], "{}", told.json);
+    assert_eq!(down(&told.json), [json!(checked)], "{}", told.json);
     let lines = told.lines.join("\n");
     for says in [
         format!("{checked} of `checked` of `bank`: its checks fail, so it gets no requests: "),
-        format!("{asked} of `asked` of `bank`: the last request got no answer: "),
+        // It is asked all the same: one that failed once is not down.
+        format!("{asked} of `asked` of `bank`: the last request got no answer ("),
+        " s ago): ".to_owned(),
+        "last request failed".to_owned(),
         "1 of 2 down".to_owned(),
         "refused".to_owned(),
     ] {
@@ -400,21 +481,31 @@ async fn the_list_of_routes_says_which_backends_are_down_and_why() {
     let doctor = gate.run(Command::Doctor).await;
     let checks = doctor.json["checks"].as_array().unwrap();
     let of = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap();
-    for (name, state) in [("route bank/asked", "bad"), ("route bank/checked", "heed")] {
+    for (name, state) in [("route bank/asked", "heed"), ("route bank/checked", "heed")] {
         let check = of(name);
         assert!(check["state"] == state && check["found"].as_str().unwrap().contains("refused"), "{check}");
     }
-    assert!(!doctor.well && checks.iter().all(|check| check["name"] != "route bank/portal"), "{checks:?}");
+    assert!(checks.iter().all(|check| check["name"] != "route bank/portal"), "{checks:?}");
     let portal = told.lines.iter().find(|line| line.contains("portal")).unwrap();
     assert!(!portal.contains("down"), "{portal}");
     let listed: Value = serde_json::from_slice(&call_get(&otto, "routes").await.body).unwrap();
-    assert_eq!(down(&listed).len(), 2, "{listed}");
+    assert_eq!(down(&listed).len(), 1, "{listed}");
     let back = call(&otto, "routes", &listed).await;
     assert_eq!(back.status, 200, "{}", back.text());
+    // Where it fails as often as another would be left alone for, nothing of the route answers.
+    for _ in 0..4 {
+        assert_eq!(client.open("/asked").await.status, 502);
+    }
+    let lines = list().await.lines.join("\n");
+    assert!(lines.contains("the last 5 requests got no answer (the last one"), "{lines}");
+    assert!(lines.contains("last 5 requests failed") && !lines.contains("down, last"), "{lines}");
+    let doctor = gate.run(Command::Doctor).await;
+    let checks = doctor.json["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["name"] == "route bank/asked" && check["state"] == "bad"));
     // Once it answers again it is well.
     let _there = std::net::TcpListener::bind(format!("127.0.0.1:{at}")).unwrap();
     for _ in 0..600 {
-        if down(&list().await.json) == [json!(asked)] {
+        if down(&list().await.json).is_empty() {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -48,6 +48,7 @@ mod sessions;
 mod settings;
 mod streaming;
 mod throttles;
+mod unrouted;
 mod upgrade;
 mod visits;
 mod waiting;

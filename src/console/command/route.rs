@@ -4,6 +4,8 @@ mod apply;
 mod list;
 mod set;
 mod shown;
+mod twins;
+mod words;
 mod written;
 
 use serde::{Deserialize, Serialize};

@@ -35,6 +35,7 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::NotFound,
         Reason::MethodNotAllowed,
         Reason::TooLarge,
+        Reason::NoRoute,
         Reason::BackendDown,
         Reason::BackendSlow,
         Reason::BackendBroken,

@@ -131,6 +131,10 @@ still-signed-in = { $signed ->
    *[no] {""}
 }
 
+no-route-title = There is no page at this address
+no-route-text = The link may be old, or a letter may be missing.
+no-route-next = Go to the first page. If that is not there either, call us.
+
 backend-down-title = { $tenant }’s pages are not answering
 backend-down-text = { still-signed-in }We could not reach the pages behind this door; if you had just sent something, it did not arrive there.
 backend-down-next = This page tries again by itself. If it takes longer than ten minutes, call us.

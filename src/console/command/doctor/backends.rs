@@ -3,7 +3,7 @@
 use super::Check;
 use crate::console::command::route::how;
 use crate::console::command::{Acts, CommandError};
-use crate::domain::route::Route;
+use crate::domain::route::{Eject, Route};
 use crate::proxy::Seen;
 
 impl Acts {
@@ -32,7 +32,13 @@ fn check(route: &Route, seen: &[&Seen]) -> Option<Check> {
     let name = format!("route {}/{}", route.tenant, route.name);
     let next = "mend that; requests reach it again by themselves, and `portcullis route list` shows when";
     let found = wrong.join("\n");
-    Some(match wrong.len() < route.backends.len() {
+    // What nobody asks, and what fails so often that it would not be asked if there were another.
+    let often = match route.eject.failures_in_a_row {
+        0 => Eject::default().failures_in_a_row,
+        often => often,
+    };
+    let gone = seen.iter().filter(|one| !one.is_asked() || one.failing >= often).count();
+    Some(match gone < route.backends.len() {
         true => Check::heed(&name, found, next),
         false => Check::bad(&name, found, next),
     })

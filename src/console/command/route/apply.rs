@@ -3,12 +3,12 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use super::words::plainly;
 use super::{Written, told, urls, whole};
 use crate::audit::Entry;
 use crate::console::command::output::Output;
 use crate::console::command::{Acts, CommandError, Kind};
 use crate::domain::route::Route;
-use crate::domain::spelling::alike;
 use crate::store::Write;
 use crate::store::table::{self, Stored};
 
@@ -28,8 +28,8 @@ impl Acts {
         text: &str,
     ) -> Result<Output, CommandError> {
         let parsed: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| line_of(text, span.start));
-            let what = format!("{file}:{line}: {}", near(error.message()));
+            let at = error.span().map_or(0, |span| span.start);
+            let what = format!("{file}:{}: {}", line_of(text, at), plainly(error.message(), text, at));
             CommandError::new(Kind::Usage, what, "nothing was applied; correct it and repeat the command")
         })?;
         let each = parsed
@@ -45,7 +45,7 @@ impl Acts {
         actor: &str,
         all: Vec<(String, Written)>,
     ) -> Result<Output, CommandError> {
-        let (mut faults, mut routes) = (Vec::new(), Vec::<Route>::new());
+        let (mut faults, mut routes, mut places) = (Vec::new(), Vec::<Route>::new(), Vec::new());
         for (at, written) in all {
             let tenant = self.find_tenant(&written.tenant).await?.record;
             let name = written.name.clone();
@@ -55,9 +55,15 @@ impl Acts {
                 {
                     faults.push(format!("{at}route {name:?} stands there twice"));
                 }
-                Ok(route) => routes.push(route),
+                Ok(route) => {
+                    routes.push(route);
+                    places.push(at);
+                }
                 Err(why) => faults.push(format!("{at}route {name:?}: {why}")),
             }
+        }
+        if faults.is_empty() {
+            faults = self.twins(&routes, &places).await?;
         }
         if !faults.is_empty() {
             return Err(CommandError::new(
@@ -95,20 +101,6 @@ impl Acts {
         }
         Ok(Output::new(json!({ "routes": routes.iter().map(Written::from).collect::<Vec<_>>() }), lines))
     }
-}
-
-/// serde lists all keys that it knows where one is meant.
-fn near(message: &str) -> String {
-    let whole = || message.to_owned();
-    let Some((unknown, known)) = message.split_once(", expected one of ") else { return whole() };
-    let Some(written) = unknown.strip_prefix("unknown field `").and_then(|rest| rest.strip_suffix('`'))
-    else {
-        return whole();
-    };
-    let mut known = known.split(", ").map(|name| name.trim_matches('`'));
-    known
-        .find(|known| alike(known, written))
-        .map_or_else(whole, |meant| format!("{unknown}: did you mean `{meant}`?"))
 }
 
 fn line_of(text: &str, at: usize) -> usize {

@@ -1,6 +1,8 @@
 //! Where requests go, and how the backends are there: what the running gate found, by its checks and by the requests
 //! themselves. Asks no backend anything.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{Written, urls};
@@ -48,26 +50,49 @@ impl Acts {
     }
 }
 
-/// In a word.
+/// In a word: what the gate makes of its backends, and not only of their last request.
 fn state(route: &Route, backends: &[&Seen]) -> String {
-    let wrong = backends.iter().filter(|one| how(one).is_some()).count();
-    let backends = match (wrong, backends.len()) {
-        (0, _) => None,
-        (1, 1) => Some("down".to_owned()),
-        (wrong, all) => Some(format!("{wrong} of {all} down")),
-    };
     let closed = route.maintenance.is_some().then(|| "closed".to_owned());
-    closed.into_iter().chain(backends).collect::<Vec<_>>().join(", ")
+    let words = match backends {
+        [Seen { well: false, .. }] => vec!["down".to_owned()],
+        [Seen { ejected: true, .. }] => vec!["left alone".to_owned()],
+        [Seen { failing: 1, .. }] => vec!["last request failed".to_owned()],
+        [Seen { failing: failing @ 2.., .. }] => vec![format!("last {failing} requests failed")],
+        several => {
+            let all = several.len();
+            let of = |word: &str, is: &dyn Fn(&Seen) -> bool| {
+                let count = several.iter().filter(|one| is(one)).count();
+                (count > 0).then(|| format!("{count} of {all} {word}"))
+            };
+            let down = of("down", &|one| !one.well);
+            let alone = of("left alone", &|one| one.well && one.ejected);
+            let failed = of("failed last", &|one| one.is_asked() && one.failing > 0);
+            [down, alone, failed].into_iter().flatten().collect()
+        }
+    };
+    closed.into_iter().chain(words).collect::<Vec<_>>().join(", ")
 }
 
 /// What is wrong with a backend; `None` where nothing is known to be.
 pub(in crate::console::command) fn how(one: &Seen) -> Option<String> {
+    let ago = ago(one.failed_ago);
     match one {
         Seen { well: false, .. } => Some("its checks fail, so it gets no requests".to_owned()),
         Seen { ejected: true, .. } => Some("it failed so often that it is left alone for a while".to_owned()),
-        Seen { failing: 1, .. } => Some("the last request got no answer".to_owned()),
         Seen { failing: 0, .. } => None,
-        Seen { failing, .. } => Some(format!("the last {failing} requests got no answer")),
+        Seen { failing: 1, .. } => Some(format!("the last request got no answer ({ago} ago)")),
+        Seen { failing, .. } => {
+            Some(format!("the last {failing} requests got no answer (the last one {ago} ago)"))
+        }
+    }
+}
+
+fn ago(passed: Duration) -> String {
+    match passed.as_secs() {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7200 => format!("{} min", seconds / 60),
+        seconds @ ..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} d", seconds / 86_400),
     }
 }
 
@@ -82,7 +107,7 @@ fn json_of(one: &Seen) -> Value {
         "tenant": one.tenant,
         "route": one.route,
         "backend": one.backend,
-        "up": how(one).is_none(),
+        "up": one.is_asked(),
         "how": how(one),
         "why": one.why,
     })

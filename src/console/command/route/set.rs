@@ -135,6 +135,9 @@ impl Acts {
                 before.iter().flat_map(|before| &before.backends).find(|known| known.url == backend.url);
             backend.weight = known.map_or(1, |known| known.weight);
         }
+        if let Some(fault) = self.twins(std::slice::from_ref(&route), &[]).await?.pop() {
+            return Err(usage(fault));
+        }
         self.record(told(actor, &route), vec![table::put(&route)]).await?;
         let line = format!(
             "{}{} of `{}` goes to {} from now on.",
