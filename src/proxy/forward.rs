@@ -25,6 +25,7 @@ use super::receipt::CONFIRMATION;
 use super::sending::Sending;
 use super::total::{InTime, UnderWay};
 use super::upstream::{Reach, Reaching, TrustError, Upstream};
+use super::whereto::Whereto;
 use super::{headers, upgrade};
 use crate::crypto::Signer;
 use crate::domain::Reason;
@@ -164,6 +165,7 @@ impl Proxy {
             (asked, client)
         });
         let hints = request.extensions_mut().remove::<Hints>();
+        let whereto = request.extensions_mut().remove::<Whereto>();
         let (parts, body) = request.into_parts();
         let trailers = !body.is_end_stream() && parts.headers.contains_key(TRAILER);
         let asked = tunnel.as_ref().map(|(asked, _)| asked);
@@ -180,6 +182,7 @@ impl Proxy {
             permit: &permit,
             cancel: permit.cancel(),
             hints,
+            whereto,
         };
         let until = route.waits.total.map(|total| Instant::now() + total);
         let (answer, held) = match until {

@@ -28,6 +28,7 @@
 //! - `upgrade`: WebSocket
 //! - `windows`: room in those of HTTP/2
 //! - `vouch`: what another proxy is to tell a backend
+//! - `whereto`: which backend it was, for the log
 
 mod balance;
 mod body;
@@ -55,6 +56,7 @@ mod upgrade;
 mod upstream;
 mod vouch;
 mod wanted;
+mod whereto;
 mod windows;
 
 #[cfg(test)]
@@ -72,4 +74,5 @@ pub use receipt::evidence_sha256;
 pub use upgrade::{Joined, Stream};
 pub use upstream::{Backend, BadBackend, Ca, Reach, Reaching, Trust, TrustError};
 pub use wanted::{Asked, asks};
+pub use whereto::Whereto;
 pub use windows::poll_room;

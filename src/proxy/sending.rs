@@ -18,6 +18,7 @@ use super::hints::Hints;
 use super::member::{Held, Member};
 use super::ours::Ours;
 use super::upstream::{ConnectError, Line, Want, Whole};
+use super::whereto::Whereto;
 use crate::domain::Reason;
 use crate::policy::Permit;
 
@@ -31,6 +32,8 @@ pub(super) struct Sending<'a> {
     pub(super) cancel: &'a CancellationToken,
     /// Where what a backend says before its answer goes.
     pub(super) hints: Option<Hints>,
+    /// Who wants to know where it goes.
+    pub(super) whereto: Option<Whereto>,
 }
 
 /// How a request may be sent.
@@ -100,6 +103,9 @@ impl Proxy {
                 Ok(held) => held,
                 Err(none) => return Err(last.unwrap_or(none)),
             };
+            if let Some(whereto) = &sending.whereto {
+                whereto.is(held.member());
+            }
             let broken = match self.send_to(sending, held.member(), &mut errand, &how).await {
                 Ok(answered) => return Ok((answered, held)),
                 Err(broken) => broken,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt as _;
 use portcullis::domain::person::Role;
+use portcullis::domain::route::{Backend as At, Route};
 use portcullis::front::outside::access_log::{self, To};
 use portcullis::front::outside::{Field, Settings, otlp};
 use portcullis::world::{Entropy, SystemEntropy};
@@ -19,7 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::support::PATIENCE;
 use crate::support::browser::{navigation, program};
 use crate::support::desk::*;
-use crate::support::gate::Gate;
+use crate::support::gate::{Gate, id};
 use crate::support::ports::free_ports;
 use crate::support::wire::whole;
 
@@ -70,6 +71,7 @@ async fn each_request_has_its_line() {
         ("tenant", "bank"),
         ("room", "backend"),
         ("route", "portal"),
+        ("backend", format!("http://{}", gate.backend.address).as_str()),
         ("host", "bank.localhost"),
         ("method", "GET"),
         ("path", "/accounts"),
@@ -86,10 +88,38 @@ async fn each_request_has_its_line() {
     let known: BTreeSet<&str> = Field::ALL.iter().map(|field| field.as_str()).collect();
     assert!(let_in.as_object().unwrap().keys().all(|key| known.contains(key.as_str())), "{let_in}");
     assert_eq!(let_in.get("query"), None, "{let_in}");
+    assert_eq!((led_away.get("backend"), lost.get("backend")), (None, None));
     assert_eq!(led_away["request"], refused.problem()["instance"], "{led_away}");
     assert_eq!((&led_away["room"], led_away.get("person")), (&Value::from("gate"), None), "{led_away}");
     assert_eq!(led_away["refused"], "no-certificate");
     assert_eq!((&lost["path"], &lost["refused"]), (&"*".into(), &"misdirected".into()), "{lost}");
+}
+
+/// Where several could have answered, the line says which one did, or which one was asked last.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_names_the_backend() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::usual())).await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let gone = format!("http://127.0.0.1:{}", free_ports());
+    let here = format!("http://{}", gate.backend.address);
+    let mut both = Route::to(&id("bank"), "both", "/both", gone.clone());
+    both.backends.push(At::at(here.clone()));
+    gate.put(&both).await;
+    gate.put(&Route::to(&id("bank"), "gone", "/gone", gone.clone())).await;
+    let kept = Route { confirm: true, ..Route::to(&id("bank"), "kept", "/kept", here.clone()) };
+    gate.put(&kept).await;
+    let before = lines(&gate, &file).len();
+    for _ in 0..8 {
+        assert_eq!(client.open("/both/x").await.status, 200);
+    }
+    assert_eq!(client.open("/kept/x").await.status, 200);
+    assert_eq!(client.open("/gone/x").await.status, 502);
+    let lines = &lines(&gate, &file)[before..];
+    let named: Vec<&str> = lines.iter().map(|line| line["backend"].as_str().unwrap()).collect();
+    assert_eq!(named[..9], [here.as_str(); 9]);
+    assert_eq!(named[9..], [gone.as_str()]);
 }
 
 /// What a person reads out from the foot of a page, and what a program is told, finds the line.

@@ -11,7 +11,7 @@ use super::trace::Trace;
 use crate::domain::Time;
 use crate::front::door::{Door, Room, Target};
 use crate::front::peer::Peer;
-use crate::proxy::Destination;
+use crate::proxy::{Destination, Whereto};
 use crate::web::routes::{self, Routes};
 use crate::{console, phone, portal, public, renewal, sign_in};
 
@@ -23,6 +23,7 @@ pub(super) struct Record {
     pub(super) host: String,
     pub(super) room: &'static str,
     pub(super) route: Option<Arc<Destination>>,
+    pub(super) whereto: Whereto,
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) query: Option<String>,
@@ -57,6 +58,7 @@ impl Record {
             host: peer.sni.clone(),
             room: GATE,
             route: None,
+            whereto: Whereto::default(),
             method: request.method().clone(),
             path: short(path),
             query: query.map(short),

@@ -47,6 +47,7 @@ impl<'a> Trip<'a> {
         let record = wanted.then(|| {
             let mut record = Box::new(Record::begin(peer, request, outside.world.now()));
             record.trace = trace;
+            request.extensions_mut().insert(record.whereto.clone());
             record
         });
         Self {
