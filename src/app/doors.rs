@@ -48,7 +48,9 @@ pub(super) fn open(
     let files = door_files(config, &plan.door, authority, core.world.now())?;
     let ports = vec![config.listen.tls.port(), config.listen.public_port];
     let (kind, tenant, hosts) = (plan.kind, plan.tenant.clone(), vec![plan.door.host.clone()]);
-    Ok(crate::front::Door::open(DoorPlan { kind, tenant, hosts, ports, files, client_cas })?)
+    let door = crate::front::Door::open(DoorPlan { kind, tenant, hosts, ports, files, client_cas })?;
+    door.heed_end(core.world.now());
+    Ok(door)
 }
 
 /// Opens all.

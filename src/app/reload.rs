@@ -165,7 +165,7 @@ impl Changing {
 
     /// Files under the names that they had.
     fn read_again(&self) {
-        self.front.doors().load().refresh();
+        self.front.doors().load().refresh(self.core.world.now());
         self.house.proxy.refresh();
         self.house.outside.reopen();
     }

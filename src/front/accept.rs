@@ -156,8 +156,8 @@ impl Front {
     pub async fn follow_files(&self) {
         let mut clock = tokio::time::interval(tls::FILES_LOOKED_AT_EVERY);
         while self.draining.run_until_cancelled(clock.tick()).await.is_some() {
-            let doors = self.doors.load_full();
-            if let Err(error) = tokio::task::spawn_blocking(move || doors.refresh()).await {
+            let (doors, now) = (self.doors.load_full(), self.clock.now());
+            if let Err(error) = tokio::task::spawn_blocking(move || doors.refresh(now)).await {
                 tracing::error!(%error, "looking at the certificate files failed");
             }
         }

@@ -67,10 +67,17 @@ impl Front {
         made_ready(&stream, &shared.settings);
         let doors = self.doors().load_full();
         // What only the handshake needs lies in a box, and is given back before the connection lies idle.
-        let shaken = tokio::time::timeout_at(until, turns.taken_by(tls::shake(stream, &doors)));
+        let shaking = async {
+            let relayed = relayed::begins(&stream).await;
+            (tls::shake(stream, &doors).await, relayed)
+        };
+        let shaken = tokio::time::timeout_at(until, turns.taken_by(shaking));
         let shaken = match Box::pin(self.unless_closing(shaken)).await {
-            Some(Ok(Ok(shaken))) => shaken,
-            Some(Ok(Err(error))) => {
+            Some(Ok((Ok(shaken), _))) => shaken,
+            Some(Ok((Err(error), relayed))) => {
+                if relayed {
+                    self.complaints.tell_unnamed(address);
+                }
                 match error {
                     HandshakeError::UnknownName(_) => meters.unknown_names.up(),
                     HandshakeError::Broken(_) => meters.handshakes_failed.up(),

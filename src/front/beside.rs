@@ -29,6 +29,7 @@ use super::door::{Door, DoorKind, Target, authority};
 use super::house::House;
 use super::limits::Caps;
 use super::peer::Peer;
+use super::seldom::Seldom;
 use super::way;
 use crate::domain::Reason;
 use crate::policy::Permit;
@@ -150,7 +151,8 @@ pub async fn serve(
     let most = front.shared().settings.connections_max;
     let caps = Caps::new(most, most);
     front.waits_for(&caps);
-    let beside = Arc::new(Beside { plan, house, front, lately: told::Lately::default() });
+    let (lately, complaints) = (told::Lately::default(), Seldom::of(COMPLAINTS_MAX));
+    let beside = Arc::new(Beside { plan, house, front, lately, complaints });
     while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
         let (stream, address): (TcpStream, _) = match accepted {
             Ok(accepted) => accepted,
@@ -182,12 +184,20 @@ struct Beside {
     house: Arc<House>,
     front: Front,
     lately: told::Lately,
+    complaints: Seldom,
 }
 
 impl Beside {
     async fn answer(self: Arc<Self>, from: SocketAddr, request: Request<Body>) -> Response<Body> {
         let plan = self.plan.load_full();
         if let Err(reason) = plan.admits(from, request.headers()) {
+            if reason == NO_SECRET && self.complaints.is_due(from.ip()) {
+                tracing::warn!(
+                    address = %from.ip().to_canonical(), secret_file = %plan.secret_file.display(),
+                    "what comes to a listener of [[other_proxy]] does not say its secret: have the proxy send what \
+                     secret_file holds, or see who else runs at its address; told once a minute"
+                );
+            }
             return self.refuse(from, &reason, None, Errand::Serve);
         }
         let errand = plan.asked(&request).unwrap_or_default();
@@ -351,6 +361,9 @@ fn said(errand: Errand, host: &str, mut response: Response<Body>) -> Response<Bo
     }
     response
 }
+
+/// Addresses that are told of in one minute.
+const COMPLAINTS_MAX: usize = 64;
 
 const OWN_PAGES: &str = "/.portcullis/";
 

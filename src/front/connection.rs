@@ -223,6 +223,9 @@ where
                 if calm::is_flood(&error) {
                     shared.meters.cut_flood.up();
                 }
+                if is_head_too_large(&error) {
+                    shared.meters.heads_refused.up();
+                }
                 tracing::debug!(%error, "a connection ended badly");
             }
             return Poll::Ready(Run::Ended);
@@ -239,6 +242,11 @@ where
         Poll::Pending
     })
     .await
+}
+
+/// hyper has answered 431 itself.
+fn is_head_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse_too_large)
 }
 
 fn http1_builder() -> http1::Builder {

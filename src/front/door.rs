@@ -14,7 +14,7 @@ pub(super) use authority::authority;
 use authority::is_host_name;
 
 use super::tls::{CertificateFiles, Tls, TlsError};
-use crate::domain::{Reason, TenantId};
+use crate::domain::{Reason, TenantId, Time};
 use crate::policy::permit::{Area, Ask};
 
 /// A host name of ours, or several that are one site, with one TLS configuration.
@@ -154,6 +154,15 @@ impl Door {
         let ports = || std::iter::once(None).chain(plan.ports.iter().copied().map(Some));
         let written = hosts.iter().flat_map(|host| ports().map(|port| Host::new(host, port))).collect();
         Ok(Arc::new(Self { tenant: plan.tenant, kind: plan.kind, hosts, written, tls }))
+    }
+
+    /// Warns of a certificate that has ended: it is shown all the same, and no browser goes on.
+    pub fn heed_end(&self, now: Time) {
+        let until = self.tls.until();
+        if until <= now {
+            let until = until.format("%Y-%m-%d");
+            tracing::warn!(door = %self.hosts[0], "its server certificate ended on {until}: put a new one there");
+        }
     }
 
     /// Whose door; none for phone and public.
@@ -305,11 +314,14 @@ impl Doors {
 
     /// Looks at every door's certificate files and takes up those that changed; a file that
     /// cannot be used leaves the old certificate in place and is logged.
-    pub fn refresh(&self) {
+    pub fn refresh(&self, now: Time) {
         for door in self.all() {
             match door.tls.refresh() {
                 Ok(false) => {}
-                Ok(true) => tracing::info!(door = %door.hosts[0], "took up a new server certificate"),
+                Ok(true) => {
+                    tracing::info!(door = %door.hosts[0], "took up a new server certificate");
+                    door.heed_end(now);
+                }
                 Err(error) => {
                     tracing::error!(door = %door.hosts[0], %error, "kept the old server certificate");
                 }

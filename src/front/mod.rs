@@ -26,6 +26,7 @@ pub mod outside;
 pub mod peer;
 pub mod plain;
 mod relayed;
+mod seldom;
 mod stream;
 pub mod tls;
 mod turns;

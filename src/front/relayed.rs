@@ -5,11 +5,11 @@
 //! released for long. Version 1, lengths that do not fit and anything but TCP are refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::Instant;
+use tokio::net::TcpStream;
+
+use super::seldom::Seldom;
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,24 +89,51 @@ pub(super) async fn read<I: AsyncRead + Unpin>(io: &mut I) -> Result<Relayed, Ba
     Ok(Relayed::Client(source))
 }
 
-/// Tells the log of balancers that say something else: once in a while, since each of their clients meets it.
-#[derive(Debug, Default)]
-pub(super) struct Complaints(Mutex<Option<Instant>>);
+/// Whether a client's first bytes are such a header, of either version: sent by a balancer that nobody named.
+pub(super) async fn begins(stream: &TcpStream) -> bool {
+    let mut head = [0; SIGNATURE.len()];
+    let read = stream.peek(&mut head).await.unwrap_or_default();
+    head[..read] == SIGNATURE || head[..read].starts_with(VERSION_1)
+}
+
+/// Tells the log of balancers that say something else, and of those that nobody named: each once in a while, since each
+/// of its clients meets it.
+#[derive(Debug)]
+pub(super) struct Complaints {
+    named: Seldom,
+    /// Apart: these may be anybody.
+    unnamed: Seldom,
+}
+
+impl Default for Complaints {
+    fn default() -> Self {
+        Self { named: Seldom::of(NAMED_MAX), unnamed: Seldom::of(UNNAMED_MAX) }
+    }
+}
 
 impl Complaints {
     pub(super) fn tell(&self, balancer: SocketAddr, error: &BadHeader) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Who broke off looked whether somebody listens.
-        if matches!(error, BadHeader::Io(_)) || last.is_some_and(|last| last.elapsed() < TOLD_EVERY) {
+        if matches!(error, BadHeader::Io(_)) || !self.named.is_due(balancer.ip()) {
             tracing::debug!(%balancer, %error, "no connection: its PROXY header is bad");
             return;
         }
-        *last = Some(Instant::now());
         tracing::warn!(
             %balancer, why = %error,
             "no connection from where proxy_protocol_from in [listen] names a balancer: have it send version 2 of the \
              PROXY protocol (HAProxy: send-proxy-v2), or take it out there; told once a minute"
         );
+    }
+
+    /// Of one that the settings do not name.
+    pub(super) fn tell_unnamed(&self, address: SocketAddr) {
+        if self.unnamed.is_due(address.ip()) {
+            tracing::warn!(
+                %address,
+                "no connection: it begins with the PROXY protocol, and its address is not named: where it is a balancer of \
+                 yours, name it in proxy_protocol_from in [listen]; told once a minute"
+            );
+        }
     }
 }
 
@@ -120,7 +147,14 @@ fn extensions(mut bytes: &[u8]) -> Result<(), BadHeader> {
     if bytes.is_empty() { Ok(()) } else { Err(BadHeader::Length) }
 }
 
-const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// Balancers that are told of in one minute.
+const NAMED_MAX: usize = 64;
+
+/// Whoever connects may be one of these, and none of them fills the log.
+const UNNAMED_MAX: usize = 8;
+
+/// As version 1 begins.
+const VERSION_1: &[u8] = b"PROXY ";
 
 /// As a record of TLS begins that is a handshake's.
 const TLS_HANDSHAKE: u8 = 0x16;

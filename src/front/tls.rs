@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 
 use super::door::{Door, Doors};
+use crate::domain::Time;
 
 /// A connection after its handshake.
 pub type Stream<I> = tokio_rustls::server::TlsStream<I>;
@@ -42,6 +43,8 @@ pub struct Tls {
 struct MadeOf {
     seen: Option<Stamp>,
     client_cas: Option<Vec<Vec<u8>>>,
+    /// When the leaf ends.
+    until: Time,
 }
 
 /// Where a door's certificate and its key lie, PEM.
@@ -155,9 +158,15 @@ impl Tls {
         client_cas: Option<&[Vec<u8>]>,
     ) -> Result<Self, TlsError> {
         let seen = Stamp::of(&files);
-        let config = ArcSwap::new(configure(&files, hosts, client_cas)?);
-        let made_of = Mutex::new(MadeOf { seen, client_cas: client_cas.map(<[_]>::to_vec) });
-        Ok(Self { files, hosts: hosts.to_vec(), config, made_of })
+        let (config, until) = configure(&files, hosts, client_cas)?;
+        let made_of = Mutex::new(MadeOf { seen, client_cas: client_cas.map(<[_]>::to_vec), until });
+        Ok(Self { files, hosts: hosts.to_vec(), config: ArcSwap::new(config), made_of })
+    }
+
+    /// When its certificate ends.
+    #[must_use]
+    pub fn until(&self) -> Time {
+        self.made_of.lock().unwrap_or_else(PoisonError::into_inner).until
     }
 
     /// Reads the files again where they changed. Whatever is wrong with them is said once, and
@@ -172,7 +181,9 @@ impl Tls {
             return Ok(false);
         }
         made_of.seen = now;
-        self.config.store(configure(&self.files, &self.hosts, made_of.client_cas.as_deref())?);
+        let (config, until) = configure(&self.files, &self.hosts, made_of.client_cas.as_deref())?;
+        self.config.store(config);
+        made_of.until = until;
         Ok(true)
     }
 
@@ -186,7 +197,9 @@ impl Tls {
         if made_of.client_cas.as_deref().is_none_or(|before| before == client_cas) {
             return Ok(());
         }
-        self.config.store(configure(&self.files, &self.hosts, Some(client_cas))?);
+        let (config, until) = configure(&self.files, &self.hosts, Some(client_cas))?;
+        self.config.store(config);
+        made_of.until = until;
         made_of.client_cas = Some(client_cas.to_vec());
         Ok(())
     }
@@ -206,7 +219,7 @@ fn configure(
     files: &CertificateFiles,
     hosts: &[String],
     client_cas: Option<&[Vec<u8>]>,
-) -> Result<Arc<ServerConfig>, TlsError> {
+) -> Result<(Arc<ServerConfig>, Time), TlsError> {
     let file = files.certificate.display().to_string();
     let unusable = |why: rustls::Error| TlsError::Unusable { file: file.clone(), why: why.to_string() };
     let chain = read_chain(files)?;
@@ -217,6 +230,10 @@ fn configure(
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(key_unreadable)?;
     let leaf = chain.first().ok_or_else(|| TlsError::Empty(file.clone()))?;
     names_all(leaf, hosts, &file)?;
+    let until = match x509_parser::parse_x509_certificate(leaf) {
+        Ok((_, read)) => Time::from_secs(read.validity().not_after.timestamp()),
+        Err(why) => return Err(TlsError::Unusable { file, why: why.to_string() }),
+    };
 
     let provider = Arc::new(crate::crypto::tls_provider::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -235,7 +252,7 @@ fn configure(
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), until))
 }
 
 fn read_chain(files: &CertificateFiles) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -108,25 +108,25 @@ async fn a_new_server_certificate_is_taken_up_and_a_broken_one_is_not() {
         stream.get_ref().1.peer_certificates().unwrap()[0].to_vec()
     };
     let first = shown().await;
-    let doors = gate.front.doors().load_full();
-    doors.refresh();
+    let (doors, now) = (gate.front.doors().load_full(), portcullis::world::World::real().now());
+    doors.refresh(now);
     assert_eq!(shown().await, first);
 
     let files = crate::gate::write_certificate(&gate.server_ca, gate.folder.path(), BANK);
-    doors.refresh();
+    doors.refresh(now);
     let second = shown().await;
     assert_ne!(second, first);
 
     let good = std::fs::read(&files.certificate).unwrap();
     std::fs::write(&files.certificate, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
         .unwrap();
-    doors.refresh();
+    doors.refresh(now);
     assert_eq!(shown().await, second);
     let other = crate::gate::write_certificate(&gate.server_ca, gate.folder.path(), "wrong.localhost");
     std::fs::copy(&other.certificate, &files.certificate).unwrap();
-    doors.refresh();
+    doors.refresh(now);
     assert_eq!(shown().await, second, "a certificate for another name, or of another key, is none");
     std::fs::write(&files.certificate, good).unwrap();
-    doors.refresh();
+    doors.refresh(now);
     assert_eq!(shown().await, second);
 }

@@ -180,6 +180,12 @@ async fn heads_have_a_size() {
     let long = format!("{}: y\r\n", "x".repeat(70_000));
     let cookies = format!("cookie: {}\r\n", "a=b; ".repeat(20_000));
     let just = format!("x: {}\r\n", "y".repeat(33_000));
+    let refused = || {
+        let text = gate.front.metrics();
+        let name = "portcullis_http_heads_refused_total ";
+        text.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse::<usize>().unwrap()
+    };
+    let mut counted = 0;
     for extra in [many, large, long, cookies, just] {
         let stream = gate.client().connect(BANK).await.unwrap();
         let (mut read, mut write) = tokio::io::split(stream);
@@ -191,6 +197,13 @@ async fn heads_have_a_size() {
         let answer = read_all(&mut read).await;
         assert!(matches!(status_of(&answer), Some(400 | 431) | None), "{:?}", status_of(&answer));
         send.abort();
+        counted += usize::from(status_of(&answer) == Some(431));
+        let told = async {
+            while refused() < counted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, told).await.unwrap_or_else(|_| panic!("{} of {counted}", refused()));
     }
     let mut sender = gate.client().alpn(&["h2"]).http2(BANK).await;
     let mut request = Request::get("https://bank.localhost/");

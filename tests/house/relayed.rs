@@ -85,3 +85,40 @@ async fn a_balancer_that_says_it_otherwise_is_told_in_the_log() {
         assert!(told, "{lines:?}");
     }
 }
+
+/// Each balancer that speaks otherwise is told of, though another was just told of; and so is one that the settings do not
+/// name, whose header is taken for a client's first bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_balancer_is_told_of_and_one_that_is_not_named_too() {
+    let gate = Gate::open().await;
+    let file = gate.config.file.clone();
+    let written = std::fs::read_to_string(&file).unwrap();
+    let named = "[listen]\nproxy_protocol_from = [\"127.0.0.2/32\", \"127.0.0.3/32\"]\n";
+    std::fs::write(&file, written.replacen("[listen]\n", named, 1)).unwrap();
+    let program = Program::instead_of(gate).await;
+    let (old, new) =
+        (&b"PROXY TCP4 203.0.113.9 127.0.0.1 54321 443\r\n"[..], &b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"[..]);
+    let new = [new, &[203, 0, 113, 9, 127, 0, 0, 1, 0xd4, 0x31, 0x01, 0xbb], b"\x16\x03\x01"].concat();
+    let says = async |from: &str, sent: &[u8]| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{from}:0").parse().unwrap()).unwrap();
+        let mut stream = socket.connect(program.wire.address).await.unwrap();
+        stream.write_all(sent).await.unwrap();
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    };
+    for _ in 0..2 {
+        says("127.0.0.2", old).await;
+        says("127.0.0.3", old).await;
+        says("127.0.0.4", old).await;
+        says("127.0.0.5", &new).await;
+        // Whoever speaks no TLS at all is no balancer.
+        says("127.0.0.6", b"GET / HTTP/1.1\r\nHost: bank.localhost\r\n\r\n").await;
+    }
+    let log = program.log();
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("proxy_protocol_from")).collect();
+    let of = |address: &str| lines.iter().filter(|line| line.contains(address)).count();
+    assert_eq!([2, 3, 4, 5, 6].map(|n| of(&format!("127.0.0.{n}:"))), [1, 1, 1, 1, 0], "{log}");
+    assert!(lines.iter().all(|line| line.contains("WARN")), "{lines:?}");
+    let unnamed = lines.iter().find(|line| line.contains("127.0.0.5")).unwrap();
+    assert!(unnamed.contains("is not named"), "{unnamed}");
+}

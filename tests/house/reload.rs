@@ -1,6 +1,7 @@
 //! What is read again while the gate runs: by SIGHUP, by the command, by a program at the desk. What can change does;
 //! what cannot is named; and a mistake is told with its line and changes nothing at all.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -135,6 +136,53 @@ async fn all_of_it_is_taken_up_or_nothing() {
     std::fs::write(&file, &written).unwrap();
     assert_eq!(program.json(&["reload"]), json!({ "changed": [], "next_start": [] }));
     assert!(!file.with_file_name("access.log").exists(), "nor was a log opened");
+}
+
+/// A certificate that ended is taken up all the same, since the one before may be no better; but it is told aloud.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doors_certificate_that_ended_is_a_warning() {
+    let gate = Gate::open().await;
+    let file = gate.config.file.clone();
+    let put = |name: &str, until: i32| {
+        let mut params = rcgen::CertificateParams::new(vec!["new.localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let (crt, pem) =
+            (file.with_file_name(format!("{name}.crt")), file.with_file_name(format!("{name}.key")));
+        std::fs::write(crt, certificate.pem()).unwrap();
+        std::fs::write(&pem, key.serialize_pem()).unwrap();
+        std::fs::set_permissions(&pem, std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let portal = |name: &str| {
+        format!(
+            "[[portal]]\ntenant = \"bank\"\nhost = \"new.localhost\"\ncertificate = \"{name}.crt\"\nkey = \"{name}.key\"\n"
+        )
+    };
+    put("one", 2100);
+    put("two", 2021);
+    let written = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{written}{}", portal("one"))).unwrap();
+    let program = Program::instead_of(gate).await;
+    let warned = || {
+        let log = program.log();
+        let lines = log.lines().filter(|line| line.contains("WARN") && line.contains("new.localhost"));
+        lines
+            .filter(|line| line.contains("ended on 2020-01-01") || line.contains("ended on 2021-01-01"))
+            .count()
+    };
+    assert_eq!(warned(), 0, "{}", program.log());
+    // Under its name, and under another.
+    put("one", 2020);
+    program.json(&["reload"]);
+    assert_eq!(warned(), 1, "{}", program.log());
+    std::fs::write(&file, format!("{written}{}", portal("two"))).unwrap();
+    program.json(&["reload"]);
+    assert_eq!(warned(), 2, "{}", program.log());
+    put("two", 2100);
+    program.json(&["reload"]);
+    assert_eq!(warned(), 2, "{}", program.log());
+    assert!(program.log().contains("took up a new server certificate"));
 }
 
 /// Without a gate there is nothing to reload.
