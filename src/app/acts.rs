@@ -60,15 +60,15 @@ pub(super) fn of_house(
         throttles: Arc::clone(&core.throttles),
         first_visits: Arc::clone(&core.first_visits),
         world: core.world.clone(),
-        site: ArcSwap::from_pointee(site(config, core.world.now())),
+        site: ArcSwap::from_pointee(site(config, core.world.now(), Vec::new())),
         reloads,
         upgrades,
         proxy: OnceLock::new(),
     }))
 }
 
-/// What the configuration says that the store does not.
-pub(super) fn site(config: &Config, read_at: Time) -> Site {
+/// What the configuration says that the store does not. `next_start` is what else its file says.
+pub(super) fn site(config: &Config, read_at: Time, next_start: Vec<String>) -> Site {
     let mut doors: BTreeSet<(String, String)> =
         config.portals.iter().map(|portal| (portal.door.host.clone(), portal.tenant.to_string())).collect();
     doors.insert((config.console.host.clone(), TenantId::staff().to_string()));
@@ -85,6 +85,8 @@ pub(super) fn site(config: &Config, read_at: Time) -> Site {
         file: config.file.clone(),
         digest: config.digest,
         read_at,
+        next_start,
+        listens: config.listeners().map(|(_, at)| at).collect(),
     }
 }
 

@@ -137,7 +137,8 @@ impl Changing {
         }
         self.pusher.change(way);
         self.approvals.change(terms);
-        self.acts.site.store(Arc::new(acts::site(&config, self.core.world.now())));
+        let waits = Changed::words(&changes.next_start);
+        self.acts.site.store(Arc::new(acts::site(&config, self.core.world.now(), waits)));
         self.acts.post.store(mail.post.clone());
         self.mailing.change(mail);
         self.telling.change(telling);

@@ -1,6 +1,7 @@
 //! `portcullis doctor`: looks at what lies outside the store (configuration, permissions,
 //! passphrase, certificates of doors, ports, clock) and has the rest looked at by the operations.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
@@ -36,6 +37,7 @@ pub(super) async fn run(
         Ok(Some(output)) => Ok(output),
         Err(failure) => Err(failure),
     };
+    let listens = within.as_ref().ok().and_then(listens_of);
     let within = within.map(|output| checks_of(&output));
     let config = match reach.config() {
         Ok(config) => config,
@@ -57,8 +59,10 @@ pub(super) async fn run(
         if held { between() } else { gate(serves) },
     ];
     checks.extend(config.doors().into_iter().filter_map(|door| certificate(door, World::real().now())));
-    if !serves && !held {
-        checks.extend(ports(config));
+    match listens {
+        Some(listens) => checks.extend(ports(config, &listens)),
+        None if !serves && !held => checks.extend(ports(config, &[])),
+        None => {}
     }
     let unusable = files(config);
     if unusable.iter().all(|check| check.name != "mail") {
@@ -80,6 +84,11 @@ fn mistaken(mistakes: &dyn std::fmt::Display) -> Check {
 /// What the operations say.
 fn checks_of(output: &Output) -> Vec<Check> {
     serde_json::from_value(output.json["checks"].clone()).unwrap_or_default()
+}
+
+/// Where the gate that answered listens; `None` where it is this process.
+fn listens_of(output: &Output) -> Option<Vec<SocketAddr>> {
+    serde_json::from_value(output.json.get("listens")?.clone()).ok()
 }
 
 fn unopened(failure: &Failure) -> Check {
@@ -207,15 +216,11 @@ fn certificate(door: &Door, now: Time) -> Option<Check> {
     })
 }
 
-/// While no gate runs, its ports must be free.
-fn ports(config: &Config) -> Vec<Check> {
-    let wanted =
-        [("tls", Some(config.listen.tls)), ("plain", config.listen.plain), ("ops", config.listen.ops)];
-    let others = config.other_proxies.iter().map(|other| ("other_proxy", Some(other.listen)));
+/// Ports that the next start wants must be free, but for those that the running gate has itself.
+fn ports(config: &Config, listens: &[SocketAddr]) -> Vec<Check> {
+    let wanted = config.listeners();
     wanted
-        .into_iter()
-        .chain(others)
-        .filter_map(|(name, address)| Some((name, address?)))
+        .filter(|(_, address)| listens.iter().all(|own| own.port() != address.port()))
         .map(|(name, address)| {
             let label = format!("port {}", address.port());
             match std::net::TcpListener::bind(address) {

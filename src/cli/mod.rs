@@ -15,6 +15,7 @@ mod policy;
 mod presence;
 mod print;
 mod reach;
+mod reload;
 mod revoke;
 mod route;
 mod serve;
@@ -91,6 +92,7 @@ async fn act(
         Act::Demo(demo) => return demo::run(demo, environment, printer).await,
         Act::Serve => return serve::run(reach()?.config()?, environment, typed, printer).await,
         Act::Doctor => return doctor::run(file.as_deref(), environment, printer).await,
+        Act::Reload => return reload::run(file.as_deref(), environment, printer).await,
         Act::Device { command } => return device::run(command, &reach()?, printer).await,
         Act::Certificate { command } => return certificate::run(command, &reach()?, printer).await,
         Act::Ca { command } => return ca::run(command, reach, environment, printer).await,
@@ -100,7 +102,6 @@ async fn act(
         Act::Person { command } => Command::Person(command),
         Act::Code { command } => Command::Code(command),
         Act::Push { command } => Command::Push(command),
-        Act::Reload => Command::Reload,
         Act::Upgrade => Command::Upgrade,
         Act::Audit { command } => Command::Audit(command),
     };

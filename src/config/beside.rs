@@ -6,6 +6,7 @@ use std::path::Path;
 use ipnet::IpNet;
 
 use super::Portal;
+use super::addresses::Addresses;
 use super::mistake::Mistakes;
 use super::secrets;
 use super::sheet::{At, Sheet};
@@ -15,10 +16,11 @@ pub(super) fn plans(
     sheet: &mut Sheet<'_>,
     base: &Path,
     portals: &[Portal],
+    taken: &mut Addresses,
     notes: &mut Mistakes,
 ) -> Vec<Plan> {
     let sections = sheet.tables("other_proxy", notes);
-    sections.into_iter().filter_map(|section| plan(section, base, portals, notes)).collect()
+    sections.into_iter().filter_map(|section| plan(section, base, portals, taken, notes)).collect()
 }
 
 /// Reads the secrets that the plans name.
@@ -36,10 +38,16 @@ pub(super) fn learn_secrets(plans: &mut [Plan], notes: &mut Mistakes) {
     }
 }
 
-fn plan(mut section: Sheet<'_>, base: &Path, portals: &[Portal], notes: &mut Mistakes) -> Option<Plan> {
+fn plan(
+    mut section: Sheet<'_>,
+    base: &Path,
+    portals: &[Portal],
+    taken: &mut Addresses,
+    notes: &mut Mistakes,
+) -> Option<Plan> {
     let span = section.span().clone();
     let kind = section.demand("kind", "nginx", notes).and_then(|at| kind(&at, notes));
-    let listen = section.demand("listen", "127.0.0.1:9180", notes).and_then(|at| address(&at, notes));
+    let listen = section.demand("listen", "127.0.0.1:9180", notes).and_then(|at| address(&at, taken, notes));
     let from: Vec<IpNet> = section.texts("from", notes).iter().filter_map(|at| network(at, notes)).collect();
     let secret_file = section.demand("secret_file", "/etc/portcullis/other-proxy.secret", notes);
     let mut hosts = Vec::new();
@@ -95,10 +103,13 @@ fn kind(at: &At<String>, notes: &mut Mistakes) -> Option<Kind> {
     })
 }
 
-fn address(at: &At<String>, notes: &mut Mistakes) -> Option<SocketAddr> {
+fn address(at: &At<String>, taken: &mut Addresses, notes: &mut Mistakes) -> Option<SocketAddr> {
     let address = at.value.parse().ok();
-    if address.is_none() {
-        notes.at(&at.span, format!("{:?} is no address with a port: write \"127.0.0.1:9180\"", at.value));
+    match address {
+        Some(address) => taken.give("[[other_proxy]] listen", address, &at.span, notes),
+        None => {
+            notes.at(&at.span, format!("{:?} is no address with a port: write \"127.0.0.1:9180\"", at.value))
+        }
     }
     address
 }

@@ -1,6 +1,7 @@
 //! What the operator wrote in `portcullis.toml`, checked, in the shape the house uses. Knows
 //! files, lines and permissions; opens no store and no socket.
 
+mod addresses;
 pub mod annotated;
 mod backends;
 mod beside;
@@ -325,6 +326,14 @@ impl Config {
             .flatten()
             .chain(self.portals.iter().map(|portal| &portal.door))
             .collect()
+    }
+
+    /// Each address that is listened at, with the key that names it.
+    pub fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
+        let Listen { tls, plain, ops, .. } = &self.listen;
+        let own = [("tls", Some(*tls)), ("plain", *plain), ("ops", *ops)];
+        let others = self.other_proxies.iter().map(|other| ("other_proxy", Some(other.listen)));
+        own.into_iter().chain(others).filter_map(|(key, address)| Some((key, address?)))
     }
 
     /// `https://host`, with the port where browsers need it.

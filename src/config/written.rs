@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use super::addresses::Addresses;
 use super::mistake::Mistakes;
 use super::sheet::{At, Sheet};
 use super::{Approvals, Config, Door, DoorCertificate, Engine, Limits, Listen, Mail, Portal, Push, Secrets};
@@ -15,7 +16,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let mut notes = Mistakes::of(&file.display().to_string(), text);
     let mut sheet = Sheet::whole(text, &mut notes);
     let base = file.parent().unwrap_or(Path::new("")).to_owned();
-    let mut reader = Reader { base, notes, hosts: BTreeMap::new() };
+    let mut reader = Reader { base, notes, hosts: BTreeMap::new(), addresses: Addresses::default() };
 
     let data = sheet.demand("data", "data", &mut reader.notes).map(|at| reader.path(&at));
     let data = data.unwrap_or_default();
@@ -30,7 +31,8 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Config, Mistakes> {
     let approvals = reader.approvals(&mut sheet);
     let push = reader.push(&mut sheet);
     let limits = reader.limits(&mut sheet);
-    let other_proxies = super::beside::plans(&mut sheet, &reader.base, &portals, &mut reader.notes);
+    let (taken, notes) = (&mut reader.addresses, &mut reader.notes);
+    let other_proxies = super::beside::plans(&mut sheet, &reader.base, &portals, taken, notes);
     let reach = super::backends::reach(&mut sheet, &reader.base, &mut reader.notes);
     let outside = super::outside::outside(&mut sheet, &reader.base, &mut reader.notes);
     sheet.done(&mut reader.notes);
@@ -63,6 +65,7 @@ struct Reader {
     base: PathBuf,
     notes: Mistakes,
     hosts: BTreeMap<String, &'static str>,
+    addresses: Addresses,
 }
 
 impl Reader {
@@ -78,9 +81,10 @@ impl Reader {
                 proxy_protocol_from: Vec::new(),
             };
         };
-        let tls = self.address(&mut section, "tls").map_or(everywhere(443), |at| at.value);
-        let plain = self.address(&mut section, "plain").map(|at| at.value);
-        let ops = self.address(&mut section, "ops");
+        let tls =
+            self.addresses.read(&mut section, "tls", &mut self.notes).map_or(everywhere(443), |at| at.value);
+        let plain = self.addresses.read(&mut section, "plain", &mut self.notes).map(|at| at.value);
+        let ops = self.addresses.read(&mut section, "ops", &mut self.notes);
         if let Some(at) = &ops
             && !at.value.ip().is_loopback()
         {
@@ -335,23 +339,6 @@ impl Reader {
         };
         section.done(&mut self.notes);
         limits
-    }
-
-    fn address(&mut self, section: &mut Sheet<'_>, key: &'static str) -> Option<At<SocketAddr>> {
-        let at = section.text(key, &mut self.notes)?;
-        match at.value.parse() {
-            Ok(value) => Some(At { value, span: at.span }),
-            Err(_) => {
-                self.notes.at(
-                    &at.span,
-                    format!(
-                        "{:?} is no address with a port: write one such as \"0.0.0.0:443\" or \"[::]:443\"",
-                        at.value
-                    ),
-                );
-                None
-            }
-        }
     }
 
     fn port(&mut self, section: &mut Sheet<'_>, key: &'static str, usual: u16) -> u16 {

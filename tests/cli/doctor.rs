@@ -158,3 +158,99 @@ fn a_gate_that_is_just_starting_is_neither_to_be_started_nor_stopped() {
     drop(held);
     gate.run(&["doctor"]).refused(1, "stop what listens");
 }
+
+/// A reload that was not forgotten is not all: what the next start wants is told until then.
+#[test]
+fn what_counts_from_the_next_start_is_told_until_then() {
+    let mut gate = Gate::made();
+    tenant(&gate, "bank");
+    gate.serve();
+    let file = gate.dir().join("portcullis.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let config = Config::load(&file).unwrap();
+    rewritten(
+        &gate,
+        &format!("tls = \"{}\"", config.listen.tls),
+        &format!("tls = \"{}\"", crate::gate::free()),
+    );
+    gate.run(&["reload"]).well();
+    let check = check(&gate, "running settings");
+    assert_eq!(check["state"], "heed", "{check}");
+    let found = check["found"].as_str().unwrap();
+    assert!(found.contains("[listen] tls") && found.contains("next start"), "{check}");
+    assert!(check["next"].as_str().unwrap().contains("portcullis upgrade"), "{check}");
+    // Put back, it is the running one's again.
+    std::fs::write(&file, &written).unwrap();
+    gate.run(&["reload"]).well();
+    assert_eq!(self::check(&gate, "running settings")["state"], "well");
+}
+
+fn check(gate: &Gate, name: &str) -> serde_json::Value {
+    let told = gate.run(&["--json", "doctor"]).json();
+    let checks = told["checks"].as_array().unwrap();
+    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name}: {told:#}")).clone()
+}
+
+/// Beside a running gate its own addresses are taken by itself; those that the next start wants must be free.
+#[test]
+fn an_address_of_the_next_start_that_another_program_has_is_told() {
+    let mut gate = Gate::made();
+    gate.serve();
+    assert!(!gate.run(&["doctor"]).out.contains("stop what listens"));
+    let config = Config::load(&gate.dir().join("portcullis.toml")).unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap();
+    rewritten(&gate, &format!("tls = \"{}\"", config.listen.tls), &format!("tls = \"{taken}\""));
+    for _ in 0..2 {
+        let told = gate.run(&["doctor"]).refused(1, "stop what listens");
+        assert!(told.out.contains(&format!("BAD   port {}", taken.port())), "{}", told.out);
+        gate.run(&["reload"]).well();
+    }
+    drop(other);
+    assert!(!gate.run(&["doctor"]).out.contains("stop what listens"));
+}
+
+/// Two listeners at one address would share its connections: the half of all requests would find the wrong one.
+#[test]
+fn an_address_that_is_given_twice_is_told() {
+    let mut gate = Gate::made();
+    let config = Config::load(&gate.dir().join("portcullis.toml")).unwrap();
+    let (tls, plain, ops) = (config.listen.tls, config.listen.plain.unwrap(), config.listen.ops.unwrap());
+    let everywhere = format!("0.0.0.0:{}", plain.port());
+    for (from, to) in [
+        (plain.to_string(), tls.to_string()),
+        (tls.to_string(), everywhere),
+        (ops.to_string(), tls.to_string()),
+    ] {
+        let written = std::fs::read_to_string(gate.dir().join("portcullis.toml")).unwrap();
+        rewritten(&gate, &format!("\"{from}\""), &format!("\"{to}\""));
+        let told = gate.run(&["doctor"]).refused(1, "given twice");
+        assert!(told.out.contains("portcullis.toml:"), "{}", told.out);
+        gate.run(&["serve"]).refused(1, "given twice");
+        std::fs::write(gate.dir().join("portcullis.toml"), written).unwrap();
+    }
+    gate.serve();
+    rewritten(&gate, &format!("\"{ops}\""), &format!("\"{plain}\""));
+    gate.run(&["doctor"]).refused(1, "given twice");
+    gate.run(&["reload"]).refused(1, "given twice");
+}
+
+/// The file of a gate is named when it starts: whoever names another for a reload is told which one was read.
+#[test]
+fn a_reload_that_names_another_file_is_told_which_one_was_read() {
+    let mut gate = Gate::made();
+    tenant(&gate, "bank");
+    gate.serve();
+    let other = gate.dir().join("other.toml");
+    std::fs::copy(gate.dir().join("portcullis.toml"), &other).unwrap();
+    let says = "not other.toml";
+    for same in [&["reload"][..], &["--config", "./portcullis.toml", "reload"]] {
+        let told = gate.run(same).well();
+        assert!(!told.out.contains("But"), "{}", told.out);
+    }
+    let told = gate.run(&["--config", "other.toml", "reload"]).well();
+    assert!(told.out.contains(says) && told.out.contains("portcullis.toml"), "{}", told.out);
+    let told = gate.json(&["--config", "other.toml", "reload"]);
+    assert!(told["heed"][0].as_str().unwrap().contains(says), "{told}");
+    assert_eq!(gate.json(&["reload"]), serde_json::json!({ "changed": [], "next_start": [] }));
+}

@@ -206,7 +206,9 @@ async fn an_operator_reloads_by_program_and_others_do_not() {
     assert_eq!(gate.told(Event::SettingsReloaded).await, 0);
     let answer = reload(&otto, "{}").await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
-    let said: Value = serde_json::from_slice(&answer.body).unwrap();
+    let mut said: Value = serde_json::from_slice(&answer.body).unwrap();
+    let file = said.as_object_mut().unwrap().remove("file").unwrap();
+    assert!(file.as_str().unwrap().ends_with("/portcullis.toml"), "{file}");
     assert_eq!(said, json!({ "changed": ["[limits] idle_seconds"], "next_start": [] }));
 
     let mistaken = format!("{written}idle_seconds = \"long\"\npassphrase = \"swordfish\"\n");

@@ -111,7 +111,12 @@ impl Acts {
         checks.push(self.check_owners().await?);
         checks.extend(self.check_break_glass().await?);
         checks.push(self.check_push().await?);
-        Ok(told(&checks))
+        let mut output = told(&checks);
+        if self.reloads.is_some() {
+            // Whoever looks from outside finds these taken.
+            output.json["listens"] = json!(self.site.load().listens);
+        }
+        Ok(output)
     }
 
     /// Whether the house that runs goes by what its file holds now.
@@ -120,9 +125,17 @@ impl Acts {
         let (name, site) = ("running settings", self.site.load());
         let (file, at) = (site.file.display(), site.read_at);
         Some(match std::fs::read(&site.file) {
-            Ok(text) if crypto::sha256(&text) == site.digest => {
-                Check::well(name, format!("those of {file}, read at {at}"))
-            }
+            Ok(text) if crypto::sha256(&text) == site.digest => match site.next_start.as_slice() {
+                [] => Check::well(name, format!("those of {file}, read at {at}")),
+                waits => Check::heed(
+                    name,
+                    format!(
+                        "those of {file}, read at {at}, but for what counts from the next start: {}",
+                        waits.join(", ")
+                    ),
+                    "start the gate anew when it suits; `portcullis upgrade` does so without a closed door",
+                ),
+            },
             Ok(_) => Check::heed(
                 name,
                 format!(

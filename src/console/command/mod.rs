@@ -32,6 +32,7 @@ pub mod upgrade;
 pub mod which;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -159,6 +160,10 @@ pub struct Site {
     pub digest: [u8; 32],
     /// When it was read.
     pub read_at: Time,
+    /// What it says that counts from the next start alone.
+    pub next_start: Vec<String>,
+    /// Where the gate listens.
+    pub listens: Vec<SocketAddr>,
 }
 
 impl Acts {

@@ -74,7 +74,13 @@ impl Acts {
         };
         house.send(asked).await.map_err(|_| stopping(()))?;
         match answered.await.map_err(|_| stopping(()))? {
-            Ok(reloaded) => Ok(told(&reloaded)),
+            Ok(reloaded) => {
+                let mut output = told(&reloaded);
+                let file = self.site.load().file.clone();
+                // Which one it was: whoever asks may mean another.
+                output.json["file"] = json!(std::fs::canonicalize(&file).unwrap_or(file));
+                Ok(output)
+            }
             Err(why) => Err(CommandError::new(
                 Kind::Refused,
                 format!("nothing changed, for the configuration cannot be taken up: {why}"),
