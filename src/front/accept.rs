@@ -143,6 +143,7 @@ impl Front {
             settings: self.settings.load_full(),
             meters: Arc::clone(&self.meters),
             clock: Arc::clone(&self.clock),
+            network: None,
             draining: self.draining.clone(),
         }
     }

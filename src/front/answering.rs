@@ -1,6 +1,7 @@
 //! How a connection's requests are answered, whichever protocol brings them.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -30,6 +31,11 @@ impl<F> Answering<F> {
     /// What the connection is busy with.
     pub(super) const fn activity(&self) -> &Arc<Activity> {
         &self.activity
+    }
+
+    /// Of which network the client is.
+    pub(super) const fn network(&self) -> Option<IpAddr> {
+        self.shared.network
     }
 
     /// Says what time it is.

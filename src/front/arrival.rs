@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::accept::{Front, Handler};
 use super::beside::Errand;
-use super::connection;
-use super::limits::{Place, Settings};
+use super::connection::{self, Shared};
+use super::limits::{Place, Settings, network};
 use super::live::Guard;
 use super::peer::Peer;
 use super::relayed::{self, Relayed};
@@ -63,7 +63,7 @@ impl Front {
         handler: H,
     ) {
         let meters = &self.meters;
-        let shared = self.shared();
+        let shared = Shared { network: Some(network(address.ip())), ..self.shared() };
         made_ready(&stream, &shared.settings);
         let doors = self.doors().load_full();
         // What only the handshake needs lies in a box, and is given back before the connection lies idle.

@@ -7,6 +7,7 @@
 use tokio::time::Instant;
 
 use super::activity::Activity;
+use super::http2::SHORT_BYTES;
 
 /// What one connection has used up.
 #[derive(Debug)]
@@ -83,6 +84,10 @@ impl Calm {
                 let [a, b, c, kind, flags, ..] = self.head;
                 self.rest = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
                 self.spent += price(kind, flags, self.rest);
+                // What is short may look longer by its padding (RFC 9113 6.1).
+                if kind == DATA && (self.rest < SHORT_BYTES || flags & PADDED != 0) {
+                    activity.brings_a_short_piece();
+                }
                 self.got = 0;
             }
         }
@@ -187,6 +192,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
+const PADDED: u8 = 8;
 
 #[cfg(test)]
 mod tests {

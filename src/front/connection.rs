@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,12 +34,14 @@ use super::meters::Meters;
 use super::stream::Watched;
 use crate::world::Clock;
 
-/// What every connection of a listener shares.
+/// What every connection of a listener shares, except for whose it is.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) settings: Arc<Settings>,
     pub(super) meters: Arc<Meters>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Of which network the client is, where it is one of many strangers.
+    pub(super) network: Option<IpAddr>,
     /// No new requests, please.
     pub(super) draining: CancellationToken,
 }

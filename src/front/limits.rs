@@ -186,7 +186,7 @@ impl Drop for Place {
 }
 
 /// An IPv6 client owns 64 bits of network, so they are counted as one.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -19,8 +19,9 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Body as _;
 
+use super::inflow::Inflow;
 use super::received::Received;
-use super::room::{Inflow, Room};
+use super::room::Room;
 use super::tunnel::Tunnel;
 use crate::front::activity::Activity;
 use crate::front::answering::{Answering, bare};

@@ -7,10 +7,12 @@
 //! - `tunnel`: a stream that became a WebSocket
 //! - `pulse`: whether the client is still there
 //! - `knock`: who woke the task
+//! - `inflow`: what a stream brings, and what of it waits
 //! - `room`: how much may wait until it is asked for
 
 mod attend;
 mod gather;
+mod inflow;
 mod knock;
 mod pulse;
 mod received;
@@ -34,10 +36,11 @@ use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::gather::Gather;
+pub(super) use self::inflow::SHORT_BYTES;
 use self::knock::Door;
 use self::pulse::Pulse;
 pub(super) use self::received::Received;
-use self::room::{CONNECTION_WINDOW_BYTES, Room, STREAM_WINDOW_BYTES};
+use self::room::{CONNECTION_WINDOW_BYTES, Room, STREAM_WINDOW_BYTES, Window};
 use super::answering::Answering;
 
 /// Serves `io` until the client or `finish` ends it: then what is under way is brought to its end.
@@ -60,6 +63,7 @@ where
     let mut pulse = Pulse::new(connection.ping_pong());
     let mut streams = FuturesUnordered::new();
     let room = Arc::new(Room::default());
+    let mut window = Window::new(Arc::clone(&room), answering.network());
     let mut door: Option<Door> = None;
     let mut finishing = false;
     poll_fn(|cx| {
@@ -80,8 +84,8 @@ where
             if door.streams.was_knocked_at() {
                 while let Poll::Ready(Some(())) = streams.poll_next_unpin(&mut of_streams) {}
             }
-            if let Some(window) = room.grown() {
-                connection.set_target_window_size(window);
+            if let Some(size) = window.changed() {
+                connection.set_target_window_size(size);
             }
             if !door.frames.was_knocked_at() {
                 break;
@@ -99,6 +103,10 @@ where
                     Some(Err(error)) => return Poll::Ready(Err(error)),
                     None => return Poll::Ready(Ok(())),
                 }
+            }
+            window.told();
+            if answering.activity().has_many_short_pieces() {
+                room.tidy();
             }
             if door.frames.is_knocked_at() {
                 // It gives way to others.
@@ -149,8 +157,8 @@ const RESETS_PENDING_MAX: usize = 20;
 /// Streams that a client made us reset (CVE-2025-8671).
 const RESETS_LOCAL_MAX: usize = 256;
 
-/// What small DATA may cost that nobody reads, a quarter of a kilobyte for each at most: a WebSocket's messages while its
-/// backend pauses, as many as its window holds.
+/// What small DATA may cost, a quarter of a kilobyte for each at most, until it is put together at the end of a turn; what comes
+/// for a stream that was refused counts for ever.
 const DATA_FRAME_BUDGET: usize = 16 * 1024 * 1024;
 
 /// What may lie ready for one stream's client.

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use hyper::body::{Frame, SizeHint};
 
-use super::room::Inflow;
+use super::inflow::Inflow;
 use crate::proxy::Hints;
 
 /// A request's body as it is received. What was read makes room in the windows for more.

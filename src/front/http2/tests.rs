@@ -1,6 +1,9 @@
 //! A client of frames alone, slow in one way or another. Here looks are taken every 20 ms, and who takes nothing is cut after
 //! a second.
 
+mod uploads;
+
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,12 +45,18 @@ impl Slow {
 
     /// Who has said nothing yet. `/big` is answered with a million bytes, and most else with ten.
     fn silent() -> Self {
+        Self::of(None)
+    }
+
+    /// The same, of a network.
+    fn of(network: Option<IpAddr>) -> Self {
         let (io, theirs) = tokio::io::duplex(4096);
         let (meters, stop) = (Arc::new(Meters::default()), CancellationToken::new());
         let shared = Shared {
             settings: Arc::new(Settings { write_stall_ms_max: 1000, ..Settings::default() }),
             meters: Arc::clone(&meters),
             clock: World::real().clock,
+            network,
             draining: stop.clone(),
         };
         let handle = |request: Request<Body>| async move {
@@ -68,6 +77,16 @@ impl Slow {
                     std::future::pending::<()>().await;
                     drop(body);
                     Body::empty()
+                }
+                // No piece of its upload is read.
+                "/unasked" => std::future::pending().await,
+                // The first piece of its upload is read, and the rest when much of it may be there.
+                "/late" => {
+                    let mut body = request.into_body();
+                    let first = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap();
+                    tokio::time::sleep(MOMENT * 10).await;
+                    let rest = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                    Body::from([first.into_data().unwrap(), rest].concat())
                 }
                 "/read" => {
                     let read = axum::body::to_bytes(request.into_body(), usize::MAX).await;
@@ -244,50 +263,6 @@ async fn who_does_not_answer_a_goodbye_is_not_waited_for() {
         slow.stirs().await;
     }
     panic!("it is waited for");
-}
-
-/// H-14: a backend that reads no upload keeps nobody else's waiting, however many such there are on one connection.
-#[tokio::test]
-async fn uploads_that_nobody_reads_leave_the_others_their_room() {
-    let (client, connection) = h2::client::handshake(Slow::silent().io).await.unwrap();
-    tokio::spawn(connection);
-    let post = |path: &str| Request::post(format!("https://bank{path}")).body(()).unwrap();
-    let mut held = Vec::new();
-    for turn in 0..99 {
-        let mut client = client.clone().ready().await.unwrap();
-        let (answer, mut body) = client.send_request(post("/unread"), false).unwrap();
-        body.send_data(vec![b'x'; 300_000].into(), false).unwrap();
-        held.push((answer, body));
-        if ![0, 3, 7, 98].contains(&turn) {
-            continue;
-        }
-        let (answer, mut body) = client.send_request(post("/read"), false).unwrap();
-        body.send_data(vec![b'x'; 3_000_000].into(), true).unwrap();
-        let answer = tokio::time::timeout(Duration::from_secs(20), answer).await;
-        let mut answer = answer.unwrap_or_else(|_| panic!("{turn}")).unwrap().into_body();
-        assert_eq!(answer.data().await.unwrap().unwrap(), "3000000", "{turn}");
-    }
-}
-
-/// A WebSocket whose backend pauses: its messages are short, and there are as many as its window holds.
-#[tokio::test]
-async fn short_pieces_that_wait_end_no_connection() {
-    let mut client = Slow::with_windows_of(65_535).await;
-    // POST, for the rest as in `asks`.
-    let block = [&[0x83, 0x87, 0x04, 7], &b"/unread"[..], &[0x01, 4], b"bank"].concat();
-    client.io.write_all(&frame(1, 4, 1, &block)).await.unwrap();
-    let pieces = frame(0, 0, 1, b"tick").repeat(1000);
-    for _ in 0..60 {
-        client.io.write_all(&pieces).await.unwrap();
-        while client.takes_what_is_there() {}
-    }
-    client.asks(3, "/").await;
-    let mut got = Vec::new();
-    // DATA of stream 3: ten bytes.
-    while !got.windows(9).any(|head| head[..4] == [0, 0, 10, 0] && head[5..] == [0, 0, 0, 3]) {
-        let read = tokio::time::timeout(Duration::from_secs(10), client.io.read_buf(&mut got)).await;
-        assert!(read.unwrap().unwrap() > 0, "{got:?}");
-    }
 }
 
 /// Who is refused is not told to send what was refused.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use h2::SendStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::room::Inflow;
+use super::inflow::Inflow;
 use crate::proxy::poll_room;
 
 /// Reads and writes one stream. A client that resets it is heard on both sides; where this is dropped before it is
