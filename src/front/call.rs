@@ -26,6 +26,7 @@ pub(super) struct Call {
     address: IpAddr,
     seen: Seen,
     signed_in: bool,
+    known: bool,
 }
 
 impl Call {
@@ -42,12 +43,18 @@ impl Call {
             address: peer.address.ip(),
             seen: Seen::of(request),
             signed_in: false,
+            known: false,
         }
     }
 
     /// With a session in which the password was right.
     pub(super) const fn signed_in(&mut self, signed_in: bool) {
         self.signed_in = signed_in;
+    }
+
+    /// By a certificate that we issued.
+    pub(super) const fn known(&mut self, known: bool) {
+        self.known = known;
     }
 
     /// As our own pages see it.
@@ -57,6 +64,7 @@ impl Call {
             Visit::new(tenant, self.host.as_str(), seen, self.address, self.number.as_str(), self.now);
         visit.json |= est::is_path(seen.path());
         visit.signed_in = self.signed_in;
+        visit.known = self.known || self.signed_in;
         visit.beside(house.public_origin.clone())
     }
 }

@@ -107,6 +107,7 @@ impl House {
             return Err(Reason::StoreStale);
         }
         let presented = peer.presented.get_or_init(|| self.outside.shown(self.judge.read(&peer.chain)));
+        call.known(matches!(presented, Presented::Ours(_)));
         let certificate = self.judge.stand(presented, &call.tenant.id, now);
         let est = call.tenant.certificates.est;
         let area = peer.door.area(request.uri().path(), est);

@@ -1,12 +1,15 @@
 //! Every [`Reason`] as a person, a program and a log see it: one exhaustive match gives its
 //! status, words, next step, level and audit event. Decides nothing.
 
+mod noted;
+
 use axum::body::Body;
 use fluent::FluentValue;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use tracing::Level;
 
+use self::noted::{Whom, note};
 use crate::domain::{Reason, Time};
 use crate::web::language::Words;
 use crate::web::page::{self, Head};
@@ -118,7 +121,8 @@ const REFUSED: Option<&str> = Some("certificate.refused");
 /// log line.
 #[must_use]
 pub fn respond(reason: &Reason, visit: &Visit) -> Response<Body> {
-    note(reason, &visit.request_id, visit.tenant.id.as_str(), &visit.address.to_string());
+    let (request, tenant) = (visit.request_id.as_str(), visit.tenant.id.as_str());
+    note(reason, &Whom { request, tenant, address: visit.address, known: visit.known }, visit.now);
     explain(reason, visit)
 }
 
@@ -139,7 +143,7 @@ pub fn respond_to_nobody(
     now: Time,
     json: bool,
 ) -> Response<Body> {
-    note(reason, request_id, "", &address.to_string());
+    note(reason, &Whom { request: request_id, tenant: "", address, known: false }, now);
     explain_to_nobody(reason, request_id, now, json)
 }
 
@@ -157,35 +161,6 @@ fn lane(reason: &Reason, visit: &Visit) -> Option<String> {
         _ => None,
     }
 }
-
-fn note(reason: &Reason, request: &str, tenant: &str, address: &str) {
-    let manner = manner(reason);
-    let (refused, status) = (manner.key, manner.status.as_u16());
-    let rule = match reason {
-        Reason::PolicyDenied { rule } => rule.as_deref().unwrap_or("none"),
-        _ => "",
-    };
-    let why = match reason {
-        Reason::Misdirected(why) => why.as_str(),
-        Reason::BadRequest(what) => what,
-        Reason::NoRoute => NO_ROUTE,
-        _ => "",
-    };
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(refused, status, request, tenant, address, rule, why, "request refused")
-        };
-    }
-    match manner.level {
-        Level::ERROR => line!(error),
-        Level::WARN => line!(warn),
-        Level::INFO => line!(info),
-        _ => line!(debug),
-    }
-}
-
-/// The path itself may say more than a log should.
-const NO_ROUTE: &str = "no route of this tenant fits host and path: see `portcullis route list`";
 
 /// A refusal in words.
 struct Told {

@@ -34,6 +34,8 @@ pub struct Visit {
     pub json: bool,
     /// Whether a session came along in which the password was right.
     pub signed_in: bool,
+    /// Whether it is somebody of ours: by such a session, or a certificate that we issued.
+    pub known: bool,
     /// Where "Try again" leads: the path asked for, where it was asked for by GET, else `/`.
     pub again: String,
     /// `https://start.example.com`, where there is a public door.
@@ -61,6 +63,7 @@ impl Visit {
             now,
             json: prefers_json(text(seen.accept.as_ref())),
             signed_in: false,
+            known: false,
             again: again(seen),
             public_origin: None,
         }

@@ -11,6 +11,7 @@ use rcgen::ExtendedKeyUsagePurpose;
 use crate::support::browser::{Browser, navigation, program};
 use crate::support::desk::*;
 use crate::support::gate::Gate;
+use crate::support::program::Program;
 use crate::support::wire::{Identity, Wire};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,4 +165,25 @@ async fn name_in_the_handshake_and_host_must_agree() {
     }
     assert!(wire.tls("nobody.localhost", "h2").await.is_err(), "no door, no handshake");
     assert_eq!(gate.backend.bytes(), 0);
+}
+
+/// There is no end of strangers, and a log has one. Whom we know is told of each time.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_fill_the_log() {
+    let gate = Gate::open().await;
+    let laptop = anna(&gate).await;
+    let program = Program::instead_of(gate).await;
+    let (stranger, anna) = (program.stranger("bank"), program.browser("bank", &laptop));
+    for _ in 0..200 {
+        assert_eq!(stranger.send(navigation("/accounts")).await.status, 403);
+    }
+    for _ in 0..80 {
+        assert_eq!(anna.send(navigation("/a//b")).await.status, 400);
+    }
+    let log = program.log();
+    let told = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    let strangers = told("no-certificate");
+    assert!((60..200).contains(&strangers), "{strangers}: {log}");
+    assert!(told("metrics count them") >= 1, "{log}");
+    assert_eq!(told("bad-request"), 80, "{log}");
 }
