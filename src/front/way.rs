@@ -28,7 +28,8 @@ use crate::web::{Visit, assets, refusal};
 /// Answers one request.
 pub async fn walk(house: &House, peer: &Peer, mut request: Request<Body>) -> Response<Body> {
     let mut trip = Trip::begin(&house.outside, peer, &mut request);
-    let answer = AssertUnwindSafe(answer(house, peer, &mut trip, request)).catch_unwind().await;
+    // In a box: it goes through many hands, each of which would have room for all of it.
+    let answer = AssertUnwindSafe(answer(house, peer, &mut trip, Box::new(request))).catch_unwind().await;
     let response = answer.unwrap_or_else(|_| house.failed(peer, &mut trip));
     trip.answered(response)
 }
@@ -37,7 +38,12 @@ pub async fn walk(house: &House, peer: &Peer, mut request: Request<Body>) -> Res
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed;
 
-async fn answer(house: &House, peer: &Peer, trip: &mut Trip<'_>, request: Request<Body>) -> Response<Body> {
+async fn answer(
+    house: &House,
+    peer: &Peer,
+    trip: &mut Trip<'_>,
+    request: Box<Request<Body>>,
+) -> Response<Body> {
     let version = request.version();
     let host = match proxy::one_end(&request).and_then(|()| peer.door.matching(&request)) {
         Ok(host) => host,
@@ -100,7 +106,7 @@ impl House {
         peer: &Peer,
         trip: &mut Trip<'_>,
         call: &mut Call,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
     ) -> Result<Response<Body>, Reason> {
         let now = call.now;
         if self.view.age(now) > STALE_AFTER {
@@ -153,7 +159,7 @@ impl House {
                     }
                     Target::Own(room) => {
                         trip.enters(room);
-                        let response = Box::pin(self.serve(permit, room, call, request)).await?;
+                        let response = Box::pin(self.serve(permit, room, call, *request)).await?;
                         Ok(response.map(|body| Kept::with(body, guard)))
                     }
                 }
@@ -174,14 +180,14 @@ impl House {
         peer: &Peer,
         trip: &mut Trip<'_>,
         call: &Call,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
     ) -> Result<Response<Body>, Reason> {
         let (tenant, path) = (&call.tenant.id, request.uri().path());
         let route = self.proxy.destination(tenant, &self.view.routes(tenant), call.host.as_str(), path)?;
         trip.asks(&route);
         if route.confirm {
             let visit = call.visit(self);
-            return Box::pin(self.confirmations.forward(permit, &route, &visit, request)).await;
+            return Box::pin(self.confirmations.forward(permit, &route, &visit, *request)).await;
         }
         let origin = Origin {
             host: call.host.as_str(),

@@ -48,10 +48,10 @@ impl Proxy {
         route.open()?;
         headers::check_request(&request, route)?;
         if upgrade::asked(&request, origin.host, &self.world)?.is_some() {
-            return self.pass(permit, route, origin, request, None).await.map(Tried::Answered);
+            return self.pass(permit, route, origin, Box::new(request), None).await.map(Tried::Answered);
         }
         let (kept, request) = Kept::read(request, &permit, route.waits.body_idle).await?;
-        let answer = self.pass(permit, route, origin, request, None).await?;
+        let answer = self.pass(permit, route, origin, Box::new(request), None).await?;
         if !wanted::asks(&answer) {
             return Ok(Tried::Answered(answer));
         }
@@ -88,6 +88,6 @@ impl Proxy {
         kept: &Kept,
         receipt: &str,
     ) -> Result<Response<Body>, Reason> {
-        self.pass(permit, route, origin, kept.request(), Some(receipt)).await
+        self.pass(permit, route, origin, Box::new(kept.request()), Some(receipt)).await
     }
 }

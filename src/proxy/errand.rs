@@ -277,6 +277,14 @@ impl Rest {
         }
     }
 
+    /// All of it, where all of it came with the head.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Own(reply, _) => reply.whole(),
+            Self::Shared(_) => None,
+        }
+    }
+
     pub(super) fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(reply, _) => reply.is_end_stream(),

@@ -144,7 +144,7 @@ impl Proxy {
         permit: Permit,
         route: &'a Destination,
         origin: Origin<'a>,
-        request: Request<Body>,
+        request: Box<Request<Body>>,
     ) -> impl Future<Output = Result<Response<Body>, Reason>> + Send + 'a {
         self.pass(permit, route, origin, request, None)
     }
@@ -155,21 +155,11 @@ impl Proxy {
         permit: Permit,
         route: &Destination,
         origin: Origin<'_>,
-        mut request: Request<Body>,
+        request: Box<Request<Body>>,
         receipt: Option<&str>,
     ) -> Result<Response<Body>, Reason> {
-        route.open()?;
-        headers::check_request(&request, route)?;
-        let tunnel = upgrade::asked(&request, origin.host, &self.world)?.map(|asked| {
-            let client = upgrade::Client::of(&asked, &mut request);
-            (asked, client)
-        });
-        let hints = request.extensions_mut().remove::<Hints>();
-        let whereto = request.extensions_mut().remove::<Whereto>();
-        let (parts, body) = request.into_parts();
-        let trailers = !body.is_end_stream() && parts.headers.contains_key(TRAILER);
-        let asked = tunnel.as_ref().map(|(asked, _)| asked);
-        let mut head = self.head(route, parts, &body, asked)?;
+        let ready = self.make_ready(route, origin, request)?;
+        let Ready { mut head, body, tunnel, hints, whereto, trailers } = ready;
         if let Some(receipt) = receipt {
             let receipt = HeaderValue::try_from(receipt).map_err(|_| Reason::Internal)?;
             head.headers.insert(CONFIRMATION, receipt);
@@ -216,6 +206,28 @@ impl Proxy {
             None => answer,
             Some(until) => answer.map(|body| Body::new(InTime::new(body, until))),
         })
+    }
+
+    /// The request as it is sent, but for what is ours to say. Apart, so that nothing of what came is kept beside it.
+    #[inline]
+    fn make_ready(
+        &self,
+        route: &Destination,
+        origin: Origin<'_>,
+        mut request: Box<Request<Body>>,
+    ) -> Result<Ready, Reason> {
+        route.open()?;
+        headers::check_request(&request, route)?;
+        let tunnel = upgrade::asked(&request, origin.host, &self.world)?.map(|asked| {
+            let client = upgrade::Client::of(&asked, &mut request);
+            (asked, client)
+        });
+        let hints = request.extensions_mut().remove::<Hints>();
+        let whereto = request.extensions_mut().remove::<Whereto>();
+        let (parts, body) = request.into_parts();
+        let trailers = !body.is_end_stream() && parts.headers.contains_key(TRAILER);
+        let head = self.head(route, parts, &body, tunnel.as_ref().map(|(asked, _)| asked))?;
+        Ok(Ready { head, body, tunnel, hints, whereto, trailers })
     }
 
     /// The client's head as the backend gets it: cleaned, with the path that it has there.
@@ -270,9 +282,24 @@ impl Proxy {
             // The length of what a HEAD request did not ask for stays in the head.
             return Response::from_parts(head, Body::empty());
         }
+        if let Some(whole) = rest.whole() {
+            self.upstream.give_back(rest.finish());
+            return Response::from_parts(head, Body::from(whole));
+        }
         let body = Download::new(rest, Arc::clone(&self.upstream), permit, route.waits.body_idle);
         Response::from_parts(head, Body::new(UnderWay::new(body, held)))
     }
+}
+
+/// A request that was made ready.
+struct Ready {
+    head: Parts,
+    body: Body,
+    tunnel: Option<(upgrade::Asked, (upgrade::Client, Option<upgrade::Joined>))>,
+    hints: Option<Hints>,
+    whereto: Option<Whereto>,
+    /// Whether some are announced.
+    trailers: bool,
 }
 
 /// A route may wait longer for a connection than is usual; who connects for one says how long.

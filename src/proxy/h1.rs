@@ -319,6 +319,14 @@ impl Reply {
         }
     }
 
+    /// All of it, where all of it came with the head.
+    pub(super) fn whole(&mut self) -> Option<Bytes> {
+        match &mut self.source {
+            Source::Direct(exchange) => self.framing.whole(&mut exchange.0.read),
+            Source::Pumped { .. } | Source::Over => None,
+        }
+    }
+
     /// Whether there is nothing more to read, without waiting for it.
     pub(super) fn is_end_stream(&self) -> bool {
         matches!(self.source, Source::Over) || self.framing.is_over()

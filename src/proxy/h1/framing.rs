@@ -92,6 +92,14 @@ impl Framing {
         }
     }
 
+    /// Takes all that is still to come, where it is told how much that is and all of it has been read.
+    pub(super) fn whole(&mut self, read: &mut BytesMut) -> Option<Bytes> {
+        let Self::Length(left) = self else { return None };
+        let length = usize::try_from(*left).ok().filter(|length| *length <= read.len())?;
+        *self = Self::Over;
+        Some(read.split_to(length).freeze())
+    }
+
     /// Takes the next piece out of what has been read.
     pub(super) fn step(&mut self, read: &mut BytesMut) -> Result<Step, Broken> {
         match self {

@@ -151,6 +151,24 @@ async fn connections_are_kept_and_one_that_was_left_is_not() {
     }
 }
 
+/// Whoever takes their answer slowly keeps no connection to the backend that has said all of it.
+#[tokio::test]
+async fn an_answer_that_came_whole_holds_nothing_of_its_backend() {
+    let backend = Backend::answering(OK, Then::Stay).await;
+    let gate = Gate::before(backend.address);
+    let untaken = gate.forward(get("/")).await.unwrap();
+    assert_eq!(gate.proxy.upstream.free(), 1);
+    assert_eq!(read(gate.forward(get("/")).await.unwrap()).await.unwrap(), b"ok");
+    assert_eq!(backend.connections.load(Ordering::SeqCst), 1);
+    assert_eq!(read(untaken).await.unwrap(), b"ok");
+
+    // What goes on behind it is no answer, and its connection is none that is free.
+    let backend = Backend::answering(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokay", Then::Stay).await;
+    let gate = Gate::before(backend.address);
+    assert_eq!(read(gate.forward(get("/")).await.unwrap()).await.unwrap(), b"ok");
+    assert_eq!(gate.proxy.upstream.free(), 0);
+}
+
 #[tokio::test]
 async fn only_what_may_be_repeated_is_sent_again() {
     // Answers once on each connection, takes the next request and closes without an answer.

@@ -100,7 +100,7 @@ impl Gate {
     ) -> Result<Response<Body>, Reason> {
         let address = Ipv4Addr::new(192, 0, 2, 7).into();
         let origin = Origin { host: HOST, address, request_id: "4711", memory: &Memory::default() };
-        self.proxy.forward(permit, route, origin, request).await
+        self.proxy.forward(permit, route, origin, Box::new(request)).await
     }
 
     /// Listens as the front does, without TLS.

@@ -310,7 +310,7 @@ async fn what_is_sent_once_has_a_connection_of_its_own() {
     let route = gate.proxy.prepare(&Arc::new(gate.route.clone()));
     for sent in 1..=2 {
         let request = Request::post("/pay").body(Body::from("once")).unwrap();
-        let answer = gate.proxy.pass(gate.permit(), &route, origin, request, Some("receipt")).await;
+        let answer = gate.proxy.pass(gate.permit(), &route, origin, Box::new(request), Some("receipt")).await;
         assert_eq!(read(answer.unwrap()).await.unwrap(), b"ok");
         assert_eq!(peer.connections.load(Ordering::SeqCst), 1 + sent);
     }
