@@ -41,6 +41,7 @@ pub(super) fn note(reason: &Reason, whom: &Whom<'_>, now: Time) {
     let why = match reason {
         Reason::Misdirected(why) => why.as_str(),
         Reason::BadRequest(what) => what,
+        Reason::NoRoute => NO_ROUTE,
         _ => "",
     };
     macro_rules! line {
@@ -113,6 +114,9 @@ fn network(address: IpAddr) -> IpAddr {
         four @ IpAddr::V4(_) => four,
     }
 }
+
+/// The path stays in the access log.
+const NO_ROUTE: &str = "no route of this tenant fits host and path: see `portcullis route list`";
 
 static STRANGERS: Strangers = Strangers::none();
 
