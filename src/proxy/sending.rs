@@ -132,8 +132,7 @@ impl Proxy {
         let fresh = if how.again { Duration::MAX } else { UNREPEATABLE_AGE_MAX };
         let alone = sending.once || (how.trailers && member.backend.may_share());
         let fits = !how.tunnel && !alone && !is_written(errand.as_ref());
-        let uploads = how.progress.is_some();
-        let kept = if fits { self.upstream.take(&member.backend, fresh, uploads) } else { None };
+        let kept = if fits { self.upstream.take(&member.backend, fresh) } else { None };
         if let Some(line) = kept {
             match sending.over(line, errand, how.again, how.progress.as_deref()).await {
                 Ok(answered) => return Ok(answered),
@@ -143,7 +142,6 @@ impl Proxy {
         let want = match (how.tunnel || is_written(errand.as_ref()), alone) {
             (true, _) => Want::Own,
             (false, true) => Want::Fresh,
-            (false, false) if uploads => Want::Upload,
             (false, false) => Want::Any,
         };
         // In a box: most requests open no connection, and none needs room for it.

@@ -45,8 +45,6 @@ use link::Link;
 pub(super) enum Want {
     /// As the backend likes, shared where it can be.
     Any,
-    /// The same for a request with a body.
-    Upload,
     /// One that nothing was sent over before.
     Fresh,
     /// One of HTTP/1.1, for this request alone.
@@ -112,12 +110,12 @@ impl Upstream {
     }
 
     /// A free connection that is open as far as can be known and was used within `age_max`, or a place
-    /// in a shared one; for who `uploads` in one that takes uploads.
-    pub(super) fn take(&self, backend: &Backend, age_max: Duration, uploads: bool) -> Option<Line> {
+    /// in a shared one.
+    pub(super) fn take(&self, backend: &Backend, age_max: Duration) -> Option<Line> {
         let mut cores = self.cores();
         let core = cores.get_mut(&runtime::Handle::current().id())?;
         if backend.may_share()
-            && let Some(line) = core.seat(backend, age_max.max(SHARED_AGE_MAX), uploads)
+            && let Some(line) = core.seat(backend, age_max.max(SHARED_AGE_MAX))
         {
             return Some(line);
         }
@@ -137,7 +135,7 @@ impl Upstream {
 
     /// A new connection, or a place in one that somebody else has just opened.
     pub(super) async fn connect(&self, backend: &Backend, want: Want) -> Result<Line, ConnectError> {
-        if matches!(want, Want::Fresh | Want::Own) || !backend.may_share() {
+        if want != Want::Any || !backend.may_share() {
             return Ok(match self.dial(backend, want == Want::Own, self.files()).await? {
                 Dialled::Own(own) => Line::Own(own),
                 Dialled::Link(link) => Line::Seat(link.seat_anyway()),
@@ -154,7 +152,7 @@ impl Upstream {
         // Held until the connection is there for others.
         let _turn = match turn {
             None => None,
-            Some(turn) => match self.seat(backend, want == Want::Upload) {
+            Some(turn) => match self.seat(backend) {
                 Some(line) => return Ok(line),
                 // Whoever came first found HTTP/1.1: nobody waits for anybody.
                 None => Some(turn).filter(|_| self.opening(backend).is_some()),
@@ -187,8 +185,8 @@ impl Upstream {
         (!sharing.never).then(|| Arc::clone(&sharing.opening))
     }
 
-    fn seat(&self, backend: &Backend, uploads: bool) -> Option<Line> {
-        self.cores().get(&runtime::Handle::current().id())?.seat(backend, Duration::MAX, uploads)
+    fn seat(&self, backend: &Backend) -> Option<Line> {
+        self.cores().get(&runtime::Handle::current().id())?.seat(backend, Duration::MAX)
     }
 
     /// Takes a connection back that carried a request and its answer to their ends.
@@ -285,9 +283,9 @@ impl Upstream {
 }
 
 impl Core {
-    fn seat(&self, backend: &Backend, idle_max: Duration, uploads: bool) -> Option<Line> {
-        let mut links = self.shared.get(backend)?.links.iter().filter(|link| link.idle() <= idle_max);
-        links.find_map(|link| link.seat(uploads)).map(Line::Seat)
+    fn seat(&self, backend: &Backend, idle_max: Duration) -> Option<Line> {
+        let links = &self.shared.get(backend)?.links;
+        links.iter().filter(|link| link.idle() <= idle_max).find_map(Link::seat).map(Line::Seat)
     }
 }
 

@@ -125,9 +125,9 @@ async fn an_upload_that_a_backend_does_not_read_stops_no_other() {
         let answer = tokio::time::timeout(Duration::from_secs(20), up("/read", Body::from(vec![7; 100_000])));
         assert_eq!(answer.await.expect("it does not wait").unwrap(), b"100000");
     }
-    // What has no body goes where it went before.
     assert_eq!(read(gate.forward(get("/short")).await.unwrap()).await.unwrap(), b"0");
     assert_eq!(peer.connections.load(Ordering::SeqCst), 2);
+    // Who gave up left the window as it was.
     unread.abort();
     assert!(unread.await.unwrap_err().is_cancelled());
     assert_eq!(up("/read", Body::from("back")).await.unwrap(), b"4");

@@ -83,13 +83,13 @@ impl Link {
         Ok(Arc::new(Self { sender, scheme, begun, started, left_ms, known, uploads }))
     }
 
-    /// A seat, where one is free and the connection is open as far as can be known; for who `uploads` only where others do
-    /// not wait with theirs.
-    pub(super) fn seat(self: &Arc<Self>, uploads: bool) -> Option<Seat> {
+    /// A seat, where one is free and the connection is open as far as can be known. Where uploads are stuck there is none for
+    /// anybody: some backends read nothing at all of a connection until they are read.
+    pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
         let most = self.sender.current_max_send_streams().min(STREAMS_MAX);
         let free = self.known.streams.load(Ordering::Relaxed) < most;
         let fresh = self.begun.load(Ordering::Relaxed) < REQUESTS_MAX;
-        let stuck = uploads && self.uploads.are_stuck(Instant::now());
+        let stuck = self.uploads.are_stuck(Instant::now);
         (free && fresh && !stuck && !self.is_closed()).then(|| self.seat_anyway())
     }
 

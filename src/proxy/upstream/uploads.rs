@@ -2,7 +2,7 @@
 //! for as long as the backend reads nothing of one that filled it: whatever comes after, however short, waits behind that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,6 +14,8 @@ pub(super) struct Uploads {
     waiting: AtomicUsize,
     /// When one last had room, in milliseconds after `since`.
     moved_ms: AtomicU64,
+    /// Whether they were found stuck, and none had room since.
+    stuck: AtomicBool,
 }
 
 /// One of them, as far as it waits.
@@ -24,7 +26,8 @@ pub(super) struct Outflow {
 
 impl Default for Uploads {
     fn default() -> Self {
-        Self { since: Instant::now(), waiting: AtomicUsize::new(0), moved_ms: AtomicU64::new(0) }
+        let (waiting, moved_ms) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { since: Instant::now(), waiting, moved_ms, stuck: AtomicBool::new(false) }
     }
 }
 
@@ -34,14 +37,23 @@ impl Uploads {
         Outflow { all: Arc::clone(self), waits: false }
     }
 
-    /// Whether some wait, and none had room for long: others are better off elsewhere. It may be the window of their own
-    /// stream that is full, which cannot be seen from here; then one more connection is the price.
-    pub(super) fn are_stuck(&self, now: Instant) -> bool {
+    /// Whether some wait, and none had room for long: others are better off elsewhere, also once those gave up, until one has
+    /// room again. It may be the window of their own stream that is full, which cannot be seen from here; then one more
+    /// connection is the price.
+    pub(super) fn are_stuck(&self, now: impl FnOnce() -> Instant) -> bool {
+        if self.stuck.load(Ordering::Relaxed) {
+            return true;
+        }
+        if self.waiting.load(Ordering::Relaxed) == 0 {
+            return false;
+        }
         let moved = self.since + Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
-        self.waiting.load(Ordering::Relaxed) > 0 && now.saturating_duration_since(moved) > STUCK_FOR
+        let stuck = now().saturating_duration_since(moved) > STUCK_FOR;
+        self.stuck.store(stuck, Ordering::Relaxed);
+        stuck
     }
 
-    fn moves(&self, now: Instant) {
+    fn counts_from(&self, now: Instant) {
         let ms = now.saturating_duration_since(self.since).as_millis();
         self.moved_ms.store(u64::try_from(ms).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -53,7 +65,7 @@ impl Outflow {
         if !self.waits {
             self.waits = true;
             if self.all.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
-                self.all.moves(now);
+                self.all.counts_from(now);
             }
         }
     }
@@ -62,7 +74,8 @@ impl Outflow {
     pub(super) fn has_room(&mut self, room: usize, wanted: usize, now: Instant) {
         self.waits_no_more();
         if room >= wanted.min(ROOM_BYTES) {
-            self.all.moves(now);
+            self.all.counts_from(now);
+            self.all.stuck.store(false, Ordering::Relaxed);
         }
     }
 
@@ -80,8 +93,8 @@ impl Drop for Outflow {
     }
 }
 
-/// A backend that reads makes room within its way and back.
-const STUCK_FOR: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 1000 });
+/// A backend that reads makes room within its way and back. What begins before this is over waits, too.
+const STUCK_FOR: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 300 });
 
 /// What a backend that reads makes room for at once, be its window as small as they come.
 const ROOM_BYTES: usize = 1024;
@@ -95,20 +108,22 @@ mod tests {
         let all = Arc::<Uploads>::default();
         let (mut one, mut other) = (all.begin(), all.begin());
         let mut now = all.since + STUCK_FOR * 2;
-        assert!(!all.are_stuck(now), "none waits");
+        assert!(!all.are_stuck(|| now), "none waits");
         one.waits(now);
-        assert!(!all.are_stuck(now), "it has only begun");
+        assert!(!all.are_stuck(|| now), "it has only begun");
         now += STUCK_FOR * 2;
-        assert!(all.are_stuck(now));
+        assert!(all.are_stuck(|| now));
         other.has_room(5, 5, now);
-        assert!(!all.are_stuck(now), "another moved");
+        assert!(!all.are_stuck(|| now), "another moved");
         now += STUCK_FOR * 2;
         other.waits(now);
         other.has_room(1, 5000, now);
-        assert!(all.are_stuck(now), "a byte is next to nothing");
+        assert!(all.are_stuck(|| now), "a byte is next to nothing");
         drop(one);
-        assert!(!all.are_stuck(now), "nobody waits");
+        assert!(all.are_stuck(|| now), "who gave up made no room");
         other.waits(now);
-        assert!(!all.are_stuck(now), "it waits anew");
+        assert!(all.are_stuck(|| now));
+        other.has_room(5000, 5000, now);
+        assert!(!all.are_stuck(|| now), "there is room");
     }
 }
