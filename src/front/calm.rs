@@ -87,6 +87,8 @@ impl Calm {
                 // What is short may look longer by its padding (RFC 9113 6.1).
                 if kind == DATA && (self.rest < SHORT_BYTES || flags & PADDED != 0) {
                     activity.brings_a_short_piece();
+                    // As dear as so many bytes, and h2 keeps room for ever for as many as ever waited.
+                    self.at_once += SHORT_BYTES;
                 }
                 self.got = 0;
             }
