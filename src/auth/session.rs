@@ -240,9 +240,7 @@ impl Sessions {
 pub fn read_cookie<'a>(headers: impl Iterator<Item = &'a str>) -> Option<TokenHash> {
     let mut values = headers
         .flat_map(|header| header.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE)
-        .map(|(_, value)| value);
+        .filter_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='));
     let value = values.next()?;
     if values.next().is_some() {
         return None;

@@ -202,7 +202,12 @@ impl Door {
     /// [`Reason::Misdirected`] where it names anything else, [`Reason::BadRequest`] where it
     /// names nothing, several things, or nothing that a browser writes.
     pub fn matching<B>(&self, request: &Request<B>) -> Result<Host, Reason> {
-        let (name, port) = authority(request.method(), request.uri(), request.headers())?;
+        let named = authority::named(request.method(), request.uri(), request.headers())?;
+        // As most write it.
+        if let Some(host) = self.written.iter().find(|host| *host.text == *named) {
+            return Ok(host.clone());
+        }
+        let (name, port) = authority::parsed(named)?;
         let host = self.written.iter().find(|host| host.port == port && host.name.eq_ignore_ascii_case(name));
         host.cloned().ok_or_else(|| Reason::Misdirected(self.why_not(name, port)))
     }

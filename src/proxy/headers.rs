@@ -215,12 +215,16 @@ fn drop_where(headers: &mut HeaderMap, unwanted: impl Fn(&HeaderName) -> bool) {
 
 /// Puts the cookies of all lines on one, without any piece that names ours in any way.
 pub(super) fn keep_foreign_cookies(headers: &mut HeaderMap) {
-    let lines: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if lines.is_empty() || (lines.len() == 1 && !mentions_own_cookie(lines[0])) {
-        return;
+    let all = headers.get_all(COOKIE);
+    let mut lines = all.iter().map(HeaderValue::as_bytes);
+    match (lines.next(), lines.next()) {
+        (None, _) => return,
+        (Some(line), None) if !mentions_own_cookie(line) => return,
+        _ => {}
     }
     let mut kept = Vec::new();
-    for cookie in lines.into_iter().flat_map(|line| line.split(|b| *b == b';')).map(<[u8]>::trim_ascii) {
+    let lines = all.iter().map(HeaderValue::as_bytes);
+    for cookie in lines.flat_map(|line| line.split(|b| *b == b';')).map(<[u8]>::trim_ascii) {
         if cookie.is_empty() || mentions_own_cookie(cookie) {
             continue;
         }

@@ -6,13 +6,18 @@ use http::{HeaderMap, Method, Uri, header};
 
 use crate::domain::Reason;
 
-/// The one authority that a request names, in its target or its Host header (RFC 9112 3.2,
-/// RFC 9113 8.3.1). Where it stands twice, both must say the same.
+/// The one authority that a request names, where it is written as a browser does.
 pub(in crate::front) fn authority<'a>(
     method: &Method,
     uri: &'a Uri,
     headers: &'a HeaderMap,
 ) -> Result<(&'a str, Option<u16>), Reason> {
+    named(method, uri, headers).and_then(parsed)
+}
+
+/// The one authority that a request names, in its target or its Host header (RFC 9112 3.2,
+/// RFC 9113 8.3.1), however it is written. Where it stands twice, both must say the same.
+pub(super) fn named<'a>(method: &Method, uri: &'a Uri, headers: &'a HeaderMap) -> Result<&'a str, Reason> {
     if method == Method::CONNECT || uri.path().is_empty() || !uri.path().starts_with('/') {
         return Err(Reason::BadRequest("the request's target is not a path"));
     }
@@ -24,14 +29,18 @@ pub(in crate::front) fn authority<'a>(
         (None, _) => None,
         (Some(_), Some(_)) => return Err(Reason::BadRequest("the request has several Host headers")),
     };
-    let named = match (uri.authority().map(http::uri::Authority::as_str), host) {
-        (None, None) => return Err(Reason::BadRequest("the request names no host")),
+    match (uri.authority().map(http::uri::Authority::as_str), host) {
+        (None, None) => Err(Reason::BadRequest("the request names no host")),
         (Some(target), Some(host)) if !target.eq_ignore_ascii_case(host) => {
-            return Err(Reason::BadRequest("the request names two hosts"));
+            Err(Reason::BadRequest("the request names two hosts"))
         }
-        (Some(named), _) | (None, Some(named)) => named,
-    };
-    parse_authority(named).ok_or(Reason::BadRequest("the host is not written as a browser writes it"))
+        (Some(named), _) | (None, Some(named)) => Ok(named),
+    }
+}
+
+/// Name and port.
+pub(super) fn parsed(authority: &str) -> Result<(&str, Option<u16>), Reason> {
+    parse_authority(authority).ok_or(Reason::BadRequest("the host is not written as a browser writes it"))
 }
 
 /// `name` or `name:port`, as a browser writes it and nothing else.
