@@ -40,7 +40,13 @@ async fn a_cut_reaches_every_kind_of_connection() {
     tokio::time::timeout(PATIENCE, ended).await.expect("the download ends");
     spared.write_all(idle_head).await.unwrap();
     assert!(read_answer(&mut spared).await.contains("200 ok"));
-    assert_eq!(gate.live.count(), 1);
+    // A client hears the end of its connection a moment before the register does.
+    let one_left = async {
+        while gate.live.count() > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, one_left).await.expect("the others are gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
