@@ -60,7 +60,7 @@ use crate::store::{Revision, Store, StoreError};
 use crate::world::World;
 pub use acts::acts;
 pub use error::AppError;
-pub use judge::{files, judge};
+pub use judge::{certificate, files, judge};
 pub use sockets::{Kept, Sockets};
 
 use lists::Lists;
@@ -246,7 +246,7 @@ pub async fn start_on(
     let house = Arc::new(house);
     let _ = acts.proxy.set(Arc::clone(&house.proxy));
     desk::at_its_host(config, &core).await;
-    acts::doors_of_nobody(&acts);
+    acts::astray(&acts).await;
     let doors = doors::doors(config, &core, &authority)?;
     let running_by = Arc::new(ArcSwap::from_pointee(config.clone()));
     let front = Front::new(
@@ -297,6 +297,8 @@ pub async fn start_on(
         tokio::spawn(ops::serve(listener, operator, front.clone(), background.clone()));
     }
     let plans = beside::serve(others, &house, &front);
+    let opened = Arc::clone(front.doors());
+    let _ = acts.old_certificates.set(Box::new(move || doors::kept(&opened.load())));
     let files = front.clone();
     tokio::spawn(async move { files.follow_files().await });
     follow::follow_backend_files(&house.proxy, &background);

@@ -64,6 +64,7 @@ pub(super) fn of_house(
         reloads,
         upgrades,
         proxy: OnceLock::new(),
+        old_certificates: OnceLock::new(),
     }))
 }
 
@@ -90,11 +91,19 @@ pub(super) fn site(config: &Config, read_at: Time, next_start: Vec<String>) -> S
     }
 }
 
-/// What the configuration says of tenants that are not there, each with the next step; the log has it too.
-pub(super) fn doors_of_nobody(acts: &Acts) -> Vec<String> {
-    let all = acts.doors_of_nobody();
-    for door in &all {
+/// What the configuration says of tenants that are not there, and the routes to what it does not let them reach, each
+/// with the next step; the log has it too.
+pub(super) async fn astray(acts: &Acts) -> Vec<String> {
+    let doors = acts.doors_of_nobody();
+    for door in &doors {
         tracing::warn!(host = door.host, tenant = door.tenant, "{door}");
     }
-    all.iter().map(ToString::to_string).collect()
+    let routes = acts.dead_ends().await.unwrap_or_else(|error| {
+        tracing::error!(error = error.what, "the routes cannot be looked at");
+        Vec::new()
+    });
+    for route in &routes {
+        tracing::warn!("{route}");
+    }
+    doors.iter().map(ToString::to_string).chain(routes.iter().map(ToString::to_string)).collect()
 }

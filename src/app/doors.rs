@@ -9,6 +9,7 @@ use super::lists::Lists;
 use super::{AppError, Core};
 use crate::ca::Authority;
 use crate::config::{Config, Door, DoorCertificate};
+use crate::console::command::doctor::KeptCertificate;
 use crate::domain::certificate::IssuerKind;
 use crate::domain::{TenantId, Time};
 use crate::front::door::{DoorKind, DoorPlan, Doors};
@@ -49,7 +50,7 @@ pub(super) fn open(
     let ports = vec![config.listen.tls.port(), config.listen.public_port];
     let (kind, tenant, hosts) = (plan.kind, plan.tenant.clone(), vec![plan.door.host.clone()]);
     let door = crate::front::Door::open(DoorPlan { kind, tenant, hosts, ports, files, client_cas })?;
-    door.heed_end(core.world.now());
+    door.heed_term(core.world.now());
     Ok(door)
 }
 
@@ -57,6 +58,17 @@ pub(super) fn open(
 pub(super) fn doors(config: &Config, core: &Core, authority: &Authority) -> Result<Doors, AppError> {
     let doors = plans(config).iter().map(|plan| open(plan, config, core, authority)).collect::<Vec<_>>();
     Ok(Doors::new(doors.into_iter().collect::<Result<Vec<_>, _>>()?)?)
+}
+
+/// Those whose files cannot be used, so that they go on with the certificate that they had.
+pub(super) fn kept(doors: &Doors) -> Vec<KeptCertificate> {
+    let kept = doors.all().filter_map(|door| {
+        let (why, until) = (door.tls().kept()?, door.tls().term().until);
+        Some(KeptCertificate { host: door.hosts().first()?.to_string(), why, until })
+    });
+    let mut kept: Vec<_> = kept.collect();
+    kept.sort_by(|one, other| one.host.cmp(&other.host));
+    kept
 }
 
 /// CAs that a door asks for certificates of: those that issue, and those whose certificates still count.

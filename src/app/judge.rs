@@ -1,11 +1,11 @@
 //! Looks whether a start would succeed, as far as can be seen while another process has the store. Makes nothing.
 
-use super::{AppError, doors, ground, mail, outside, push, rooms};
+use super::{AppError, ground, mail, outside, push, rooms};
 use crate::ca::KeyFolder;
-use crate::config::{Config, DoorCertificate, Environment};
+use crate::config::{Config, Door, DoorCertificate, Environment};
 use crate::crypto::Signer;
-use crate::front::door::{DoorKind, DoorPlan};
-use crate::front::tls::CertificateFiles;
+use crate::front::door::{DoorError, DoorKind, DoorPlan};
+use crate::front::tls::{CertificateFiles, Term};
 use crate::notify::webpush::Keys;
 use crate::proxy::{self, Proxy};
 use crate::world::World;
@@ -21,20 +21,26 @@ pub fn judge(config: &Config, environment: &Environment, world: &World) -> Resul
     for (_, judged) in files(config, world) {
         judged?;
     }
-    for plan in doors::plans(config) {
-        if let DoorCertificate::Files { certificate, key } = plan.door.certificate {
-            // As the one kind of door that asks for no certificate, and so for no CA: those are in the store.
-            crate::front::Door::open(DoorPlan {
-                kind: DoorKind::Phone,
-                tenant: None,
-                hosts: vec![plan.door.host],
-                ports: vec![],
-                files: CertificateFiles { certificate, key },
-                client_cas: vec![],
-            })?;
-        }
+    for door in config.doors() {
+        certificate(door).transpose()?;
     }
     Ok(())
+}
+
+/// What a start would say of a door's certificate, and when it counts; `None` where the built-in CA makes it then.
+#[must_use]
+pub fn certificate(door: &Door) -> Option<Result<Term, DoorError>> {
+    let DoorCertificate::Files { certificate, key } = door.certificate.clone() else { return None };
+    // As the one kind of door that asks for no certificate, and so for no CA: those are in the store.
+    let opened = crate::front::Door::open(DoorPlan {
+        kind: DoorKind::Phone,
+        tenant: None,
+        hosts: vec![door.host.clone()],
+        ports: vec![],
+        files: CertificateFiles { certificate, key },
+        client_cas: vec![],
+    });
+    Some(opened.map(|door| door.tls().term()))
 }
 
 /// Each kind of file that the configuration names but for the keys of the CA and the doors' own, and what a start would

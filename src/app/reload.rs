@@ -95,7 +95,10 @@ impl Changing {
         // Files are read, keys made: nothing for a thread that others wait for.
         let read = tokio::task::spawn_blocking(move || here.take_up()).await;
         service::ready();
-        let reloaded = read.map_err(Refused::from).flatten();
+        let mut reloaded = read.map_err(Refused::from).flatten();
+        if let Ok(reloaded) = &mut reloaded {
+            reloaded.heed.extend(acts::astray(&self.acts).await);
+        }
         let entry = match &reloaded {
             Ok(reloaded) => {
                 let all = |changed| Changed::words(changed).join(", ");
@@ -149,7 +152,7 @@ impl Changing {
         }
         self.config.store(Arc::new(config));
         self.read_again();
-        let heed = acts::doors_of_nobody(&self.acts);
+        let heed = doors::kept(&self.front.doors().load()).iter().map(ToString::to_string).collect();
         Ok(Reloaded { changed: changes.now, next_start: changes.next_start, heed })
     }
 

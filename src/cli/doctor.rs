@@ -1,6 +1,7 @@
 //! `portcullis doctor`: looks at what lies outside the store (configuration, permissions,
 //! passphrase, certificates of doors, ports, clock) and has the rest looked at by the operations.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -11,10 +12,11 @@ use super::print::Printer;
 use super::reach::{Reach, config_file};
 use crate::app::{self, AppError};
 use crate::ca::KeyFolder;
-use crate::config::{Config, Door, DoorCertificate, Environment, SecretError};
+use crate::config::{Config, Door, Environment, SecretError, share};
 use crate::console::command::doctor::{Check, told};
 use crate::console::command::{Command, Output};
 use crate::domain::Time;
+use crate::front::tls::Term;
 use crate::store::StoreError;
 use crate::world::World;
 
@@ -190,50 +192,59 @@ fn gate(serves: bool) -> Check {
 
 /// The certificate of a door from PEM files; those of the built-in CA are made at each start.
 fn certificate(door: &Door, now: Time) -> Option<Check> {
-    let DoorCertificate::Files { certificate, .. } = &door.certificate else { return None };
     let name = format!("door {}", door.host);
-    let read = std::fs::read(certificate).map_err(|error| error.to_string()).and_then(|bytes| {
-        let block = pem::parse(&bytes).map_err(|error| error.to_string())?;
-        let (_, leaf) =
-            x509_parser::parse_x509_certificate(block.contents()).map_err(|error| error.to_string())?;
-        Ok(Time::from_secs(leaf.validity().not_after.timestamp()))
-    });
-    Some(match read {
-        Err(why) => {
-            Check::bad(&name, format!("{}: {why}", certificate.display()), "put a PEM certificate there")
+    let new = "put a new one there; it is read by itself";
+    Some(match app::certificate(door)? {
+        Err(why) => Check::bad(
+            &name,
+            why.to_string(),
+            "mend that: no start, upgrade or reload takes that certificate",
+        ),
+        Ok(Term { until, .. }) if until <= now => {
+            Check::bad(&name, format!("its certificate ended on {}", until.day()), new)
         }
-        Ok(until) if until <= now => Check::bad(
+        Ok(Term { since, .. }) if since > now => Check::bad(
             &name,
-            format!("its certificate ended on {}", until.day()),
-            "put a new one there; it is read by itself",
+            format!("its certificate only counts from {} on", since.day()),
+            "put one there that counts now, or set the machine's clock (NTP)",
         ),
-        Ok(until) if until < now.plus(SOON) => Check::heed(
-            &name,
-            format!("its certificate ends on {}", until.day()),
-            "put a new one there; it is read by itself",
-        ),
-        Ok(until) => Check::well(&name, format!("certificate good until {}", until.day())),
+        Ok(Term { until, .. }) if until < now.plus(SOON) => {
+            Check::heed(&name, format!("its certificate ends on {}", until.day()), new)
+        }
+        Ok(Term { until, .. }) => Check::well(&name, format!("certificate good until {}", until.day())),
     })
 }
 
-/// Ports that the next start wants must be free, but for those that the running gate has itself.
+/// Addresses that the next start wants must be free, but for those that the running gate has itself.
 fn ports(config: &Config, listens: &[SocketAddr]) -> Vec<Check> {
-    let wanted = config.listeners();
-    wanted
-        .filter(|(_, address)| listens.iter().all(|own| own.port() != address.port()))
-        .map(|(name, address)| {
-            let label = format!("port {}", address.port());
-            match std::net::TcpListener::bind(address) {
-                Ok(_) => Check::well(&label, format!("{name}: free")),
-                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Check::bad(
-                    &label,
-                    format!("{name}: this user may not listen there"),
-                    "run as the service does (portcullis.service gives CAP_NET_BIND_SERVICE), or choose a port above 1023",
-                ),
-                Err(error) => Check::bad(&label, format!("{name}: {error}"), format!("stop what listens at {address}, or change [listen]")),
-            }
-        })
-        .collect()
+    let wanted = config.listeners().filter(|(_, address)| !listens.contains(address));
+    wanted.filter_map(|(name, address)| port(name, address, listens)).collect()
+}
+
+fn port(name: &str, address: SocketAddr, listens: &[SocketAddr]) -> Option<Check> {
+    let label = format!("port {}", address.port());
+    // Where the running gate is in the way itself, only the machine's address can be tried.
+    let own = listens.iter().any(|own| share(*own, address));
+    let tried = if own { SocketAddr::new(address.ip(), 0) } else { address };
+    Some(match std::net::TcpListener::bind(tried) {
+        Ok(_) if own => return None,
+        Ok(_) => Check::well(&label, format!("{name}: free")),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Check::bad(
+            &label,
+            format!("{name}: this user may not listen there"),
+            "run as the service does (portcullis.service gives CAP_NET_BIND_SERVICE), or choose a port above 1023",
+        ),
+        Err(error) if error.kind() == ErrorKind::AddrNotAvailable => Check::bad(
+            &label,
+            format!("{name}: this machine has no address {}", address.ip()),
+            "write one that it has (`ip address` shows them), or 0.0.0.0 for all of them",
+        ),
+        Err(error) => Check::bad(
+            &label,
+            format!("{name}: {error}"),
+            format!("stop what listens at {address}, or change [listen]"),
+        ),
+    })
 }
 
 /// 1 November 2026.

@@ -54,7 +54,7 @@ impl Addresses {
 }
 
 /// Whether two listeners would meet there. Whoever listens everywhere in IPv6 listens in IPv4 as well.
-fn share(one: SocketAddr, other: SocketAddr) -> bool {
+pub(crate) fn share(one: SocketAddr, other: SocketAddr) -> bool {
     let covers = |a: SocketAddr, b: SocketAddr| {
         a.ip() == b.ip() || a.ip().is_unspecified() && (a.is_ipv6() || b.is_ipv4())
     };

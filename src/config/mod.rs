@@ -23,6 +23,7 @@ use crate::front::beside::Plan;
 use crate::front::outside::Settings as OutsideSettings;
 use crate::proxy::Reach;
 
+pub(crate) use addresses::share;
 pub(crate) use written::is_host;
 
 pub use changes::Changes;

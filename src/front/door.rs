@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use authority::authority;
 use authority::is_host_name;
 
-use super::tls::{CertificateFiles, Tls, TlsError};
+use super::tls::{CertificateFiles, Term, Tls, TlsError};
 use crate::domain::{Reason, TenantId, Time};
 use crate::policy::permit::{Area, Ask};
 
@@ -156,12 +156,17 @@ impl Door {
         Ok(Arc::new(Self { tenant: plan.tenant, kind: plan.kind, hosts, written, tls }))
     }
 
-    /// Warns of a certificate that has ended: it is shown all the same, and no browser goes on.
-    pub fn heed_end(&self, now: Time) {
-        let until = self.tls.until();
+    /// Warns of a certificate that has ended, or does not count yet: it is shown all the same, and no browser goes on.
+    pub fn heed_term(&self, now: Time) {
+        let Term { since, until } = self.tls.term();
+        let (since_day, until_day) = (since.format("%Y-%m-%d"), until.format("%Y-%m-%d"));
         if until <= now {
-            let until = until.format("%Y-%m-%d");
-            tracing::warn!(door = %self.hosts[0], "its server certificate ended on {until}: put a new one there");
+            tracing::warn!(door = %self.hosts[0], "its server certificate ended on {until_day}: put a new one there");
+        } else if since > now {
+            tracing::warn!(
+                door = %self.hosts[0],
+                "its server certificate only counts from {since_day}: put one there that counts now, or set the clock"
+            );
         }
     }
 
@@ -325,7 +330,7 @@ impl Doors {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::info!(door = %door.hosts[0], "took up a new server certificate");
-                    door.heed_end(now);
+                    door.heed_term(now);
                 }
                 Err(error) => {
                     tracing::error!(door = %door.hosts[0], %error, "kept the old server certificate");

@@ -5,9 +5,10 @@
 //! read. Whether that certificate counts, `auth::certificate` decides, so that each bad one
 //! gets its page.
 
-use std::path::PathBuf;
+mod files;
+
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -24,6 +25,9 @@ use rustls::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
+
+pub use files::CertificateFiles;
+use files::Stamp;
 
 use super::door::{Door, Doors};
 use crate::domain::Time;
@@ -43,17 +47,18 @@ pub struct Tls {
 struct MadeOf {
     seen: Option<Stamp>,
     client_cas: Option<Vec<Vec<u8>>>,
-    /// When the leaf ends.
-    until: Time,
+    term: Term,
+    /// Why the files, as they lie there now, are not what it was made of.
+    kept: Option<String>,
 }
 
-/// Where a door's certificate and its key lie, PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// Leaf first, then what leads to the root.
-    pub certificate: PathBuf,
-    /// The leaf's key.
-    pub key: PathBuf,
+/// From when to when a leaf counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// From this moment on.
+    pub since: Time,
+    /// Until then.
+    pub until: Time,
 }
 
 /// What a handshake led to.
@@ -158,15 +163,22 @@ impl Tls {
         client_cas: Option<&[Vec<u8>]>,
     ) -> Result<Self, TlsError> {
         let seen = Stamp::of(&files);
-        let (config, until) = configure(&files, hosts, client_cas)?;
-        let made_of = Mutex::new(MadeOf { seen, client_cas: client_cas.map(<[_]>::to_vec), until });
+        let (config, term) = configure(&files, hosts, client_cas)?;
+        let client_cas = client_cas.map(<[_]>::to_vec);
+        let made_of = Mutex::new(MadeOf { seen, client_cas, term, kept: None });
         Ok(Self { files, hosts: hosts.to_vec(), config: ArcSwap::new(config), made_of })
     }
 
-    /// When its certificate ends.
+    /// From when to when its certificate counts.
     #[must_use]
-    pub fn until(&self) -> Time {
-        self.made_of.lock().unwrap_or_else(PoisonError::into_inner).until
+    pub fn term(&self) -> Term {
+        self.made_of.lock().unwrap_or_else(PoisonError::into_inner).term
+    }
+
+    /// Why the files, as they lie there now, cannot be used, so that the old certificate stays.
+    #[must_use]
+    pub fn kept(&self) -> Option<String> {
+        self.made_of.lock().unwrap_or_else(PoisonError::into_inner).kept.clone()
     }
 
     /// Reads the files again where they changed. Whatever is wrong with them is said once, and
@@ -181,9 +193,11 @@ impl Tls {
             return Ok(false);
         }
         made_of.seen = now;
-        let (config, until) = configure(&self.files, &self.hosts, made_of.client_cas.as_deref())?;
+        let made = configure(&self.files, &self.hosts, made_of.client_cas.as_deref());
+        made_of.kept = made.as_ref().err().map(ToString::to_string);
+        let (config, term) = made?;
         self.config.store(config);
-        made_of.until = until;
+        made_of.term = term;
         Ok(true)
     }
 
@@ -197,9 +211,9 @@ impl Tls {
         if made_of.client_cas.as_deref().is_none_or(|before| before == client_cas) {
             return Ok(());
         }
-        let (config, until) = configure(&self.files, &self.hosts, Some(client_cas))?;
+        let (config, term) = configure(&self.files, &self.hosts, Some(client_cas))?;
         self.config.store(config);
-        made_of.until = until;
+        made_of.term = term;
         made_of.client_cas = Some(client_cas.to_vec());
         Ok(())
     }
@@ -219,9 +233,15 @@ fn configure(
     files: &CertificateFiles,
     hosts: &[String],
     client_cas: Option<&[Vec<u8>]>,
-) -> Result<(Arc<ServerConfig>, Time), TlsError> {
+) -> Result<(Arc<ServerConfig>, Term), TlsError> {
     let file = files.certificate.display().to_string();
-    let unusable = |why: rustls::Error| TlsError::Unusable { file: file.clone(), why: why.to_string() };
+    let unusable = |why: rustls::Error| TlsError::Unusable {
+        file: file.clone(),
+        why: match why {
+            rustls::Error::InconsistentKeys(_) => format!("the key in {} is another's", files.key.display()),
+            why => why.to_string(),
+        },
+    };
     let chain = read_chain(files)?;
     let key_unreadable = |why: rustls::pki_types::pem::Error| TlsError::Unreadable {
         file: files.key.display().to_string(),
@@ -230,8 +250,11 @@ fn configure(
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(key_unreadable)?;
     let leaf = chain.first().ok_or_else(|| TlsError::Empty(file.clone()))?;
     names_all(leaf, hosts, &file)?;
-    let until = match x509_parser::parse_x509_certificate(leaf) {
-        Ok((_, read)) => Time::from_secs(read.validity().not_after.timestamp()),
+    let term = match x509_parser::parse_x509_certificate(leaf) {
+        Ok((_, read)) => Term {
+            since: Time::from_secs(read.validity().not_before.timestamp()),
+            until: Time::from_secs(read.validity().not_after.timestamp()),
+        },
         Err(why) => return Err(TlsError::Unusable { file, why: why.to_string() }),
     };
 
@@ -252,7 +275,7 @@ fn configure(
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
-    Ok((Arc::new(config), until))
+    Ok((Arc::new(config), term))
 }
 
 fn read_chain(files: &CertificateFiles) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -354,20 +377,6 @@ impl ClientCertVerifier for Possession {
 /// One X.509 certificate and nothing behind it.
 fn is_certificate(der: &CertificateDer<'_>) -> bool {
     matches!(x509_parser::parse_x509_certificate(der), Ok((rest, _)) if rest.is_empty())
-}
-
-/// What tells that a file was changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Stamp([(SystemTime, u64); 2]);
-
-impl Stamp {
-    fn of(files: &CertificateFiles) -> Option<Self> {
-        let of = |path: &PathBuf| {
-            let meta = std::fs::metadata(path).ok()?;
-            Some((meta.modified().ok()?, meta.len()))
-        };
-        Some(Self([of(&files.certificate)?, of(&files.key)?]))
-    }
 }
 
 /// A fatal alert `unrecognized_name` (RFC 6066 3, RFC 8446 6) in a record of its own: before

@@ -117,10 +117,36 @@ fn each_route_that_the_configuration_has_cut_off_is_named() {
     folders("\"/run/three\"");
     let told = gate.run(&["doctor"]).refused(1, "BAD");
     for (name, at) in [("one", "unix:/run/one/web.sock"), ("two", "unix:/run/two/web.sock")] {
-        let says = format!("its route `{name}` leads nowhere, to {at}");
+        let says = format!("the route `{name}` of `bank` leads nowhere, to {at}");
         assert!(told.out.contains(&says), "{says}: {}", told.out);
     }
     assert!(!told.out.contains("`three`"), "{}", told.out);
+}
+
+/// `route set` refuses them: whoever takes away what they need is told.
+#[test]
+fn a_reload_names_the_routes_that_it_cuts_off() {
+    let mut gate = Gate::made();
+    let file = gate.dir().join("portcullis.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{written}\n[backends]\nsocket_folders = [\"/run/one\"]\n")).unwrap();
+    tenant(&gate, "bank");
+    let backend = "unix:/run/one/web.sock";
+    gate.run(&["route", "set", "bank", "--backend", backend]).well();
+    gate.serve();
+    assert_eq!(gate.json(&["reload"]).get("heed"), None);
+    std::fs::write(&file, &written).unwrap();
+    let says = format!("the route `portal` of `bank` leads nowhere, to {backend}");
+    let told = gate.run(&["reload"]).well();
+    assert!(told.out.contains(&says) && told.out.contains("socket_folders"), "{}", told.out);
+    assert!(gate.json(&["reload"])["heed"][0].as_str().unwrap().contains(&says));
+    gate.run(&["doctor"]).refused(1, &says);
+    let told = gate.run(&["route", "list"]).well();
+    assert!(told.out.contains(&says), "{}", told.out);
+    gate.stop();
+    gate.serve();
+    let log = std::fs::read_to_string(gate.dir().join("serve.log")).unwrap();
+    assert!(log.contains(&says), "{log}");
 }
 
 /// The passphrase is the running gate's; whoever looks needs none.
@@ -208,6 +234,34 @@ fn an_address_of_the_next_start_that_another_program_has_is_told() {
     }
     drop(other);
     assert!(!gate.run(&["doctor"]).out.contains("stop what listens"));
+}
+
+/// The running gate has the port, but not there.
+#[test]
+fn an_address_that_cannot_be_listened_at_is_told_whatever_its_port() {
+    let mut gate = Gate::made();
+    gate.serve();
+    let file = gate.dir().join("portcullis.toml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let plain = Config::load(&file).unwrap().listen.plain.unwrap();
+    let beside = std::net::SocketAddr::from(([127, 0, 0, 2], plain.port()));
+    let other = std::net::TcpListener::bind(beside).unwrap();
+    rewritten(&gate, &format!("\"{plain}\""), &format!("\"{beside}\""));
+    gate.run(&["doctor"]).refused(1, &format!("stop what listens at {beside}"));
+    drop(other);
+    assert!(!gate.run(&["doctor"]).out.contains("BAD   port"));
+    // It would have everything there, and it is the gate's own.
+    std::fs::write(&file, written.replace(&format!("\"{plain}\""), &format!("\"0.0.0.0:{}\"", plain.port())))
+        .unwrap();
+    assert!(!gate.run(&["doctor"]).out.contains("BAD   port"));
+    // RFC 5737: nobody has it.
+    let nowhere = format!("192.0.2.77:{}", plain.port());
+    std::fs::write(&file, written.replace(&format!("\"{plain}\""), &format!("\"{nowhere}\""))).unwrap();
+    for _ in 0..2 {
+        let told = gate.run(&["doctor"]).refused(1, "this machine has no address 192.0.2.77");
+        assert!(!told.out.contains("stop what listens"), "{}", told.out);
+        gate.stop();
+    }
 }
 
 /// Two listeners at one address would share its connections: the half of all requests would find the wrong one.

@@ -8,6 +8,7 @@ mod ca_life;
 mod commands;
 mod demo;
 mod doctor;
+mod door_files;
 mod engines;
 mod gate;
 mod history;

@@ -415,5 +415,6 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         reloads: None,
         upgrades: None,
         proxy: std::sync::OnceLock::new(),
+        old_certificates: std::sync::OnceLock::new(),
     })
 }

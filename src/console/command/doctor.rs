@@ -2,10 +2,13 @@
 //! it (configuration, permissions, ports) the command line looks at itself.
 
 mod backends;
+mod doors;
 mod tenants;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+pub use doors::KeptCertificate;
 
 use super::output::Output;
 use super::person::count;
@@ -104,6 +107,7 @@ impl Acts {
         checks.push(self.check_certificates().await?);
         checks.extend(self.check_tenants().await?);
         checks.extend(self.check_backends().await?);
+        checks.extend(self.check_doors());
         checks.extend(self.doors_of_nobody().into_iter().map(|door| {
             let name = format!("portal {}", door.host);
             Check::heed(&name, door.what(), door.next())

@@ -139,7 +139,12 @@ pub struct Acts {
     pub upgrades: Option<Upgrades>,
     /// What knows how the backends are, once the house runs.
     pub proxy: OnceLock<Arc<Proxy>>,
+    /// What knows of door certificates that had to stay, once the house runs.
+    pub old_certificates: OnceLock<KeptCertificates>,
 }
+
+/// Tells which they are now.
+pub type KeptCertificates = Box<dyn Fn() -> Vec<doctor::KeptCertificate> + Send + Sync>;
 
 /// What the configuration says that the store does not.
 #[derive(Clone, Debug, Default)]

@@ -42,6 +42,29 @@ impl fmt::Display for DoorOfNobody {
     }
 }
 
+/// A route to what the configuration does not let it reach: its requests are answered 502.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadEnd {
+    tenant: String,
+    route: String,
+    url: String,
+    /// What the configuration lacks.
+    why: String,
+}
+
+impl DeadEnd {
+    fn what(&self) -> String {
+        let Self { tenant, route, url, .. } = self;
+        format!("the route `{route}` of `{tenant}` leads nowhere, to {url}")
+    }
+}
+
+impl fmt::Display for DeadEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what(), self.why)
+    }
+}
+
 impl Acts {
     pub(super) async fn check_tenants(&self) -> Result<Vec<Check>, CommandError> {
         let mut checks = Vec::new();
@@ -49,6 +72,8 @@ impl Acts {
             let name = format!("tenant {}", tenant.id);
             let doors = &self.site.load().doors;
             let is_door = |host: &&String| doors.contains(&((*host).clone(), tenant.id.to_string()));
+            let routes: Vec<Stored<Route>> = self.read_all(&table::routes(&tenant.id)).await?;
+            let dead: Vec<DeadEnd> = routes.iter().flat_map(|read| self.dead_ends_of(&read.record)).collect();
             let lacking: Vec<&str> =
                 tenant.hosts.iter().filter(|host| !is_door(host)).map(String::as_str).collect();
             if tenant.id.is_staff() && !lacking.is_empty() {
@@ -71,35 +96,34 @@ impl Acts {
                     format!("{} has no door in the configuration", lacking.join(", ")),
                     format!("{next}; then type `portcullis reload`, or start the gate"),
                 ));
-                continue;
-            }
-            let routes: Vec<Stored<Route>> = self.read_all(&table::routes(&tenant.id)).await?;
-            let dead = self.dead_ends(&name, &routes);
-            checks.push(if routes.is_empty() && !tenant.id.is_staff() {
-                Check::bad(
+            } else if routes.is_empty() && !tenant.id.is_staff() {
+                checks.push(Check::bad(
                     &name,
                     "its requests lead nowhere",
                     format!("`portcullis route set {} --backend http://127.0.0.1:9000`", tenant.id),
-                )
+                ));
             } else if dead.is_empty() {
-                Check::well(&name, format!("{} {}", tenant.name, tenant.hosts.join(" ")))
-            } else {
-                checks.extend(dead);
-                continue;
-            });
+                checks.push(Check::well(&name, format!("{} {}", tenant.name, tenant.hosts.join(" "))));
+            }
+            checks.extend(dead.into_iter().map(|dead| Check::bad(&name, dead.what(), dead.why)));
         }
         Ok(checks)
     }
 
     /// Routes to what the configuration does not let them reach.
-    fn dead_ends(&self, name: &str, routes: &[Stored<Route>]) -> Vec<Check> {
-        let reach = &self.site.load().reach;
-        let backends =
-            routes.iter().flat_map(|read| read.record.backends.iter().map(|one| (&read.record, one)));
-        let dead = backends.filter_map(|(route, one)| {
-            let error = reach.admit(&one.url).err()?;
-            let found = format!("its route `{}` leads nowhere, to {}", route.name, one.url);
-            Some(Check::bad(name, found, error.to_string()))
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn dead_ends(&self) -> Result<Vec<DeadEnd>, CommandError> {
+        Ok(self.all_routes(None).await?.iter().flat_map(|route| self.dead_ends_of(route)).collect())
+    }
+
+    pub(in crate::console::command) fn dead_ends_of(&self, route: &Route) -> Vec<DeadEnd> {
+        let site = self.site.load();
+        let dead = route.backends.iter().filter_map(|one| {
+            let why = site.reach.admit(&one.url).err()?.to_string();
+            let (tenant, route, url) = (route.tenant.to_string(), route.name.clone(), one.url.clone());
+            Some(DeadEnd { tenant, route, url, why })
         });
         dead.collect()
     }

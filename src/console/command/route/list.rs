@@ -37,7 +37,8 @@ impl Acts {
         let none = "There is no route yet: `portcullis route set TENANT --backend URL` makes one.";
         let mut lines = columns(["tenant", "route", "path", "backend", "confirm", "state"], &rows, none);
         let listed: Vec<&Seen> = routes.iter().flat_map(of).collect();
-        let wrong: Vec<String> = listed.iter().filter_map(|one| told(one)).collect();
+        let dead = routes.iter().flat_map(|route| self.dead_ends_of(route)).map(|dead| dead.to_string());
+        let wrong: Vec<String> = listed.iter().filter_map(|one| told(one)).chain(dead).collect();
         if !wrong.is_empty() {
             lines.push(String::new());
             lines.extend(wrong);
