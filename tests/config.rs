@@ -386,6 +386,17 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
     }
 }
 
+#[test]
+fn a_share_of_requests_that_is_none_is_told_where_it_stands() {
+    let mistakes =
+        parse(&format!("{SMALL}[tracing]\nendpoint = \"http://127.0.0.1\"\npercent = 101\n")).unwrap_err();
+    let last = SMALL.lines().count() + 3;
+    assert!(
+        mistakes.iter().any(|(line, what)| *line == Some(last) && what.contains("of a hundred")),
+        "{mistakes:?}"
+    );
+}
+
 const BESIDE: &str = r#"
 [[portal]]
 tenant = "bank"
@@ -429,6 +440,8 @@ fn another_proxy_is_believed_from_where_it_is_written_and_nowhere_else() {
             "{said}: {mistakes:?}"
         );
     }
+    let foreign = parse(&format!("{SMALL}{}", BESIDE.replace("Portal", "console"))).unwrap_err();
+    assert!(foreign.iter().all(|(_, what)| !what.contains("lacks")), "they are there: {foreign:?}");
 }
 
 #[test]

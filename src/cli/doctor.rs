@@ -13,7 +13,7 @@ use super::reach::{Reach, config_file};
 use crate::app::{self, AppError};
 use crate::ca::KeyFolder;
 use crate::config::{Config, Door, Environment, SecretError, share};
-use crate::console::command::doctor::{Check, told};
+use crate::console::command::doctor::{Check, RUNNING_SETTINGS, told};
 use crate::console::command::{Command, Output};
 use crate::domain::Time;
 use crate::front::tls::Term;
@@ -45,7 +45,11 @@ pub(super) async fn run(
         Ok(config) => config,
         // A gate that runs goes by what it read before, and can be looked at all the same.
         Err(mistakes) if serves => {
-            let within = within.unwrap_or_else(|failure| vec![unopened(&failure)]);
+            let mut within = within.unwrap_or_else(|failure| vec![unopened(&failure)]);
+            // A reload refuses the file as it is.
+            for settings in within.iter_mut().filter(|check| check.name == RUNNING_SETTINGS) {
+                settings.next = Some("once it is corrected, type `portcullis reload`".to_owned());
+            }
             return printer.output(&told(&[vec![mistaken(&mistakes), gate(serves)], within].concat()));
         }
         Err(mistakes) => return printer.output(&told(&[mistaken(&mistakes)])),

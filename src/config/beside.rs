@@ -48,22 +48,23 @@ fn plan(
     let span = section.span().clone();
     let kind = section.demand("kind", "nginx", notes).and_then(|at| kind(&at, notes));
     let listen = section.demand("listen", "127.0.0.1:9180", notes).and_then(|at| address(&at, taken, notes));
-    let from: Vec<IpNet> = section.texts("from", notes).iter().filter_map(|at| network(at, notes)).collect();
+    let (from, named) = (section.texts("from", notes), section.texts("hosts", notes));
+    for (empty, key, example) in
+        [(from.is_empty(), "from", "127.0.0.1/32"), (named.is_empty(), "hosts", "portal.example.com")]
+    {
+        if empty {
+            notes.at(&span, format!("[other_proxy] lacks `{key}`: write {key} = [\"{example}\"]"));
+        }
+    }
+    let from: Vec<IpNet> = from.iter().filter_map(|at| network(at, notes)).collect();
     let secret_file = section.demand("secret_file", "/etc/portcullis/other-proxy.secret", notes);
     let mut hosts = Vec::new();
-    for at in section.texts("hosts", notes) {
+    for at in named {
         let host = at.value.to_ascii_lowercase();
         if portals.iter().any(|portal| portal.door.host == host) {
             hosts.push(host);
         } else {
             notes.at(&at.span, format!("{:?} is the host of no [[portal]]", at.value));
-        }
-    }
-    for (empty, key, example) in
-        [(from.is_empty(), "from", "127.0.0.1/32"), (hosts.is_empty(), "hosts", "portal.example.com")]
-    {
-        if empty {
-            notes.at(&span, format!("[other_proxy] lacks `{key}`: write {key} = [\"{example}\"]"));
         }
     }
     let serves = match section.text("serves", notes) {

@@ -66,7 +66,7 @@ fn tracing(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> (Option<otlp::Setting
 fn spans(section: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings> {
     let endpoint = section.demand("endpoint", "http://127.0.0.1:4318", notes);
     let service = section.text("service", notes).map_or_else(|| "portcullis".to_owned(), |at| at.value);
-    let span = section.span().clone();
+    let span = section.place("percent");
     let percent = section.number("percent", 100, notes);
     if percent > 100 {
         notes.at(&span, format!("`percent` is {percent}: it is of a hundred requests"));

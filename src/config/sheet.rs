@@ -118,6 +118,11 @@ impl<'i> Sheet<'i> {
         self.table.contains_key(key)
     }
 
+    /// Where a key's value stands; the section, where it is not written, or taken already.
+    pub(super) fn place(&self, key: &str) -> Range<usize> {
+        self.table.get(key).map_or_else(|| self.span.clone(), toml::Spanned::span)
+    }
+
     /// A number of at least one, `default` where it is not written.
     pub(super) fn number(&mut self, key: &'static str, default: u32, mistakes: &mut Mistakes) -> u32 {
         let Some((span, value)) = self.take(key) else { return default };

@@ -58,7 +58,9 @@ fn a_file_that_was_changed_since_the_gate_read_it_is_told() {
     assert!(told.out.contains(other) && told.out.contains("portcullis reload"), "{}", told.out);
     rewritten(&gate, "[listen]", "nonsense = 1\n[listen]");
     gate.run(&["reload"]).refused(1, "nonsense");
-    assert!(gate.run(&["doctor"]).out.contains(other));
+    let told = gate.run(&["doctor"]);
+    assert!(told.out.contains(other), "{}", told.out);
+    assert!(!told.out.contains("next: type `portcullis reload`"), "it would be refused: {}", told.out);
     rewritten(&gate, "nonsense = 1\n", "");
     gate.run(&["reload"]).well();
     let told = gate.run(&["doctor"]);

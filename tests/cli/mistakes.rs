@@ -201,14 +201,27 @@ fn names_that_were_meant_are_told() {
     let routes = gate.dir().join("routes.toml");
     let apply = |key: &str| {
         let url = "http://127.0.0.1:9000";
-        std::fs::write(&routes, format!("[[route]]\ntenant = \"bank\"\n{key} = \"{url}\"\n")).unwrap();
+        std::fs::write(
+            &routes,
+            format!("[[route]]\ntenant = \"bank\"\nname = \"portal\"\n{key} = \"{url}\"\n"),
+        )
+        .unwrap();
         gate.run(&["route", "apply", "routes.toml"])
     };
     let told = apply("bakend").refused(2, "did you mean `backend`?");
-    assert!(told.err.contains("routes.toml:3: unknown field `bakend`"), "{}", told.err);
+    assert!(told.err.contains("routes.toml:4: unknown field `bakend`"), "{}", told.err);
     assert!(!told.err.contains("first_byte_seconds"), "{}", told.err);
     apply("colour").refused(2, "first_byte_seconds");
     apply("backend").well();
+    let write = |text: &str| {
+        std::fs::write(&routes, text).unwrap();
+        gate.run(&["route", "apply", "routes.toml"])
+    };
+    write("# none yet\n").refused(2, "no routes in routes.toml: nothing was applied");
+    let told = write("[[route]]\ntenant = \"bnak\"\nname = \"x\"\nbackend = \"http://127.0.0.1:1\"\n");
+    let says = "routes.toml:1: route \"x\": there is no tenant `bnak`";
+    assert!(told.err.contains(says) && told.err.contains("nothing was applied"), "{}", told.err);
+    gate.run(&["route", "set", "bank", "--path", "/café"]).refused(2, "in ASCII letters");
 
     let rule = "[[rule]]\nname = \"Open\"\npaths = [\"/**\"]\nwho = [\"everyone\"]\nneed = []\n";
     std::fs::write(gate.dir().join("open.toml"), rule).unwrap();

@@ -255,6 +255,7 @@ health = { kind = "http", path = "/healthz", interval_seconds = 2 }
 
 [[route]]
 tenant = "bank"
+name = "portal"
 path = "/"
 backend = "http://127.0.0.1:9000"
 maintenance = { text = "Back \"soon\"", until = "2026-11-29T02:30:00Z" }
@@ -369,6 +370,11 @@ async fn a_mistake_in_a_file_of_routes_names_the_field_and_what_to_write() {
         ("health = { kind = \"icmp\" }", "5: `kind`: write `http` or `tcp`"),
         ("health = { path = \"/\" }", "5: `health`: `kind` is missing"),
         ("first_byte_seconds = \"soon\"", "5: `first_byte_seconds`: write a number"),
+        // It would be neither an end at once nor none.
+        ("first_byte_seconds = 0", "5: `first_byte_seconds`: write seconds between 0.001 and"),
+        ("health = { kind = \"tcp\", timeout_seconds = 0 }", "5: `timeout_seconds`: write seconds between"),
+        // Which would be that of another route, silently.
+        ("", "1: `name` is missing"),
         (
             "backends = [\n  { url = \"http://127.0.0.1:1\", weight = 1.5 },\n]",
             "6: `weight`: write a whole number",
@@ -418,6 +424,34 @@ async fn a_program_keeps_routes() {
         call(&otto, "routes", &json!({ "routes": [{ "tenant": "bank", "backend": "http://a:1", "x": 1 }] }))
             .await;
     assert!(odd.status == 400 && odd.text().contains("unknown field `x`"), "{}", odd.text());
+    // In the words of a file.
+    let (at, name, backend) = ("bank", "x", "http://127.0.0.1:1");
+    for (body, says) in [
+        (
+            json!({ "tenant": at, "name": name, "backend": backend, "requests_max": "many" }),
+            "`requests_max`: write a whole",
+        ),
+        (
+            json!({ "tenant": at, "name": name, "backend": backend, "health": { "kind": "icmp" } }),
+            "`kind`: write `http` or",
+        ),
+        (
+            json!({ "tenant": at, "name": name, "backends": [{ "url": 7 }], "rewrite": null }),
+            "`url`: write a text in quotes",
+        ),
+        (
+            json!({ "tenant": at, "name": name, "backend": backend, "idle_seconds": 0 }),
+            "`idle_seconds`: write seconds",
+        ),
+        (json!({ "tenant": at, "backend": backend }), "`name` is missing"),
+    ] {
+        let put = call(&otto, "routes", &json!({ "routes": [app, body] })).await;
+        let told: Value = serde_json::from_slice(&put.body).unwrap();
+        assert!(
+            put.status == 400 && told.to_string().contains(&format!("routes[1]: {says}")),
+            "{says}: {told}"
+        );
+    }
     let close = json!({ "text": "Back soon" });
     assert_eq!(call(&otto, "routes/bank/app/close", &close).await.status, 200);
     let closed = table::get::<Route>(gate.store(), &table::route(&id("bank"), "app")).await.unwrap().unwrap();
@@ -470,7 +504,7 @@ async fn the_list_of_routes_says_which_backends_are_down_and_why() {
     for says in [
         format!("{checked} of `checked` of `bank`: its checks fail, so it gets no requests: "),
         // It is asked all the same: one that failed once is not down.
-        format!("{asked} of `asked` of `bank`: the last request got no answer ("),
+        format!("{asked} of `asked` of `bank`: the last request failed ("),
         " s ago): ".to_owned(),
         "last request failed".to_owned(),
         "1 of 2 down".to_owned(),
@@ -497,7 +531,7 @@ async fn the_list_of_routes_says_which_backends_are_down_and_why() {
         assert_eq!(client.open("/asked").await.status, 502);
     }
     let lines = list().await.lines.join("\n");
-    assert!(lines.contains("the last 5 requests got no answer (the last one"), "{lines}");
+    assert!(lines.contains("the last 5 requests failed (the last one"), "{lines}");
     assert!(lines.contains("last 5 requests failed") && !lines.contains("down, last"), "{lines}");
     let doctor = gate.run(Command::Doctor).await;
     let checks = doctor.json["checks"].as_array().unwrap();

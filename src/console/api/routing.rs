@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::{Nothing, Wrong, read, tenant_of};
-use crate::console::command::route::{Close, Command, Which, Written};
+use super::{Nothing, Wrong, read, tenant_of, usage};
+use crate::console::command::route::{Close, Command, Which, Written, unread};
 use crate::domain::Reason;
 use crate::web::form;
 
@@ -34,7 +34,14 @@ pub(super) fn listing(query: &str) -> Result<Command, Wrong> {
 
 pub(super) fn command(parts: &[&str], body: &[u8]) -> Result<Command, Wrong> {
     Ok(match parts {
-        [] => Command::Put(read::<PutBody>(body)?.routes),
+        [] => Command::Put(
+            read::<PutBody>(body)
+                .map_err(|wrong| {
+                    let next = "nothing was applied; mend it and send it again";
+                    unread(body).map_or(wrong, |what| usage(what, next))
+                })?
+                .routes,
+        ),
         [tenant, name, "close"] => {
             let CloseBody { text, until } = read(body)?;
             Command::Close(Close { which: which(tenant, name)?, text, until })

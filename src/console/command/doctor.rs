@@ -126,7 +126,7 @@ impl Acts {
     /// Whether the house that runs goes by what its file holds now.
     fn check_settings(&self) -> Option<Check> {
         self.reloads.as_ref()?;
-        let (name, site) = ("running settings", self.site.load());
+        let (name, site) = (RUNNING_SETTINGS, self.site.load());
         let (file, at) = (site.file.display(), site.read_at);
         Some(match std::fs::read(&site.file) {
             Ok(text) if crypto::sha256(&text) == site.digest => match site.next_start.as_slice() {
@@ -307,6 +307,9 @@ impl Acts {
         }))
     }
 }
+
+/// What is said of whether the gate goes by what its file holds.
+pub const RUNNING_SETTINGS: &str = "running settings";
 
 /// Past this a node fails closed (design: bounded staleness).
 const STALE_AFTER: std::time::Duration = std::time::Duration::from_secs(10);

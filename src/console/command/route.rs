@@ -22,6 +22,7 @@ use crate::store::table::{self, Record as _, Stored};
 
 pub(super) use list::how;
 pub use set::{Set, Switches};
+pub use words::unread;
 pub use written::{Seconds, Written, WrittenMaintenance};
 
 /// What to do with routes.

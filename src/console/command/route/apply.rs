@@ -32,6 +32,13 @@ impl Acts {
             let what = format!("{file}:{}: {}", line_of(text, at), plainly(error.message(), text, at));
             CommandError::new(Kind::Usage, what, "nothing was applied; correct it and repeat the command")
         })?;
+        if parsed.route.is_empty() {
+            return Err(CommandError::new(
+                Kind::Usage,
+                format!("no routes in {file}: nothing was applied"),
+                "write a [[route]] for each: docs/routes.md shows one, and `portcullis route export` those in force",
+            ));
+        }
         let each = parsed
             .route
             .into_iter()
@@ -47,8 +54,12 @@ impl Acts {
     ) -> Result<Output, CommandError> {
         let (mut faults, mut routes, mut places) = (Vec::new(), Vec::<Route>::new(), Vec::new());
         for (at, written) in all {
-            let tenant = self.find_tenant(&written.tenant).await?.record;
             let name = written.name.clone();
+            let tenant = self.find_tenant(&written.tenant).await.map_err(|error| {
+                let next = format!("nothing was applied; {}", error.next);
+                CommandError::new(error.kind, format!("{at}route {name:?}: {}", error.what), next)
+            })?;
+            let tenant = tenant.record;
             match self.read_route(&tenant, written) {
                 Ok(route)
                     if routes.iter().any(|one| (&one.tenant, &one.name) == (&route.tenant, &route.name)) =>

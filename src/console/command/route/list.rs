@@ -81,10 +81,8 @@ pub(in crate::console::command) fn how(one: &Seen) -> Option<String> {
         Seen { well: false, .. } => Some("its checks fail, so it gets no requests".to_owned()),
         Seen { ejected: true, .. } => Some("it failed so often that it is left alone for a while".to_owned()),
         Seen { failing: 0, .. } => None,
-        Seen { failing: 1, .. } => Some(format!("the last request got no answer ({ago} ago)")),
-        Seen { failing, .. } => {
-            Some(format!("the last {failing} requests got no answer (the last one {ago} ago)"))
-        }
+        Seen { failing: 1, .. } => Some(format!("the last request failed ({ago} ago)")),
+        Seen { failing, .. } => Some(format!("the last {failing} requests failed (the last one {ago} ago)")),
     }
 }
 

@@ -1,6 +1,43 @@
 //! What is wrong with a file of routes, as those who write one say it: by its fields, and not by our types.
 
+use serde_json::Value;
+
+use super::Written;
 use crate::domain::spelling::alike;
+
+/// What is wrong with the first route of a program that cannot be read, in the same words; `None` where all can.
+#[must_use]
+pub fn unread(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let routes = body.get("routes")?.as_array()?.iter().enumerate();
+    routes.filter_map(|(at, route)| Some(format!("routes[{at}]: {}", fault(route)?))).next()
+}
+
+fn fault(route: &Value) -> Option<String> {
+    let keys = route.as_object()?.iter().filter(|(_, value)| !value.is_null());
+    let text = keys.map(|(key, value)| format!("{} = {}\n", bare(key), inline(value))).collect::<String>();
+    let error = toml::from_str::<Written>(&text).err()?;
+    Some(plainly(error.message(), &text, error.span().map_or(0, |span| span.start)))
+}
+
+/// As a file would hold it.
+fn inline(value: &Value) -> String {
+    match value {
+        Value::Object(object) => {
+            let keys = object.iter().filter(|(_, value)| !value.is_null());
+            let keys: Vec<String> =
+                keys.map(|(key, value)| format!("{} = {}", bare(key), inline(value))).collect();
+            format!("{{ {} }}", keys.join(", "))
+        }
+        Value::Array(all) => format!("[{}]", all.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+fn bare(key: &str) -> String {
+    let plain = !key.is_empty() && key.chars().all(is_of_key);
+    if plain { key.to_owned() } else { Value::from(key).to_string() }
+}
 
 /// `message`, which is serde's, of what stands at `at` in `text`.
 pub(super) fn plainly(message: &str, text: &str, at: usize) -> String {

@@ -14,8 +14,7 @@ use crate::policy::path::canonical;
 pub struct Written {
     /// Whose.
     pub tenant: TenantId,
-    /// Name, for logs.
-    #[serde(default = "usual_name")]
+    /// Name, for logs. None is usual: a file that left it out would take the place of the route of that name.
     pub name: String,
     /// Hosts of the door; none: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -153,8 +152,11 @@ impl Serialize for Seconds {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let seconds = f64::deserialize(from)?;
-        if !(0.0..=SECONDS_MAX).contains(&seconds) {
-            return Err(serde::de::Error::custom("write seconds between 0 and 86400, such as 2 or 0.5"));
+        // None is what a key that is left out stands for.
+        if !(SECONDS_MIN..=SECONDS_MAX).contains(&seconds) {
+            return Err(serde::de::Error::custom(
+                "write seconds between 0.001 and 86400, such as 2 or 0.5; left out it is the gate's own",
+            ));
         }
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
         Ok(Self((seconds * 1000.0).round() as u64))
@@ -294,12 +296,12 @@ impl WrittenMaintenance {
 }
 
 fn path(field: &str, text: &str) -> Result<(), String> {
-    let odd = text.contains(['?', '#', ' ', '%', '\\']) || canonical(text).is_err();
-    if odd {
-        Err(format!("{field}: {text:?} is no plain path; write one such as /app or /app/"))
-    } else {
-        Ok(())
+    if text.contains(['?', '#', ' ', '%', '\\']) || canonical(text).is_err() {
+        return Err(format!(
+            "{field}: {text:?} is no plain path; write one such as /app or /app/, in ASCII letters, digits and signs alone"
+        ));
     }
+    Ok(())
 }
 
 fn sound(backends: &[Backend]) -> Result<(), String> {
@@ -325,10 +327,6 @@ fn within(field: &str, seconds: Seconds, least: u64, most: u64) -> Result<(), St
     }
     let shown = |ms: u64| serde_json::json!(Seconds(ms)).to_string();
     Err(format!("{field}: write {} to {}", shown(least), shown(most)))
-}
-
-fn usual_name() -> String {
-    "portal".to_owned()
 }
 
 fn usual_path() -> String {
@@ -364,6 +362,7 @@ const fn is_nought(number: &u32) -> bool {
     *number == 0
 }
 
+const SECONDS_MIN: f64 = 0.001;
 const SECONDS_MAX: f64 = 86_400.0;
 
 const NAME_CHARS_MAX: usize = 64;
