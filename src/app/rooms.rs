@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::console::Console;
 use crate::console::command::Acts;
 use crate::crypto::Signer;
-use crate::domain::tenant::{Brand, CertificateTerms, SessionProfile, SyncedPasskeys, Tenant};
-use crate::domain::{TenantId, Time};
+use crate::domain::TenantId;
+use crate::domain::tenant::Tenant;
 use crate::enrolment::pairing::Pairings;
 use crate::front::house::House;
 use crate::front::live::Live;
@@ -168,17 +168,5 @@ fn nobody(core: &Core) -> Tenant {
     if let (Some(only), None) = (clients.next(), clients.next()) {
         return (*only).clone();
     }
-    Tenant {
-        id: TenantId::staff(),
-        name: "Portcullis".to_owned(),
-        hosts: vec![],
-        telephone: String::new(),
-        language: "en".to_owned(),
-        brand: Brand::default(),
-        profile: SessionProfile::default(),
-        identified_on_incoming_call: false,
-        certificates: CertificateTerms::default(),
-        synced_passkeys: SyncedPasskeys::Accept,
-        created: Time(0),
-    }
+    Tenant { name: "Portcullis".to_owned(), ..Tenant::unknown(TenantId::staff()) }
 }

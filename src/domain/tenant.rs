@@ -36,6 +36,26 @@ pub struct Tenant {
     pub created: Time,
 }
 
+impl Tenant {
+    /// One that no record tells of: it has no name, no telephone, and nothing that counts.
+    #[must_use]
+    pub fn unknown(id: TenantId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            hosts: vec![],
+            telephone: String::new(),
+            language: "en".to_owned(),
+            brand: Brand::default(),
+            profile: SessionProfile::default(),
+            identified_on_incoming_call: false,
+            certificates: CertificateTerms::default(),
+            synced_passkeys: SyncedPasskeys::default(),
+            created: Time(0),
+        }
+    }
+}
+
 /// What becomes of phones whose key may be copied to other devices (WebAuthn backup eligibility). Such a key is never
 /// called AAL3; the app's own key, which cannot be copied, signs beside it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

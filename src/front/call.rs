@@ -31,8 +31,11 @@ pub(super) struct Call {
 
 impl Call {
     pub(super) fn of(house: &House, peer: &Peer, host: Host, request: &Request<Body>) -> Self {
-        let tenant = peer.door.tenant().and_then(|id| house.view.tenant(id));
-        let tenant = tenant.unwrap_or_else(|| Arc::clone(&house.nobody));
+        let tenant = match peer.door.tenant() {
+            // A door whose tenant is not there is no other one's: what others have must not count there.
+            Some(id) => house.view.tenant(id).unwrap_or_else(|| Arc::new(Tenant::unknown(id.clone()))),
+            None => Arc::clone(&house.nobody),
+        };
         let number = peer.told.map_or_else(|| house.numbers.next(), |told| told.number);
         let now = house.world.now();
         Self {

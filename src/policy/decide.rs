@@ -124,7 +124,11 @@ impl Policy {
     fn guard(&self, ask: &Ask<'_>, path: Canonical<'_>, evidence: &Evidence, now: Time) -> Decision {
         let tenants = self.tenants.load();
         let Some(in_force) = tenants.get(ask.tenant) else {
-            return Decision::Refuse(Reason::PolicyDenied { rule: None });
+            // Whose certificate does not count here is not told to be known.
+            return match evidence.proved() {
+                Some(_) => Decision::Refuse(Reason::PolicyDenied { rule: None }),
+                None => without_certificate(evidence),
+            };
         };
         let refused_by = |rule: &str| Decision::Refuse(Reason::PolicyDenied { rule: Some(rule.to_owned()) });
         match judge_canonical(&in_force.set, path, &facts(ask, evidence, now)) {

@@ -5,12 +5,13 @@ use axum::body::Body;
 use http::Request;
 use portcullis::audit::Event;
 use portcullis::domain::certificate::{Certificate, CertificateState};
+use portcullis::front::outside::{Field, access_log};
 use portcullis::store::{Record as _, table};
 use rcgen::ExtendedKeyUsagePurpose;
 
-use crate::support::browser::{Browser, navigation, program};
+use crate::support::browser::{Browser, COOKIE, navigation, program};
 use crate::support::desk::*;
-use crate::support::gate::Gate;
+use crate::support::gate::{Gate, id};
 use crate::support::program::Program;
 use crate::support::wire::{Identity, Wire};
 
@@ -134,6 +135,53 @@ async fn a_client_certificate_opens_no_desk_and_a_staff_certificate_no_portal() 
     gate.browser("console", &laptop).open("/").await.must_say("belongs to another address");
     gate.browser("bank", &desk).open("/").await.must_say("belongs to another address");
     assert_eq!(gate.backend.bytes(), 0);
+}
+
+/// A-02: at a door whose tenant is not there, no certificate and no session of the only tenant that is opens anything, and
+/// nothing is shown of it. Page, access log and trail speak of the door's own tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_of_a_tenant_that_is_not_there_is_no_other_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let to = access_log::To::File(file.clone());
+    let fields = vec![Field::Tenant, Field::Path, Field::Refused, Field::Person];
+    let mut gate =
+        Gate::with(|plan| plan.outside.access_log = Some(access_log::Settings { to, fields })).await;
+    let (client, _, laptop) = anna_inside(&gate).await;
+    // As with a portal that is configured before its tenant is added; its rules and its route are in force all the same.
+    gate.write(vec![table::delete(table::tenant(&id("other")))]).await;
+    gate.restart().await;
+    client.open("/accounts").await.must_say("the bank's own page");
+    gate.backend.forget();
+    let at_the_door = gate.browser("other", &laptop);
+    at_the_door.set_cookie(COOKIE, &client.cookie().unwrap());
+    let before = gate.trail().await.len();
+    for path in ["/", "/accounts", "/.portcullis/sign-in/", "/.portcullis/", "/.portcullis/renew/"] {
+        for browser in [&at_the_door, &gate.browser("other", &laptop), &gate.stranger("other")] {
+            let page = browser.open(path).await;
+            // A session that comes with what does not count ends.
+            assert!([401, 403].contains(&page.status.as_u16()), "{path}: {}", page.words());
+            assert!(!page.html.contains("Muster"), "{path}: {}", page.words());
+            assert!(!page.html.contains("555 01 77") && !page.html.contains("5550177"), "{}", page.words());
+            assert!(!page.says("You are known to us"), "{}", page.words());
+        }
+    }
+    assert_eq!(gate.backend.bytes(), 0, "{}", gate.backend.text());
+    gate.started().house.outside.close();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<&str> = text.lines().rev().take(15).collect();
+    let of_the_door = |line: &&&str| line.contains(r#""tenant":"other""#) && !line.contains("anna");
+    assert_eq!(lines.iter().filter(of_the_door).count(), 15, "{lines:#?}");
+    let trail = gate.trail().await;
+    let refused: Vec<_> = trail[before..].iter().filter(|line| line.what == Event::RequestRefused).collect();
+    assert!(refused.len() >= 4, "{refused:#?}");
+    assert!(refused.iter().all(|line| line.tenant == Some(id("other"))), "{refused:#?}");
+
+    let program = Program::instead_of(gate).await;
+    program.browser("other", &laptop).open("/accounts").await.must_say("belongs to another address");
+    let log = program.log();
+    let line = log.lines().find(|line| line.contains("wrong-tenant")).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains(r#""tenant":"other""#), "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

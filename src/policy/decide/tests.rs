@@ -248,6 +248,8 @@ fn without_rules_everything_guarded_is_refused() {
     let full = evidence(full, Some(session(Some(NOW), Some(NOW))));
     let denied = Reason::PolicyDenied { rule: None };
     assert_eq!(refused(decide(&policy, Area::Guarded, "/", &full)), denied);
+    let stranger = evidence(CertificateEvidence::Absent, None);
+    assert_eq!(refused(decide(&policy, Area::Guarded, "/", &stranger)), Reason::NoCertificate);
     policy.load(&rules(shipped::PORTAL.rules, 1)).unwrap();
     assert!(matches!(decide(&policy, Area::Guarded, "/", &full), Decision::Permit(_)));
     policy.unload(&bank());
