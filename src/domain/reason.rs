@@ -85,8 +85,8 @@ pub enum Reason {
     BackendSlow,
     /// The backend's answer was broken.
     BackendBroken,
-    /// The backends that are there have as much to do as they may.
-    BackendBusy,
+    /// The backends that are there have as much to do as they may. Which, for the log alone.
+    BackendBusy(String),
     /// The route is closed on purpose.
     Maintenance {
         /// What people are told; empty: the usual words.

@@ -137,22 +137,40 @@ impl Destination {
                 return Err(Reason::BackendDown);
             }
             tries.tried = 1;
-            return only.member.hold(max).ok_or(Reason::BackendBusy);
+            let mut held = only.member.hold(max).ok_or_else(|| self.busy())?;
+            held.all_the_same = only.member.is_out(|| self.world.now());
+            return Ok(held);
         }
         let mut weights: Weights = [0; BACKENDS_MAX];
         let weights = &mut weights[..self.places.len().min(BACKENDS_MAX)];
         // Where all that are well are left alone, they are asked all the same.
-        if !self.weigh(weights, tries.tried, true) && !self.weigh(weights, tries.tried, false) {
+        let all_the_same = !self.weigh(weights, tries.tried, true);
+        if all_the_same && !self.weigh(weights, tries.tried, false) {
             return Err(Reason::BackendDown);
         }
         while let Some(at) = self.pick(session, weights) {
-            if let Some(held) = self.places[at].member.hold(max) {
+            if let Some(mut held) = self.places[at].member.hold(max) {
                 tries.tried |= 1 << at;
+                held.all_the_same = all_the_same;
                 return Ok(held);
             }
             weights[at] = 0;
         }
-        Err(Reason::BackendBusy)
+        Err(self.busy())
+    }
+
+    /// Why none takes a request though some are well.
+    fn busy(&self) -> Reason {
+        let well = || self.members().filter(|one| !one.is_down());
+        let named: Vec<&str> = well().take(BUSY_NAMED_MAX).map(|one| one.url.as_str()).collect();
+        let more = match well().count().saturating_sub(named.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let (route, max, named) = (&self.route.name, self.route.requests_max, named.join(", "));
+        Reason::BackendBusy(format!(
+            "route {route}: {named}{more} had {max} requests under way, and requests_max allows no more for each"
+        ))
     }
 
     /// What each backend would take now; whether any takes anything.
@@ -201,6 +219,14 @@ impl Destination {
         may
     }
 
+    /// A backend gave an answer.
+    pub(super) fn answered(&self, held: &Held) {
+        held.member().answered();
+        if held.all_the_same {
+            held.member().comes_back(self.world.now());
+        }
+    }
+
     /// A backend gave no answer, or none that can be used.
     pub(super) fn failed(&self, member: &Arc<Member>, why: &dyn Display) {
         member.because(why);
@@ -238,6 +264,9 @@ impl Deref for Destination {
         &self.route
     }
 }
+
+/// A line of the log names no more of them.
+const BUSY_NAMED_MAX: usize = 4;
 
 /// A request that was not sent is sent to so many other backends at most.
 const AGAIN_MAX: u32 = 2;

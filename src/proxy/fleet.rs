@@ -138,15 +138,19 @@ impl Proxy {
     pub fn backends(&self) -> Vec<Seen> {
         let now = self.world.now();
         let fleet = self.fleet.members();
-        let all = fleet.iter().flat_map(|(whose, members)| members.values().map(move |one| (whose, one)));
-        let each = |((tenant, route), one): (&Whose, &Arc<Member>)| {
+        let all = fleet.iter().flat_map(|(whose, members)| {
+            let lone = members.len() == 1;
+            members.values().map(move |one| (whose, one, lone))
+        });
+        let each = |((tenant, route), one, lone): (&Whose, &Arc<Member>, bool)| {
             let Standing { down, out, failing, failed_at, why } = one.standing(|| now);
             Seen {
                 tenant: tenant.clone(),
                 route: route.clone(),
                 backend: one.url.clone(),
                 well: !down,
-                ejected: out,
+                // The only one is asked whatever it did before.
+                ejected: out && !lone,
                 failing,
                 failed_ago: now.since(failed_at),
                 why,

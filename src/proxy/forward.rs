@@ -188,7 +188,7 @@ impl Proxy {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
                 route.failed(held.member(), &format_args!("it answered {}", answer.head.status));
             }
-            _ => held.member().answered(),
+            _ => route.answered(&held),
         }
         if let Some((asked, client)) = tunnel
             && answer.head.status == StatusCode::SWITCHING_PROTOCOLS

@@ -64,18 +64,22 @@ pub(super) struct Standing {
 }
 
 /// A place in a backend's count of requests under way, given back when it is dropped.
-pub(super) struct Held(Arc<Member>);
+pub(super) struct Held {
+    member: Arc<Member>,
+    /// Whether it was asked though it is left alone: there was no other.
+    pub(super) all_the_same: bool,
+}
 
 impl Held {
     /// Whose.
     pub(super) const fn member(&self) -> &Arc<Member> {
-        &self.0
+        &self.member
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.member.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -117,7 +121,7 @@ impl Member {
 
     /// Takes a request on, where not too many are under way.
     pub(super) fn hold(self: &Arc<Self>, max: u32) -> Option<Held> {
-        took(&self.in_flight, max).then(|| Held(Arc::clone(self)))
+        took(&self.in_flight, max).then(|| Held { member: Arc::clone(self), all_the_same: false })
     }
 
     /// Whether its checks say that it is not well.
@@ -177,6 +181,14 @@ impl Member {
         self.failures_in_a_row.store(eject.failures_in_a_row.saturating_sub(1), Ordering::Relaxed);
         self.counted.ejected.fetch_add(1, Ordering::Relaxed);
         out
+    }
+
+    /// It answered though it was left alone: it takes requests again. That it was, and for how long, is remembered.
+    pub(super) fn comes_back(&self, now: Time) {
+        if self.is_out(|| now) {
+            self.out_until.store(now.millis(), Ordering::Relaxed);
+            self.back_since.store(now.millis(), Ordering::Relaxed);
+        }
     }
 
     /// What a check found. Returns whether it is well from now on, where that is news.

@@ -100,7 +100,7 @@ pub const fn manner(reason: &Reason) -> Manner {
         Reason::BackendDown => (StatusCode::BAD_GATEWAY, "backend-down", Level::ERROR, None, AgainAfter(20)),
         Reason::BackendSlow => (StatusCode::GATEWAY_TIMEOUT, "backend-slow", Level::ERROR, None, Again),
         Reason::BackendBroken => (StatusCode::BAD_GATEWAY, "backend-broken", Level::ERROR, None, Again),
-        Reason::BackendBusy => {
+        Reason::BackendBusy(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "backend-busy", Level::WARN, None, AgainAfter(10))
         }
         Reason::Maintenance { .. } => {
@@ -122,7 +122,8 @@ const REFUSED: Option<&str> = Some("certificate.refused");
 #[must_use]
 pub fn respond(reason: &Reason, visit: &Visit) -> Response<Body> {
     let (request, tenant) = (visit.request_id.as_str(), visit.tenant.id.as_str());
-    note(reason, &Whom { request, tenant, address: visit.address, known: visit.known }, visit.now);
+    let whom = Whom { request, tenant, host: &visit.host, address: visit.address, known: visit.known };
+    note(reason, &whom, visit.now);
     explain(reason, visit)
 }
 
@@ -143,7 +144,7 @@ pub fn respond_to_nobody(
     now: Time,
     json: bool,
 ) -> Response<Body> {
-    note(reason, &Whom { request: request_id, tenant: "", address, known: false }, now);
+    note(reason, &Whom { request: request_id, tenant: "", host: "", address, known: false }, now);
     explain_to_nobody(reason, request_id, now, json)
 }
 

@@ -27,5 +27,6 @@ async fn a_request_that_fits_no_route_is_told_so() {
     let line = line.unwrap_or_else(|| panic!("{log}"));
     let why = line["why"].as_str().unwrap();
     assert!(why.contains("no route") && why.contains("portcullis route list"), "{line}");
+    assert_eq!(line["host"], program_.host("bank"), "{line}");
     assert!(!why.contains("/news"), "paths stand in the access log alone: {line}");
 }

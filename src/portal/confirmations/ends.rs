@@ -35,7 +35,7 @@ impl Fate {
             // No connection, or nothing that may be sent at all.
             Err(
                 Reason::BackendDown
-                | Reason::BackendBusy
+                | Reason::BackendBusy(_)
                 | Reason::Maintenance { .. }
                 | Reason::BadRequest(_)
                 | Reason::MethodNotAllowed,

@@ -143,7 +143,7 @@ impl Gate {
                     Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
                     Reason::BackendSlow => StatusCode::GATEWAY_TIMEOUT,
                     Reason::BackendDown | Reason::BackendBroken => StatusCode::BAD_GATEWAY,
-                    Reason::BackendBusy | Reason::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
+                    Reason::BackendBusy(_) | Reason::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
                 Response::builder().status(status).body(Body::from(format!("{reason:?}"))).unwrap()

@@ -10,7 +10,7 @@ use http::{Method, Request};
 use super::node::{BlackHole, Mood, Node};
 use super::{Gate, get, read};
 use crate::domain::Reason;
-use crate::domain::route::{Backend, Eject, Maintenance};
+use crate::domain::route::{Backend, Eject, Maintenance, RouteSet};
 use crate::proxy::{Destination, Seen};
 
 /// A gate before these, by these weights.
@@ -207,6 +207,39 @@ async fn who_fails_is_left_alone_for_a_while_and_comes_back() {
 }
 
 #[tokio::test]
+async fn who_is_asked_all_the_same_and_answers_is_left_alone_no_more() {
+    let (mut gate, [bad, good]) = before([1, 1]).await;
+    gate.route.eject = Eject { failures_in_a_row: 3, for_seconds: 60 };
+    let both = destination(&gate);
+    bad.be(Mood::Says(503));
+    while !seen(&gate, &bad).ejected {
+        status(&gate, &both, post("/")).await.unwrap();
+    }
+    // What is answered by the other changes nothing; nor does it where the lone one fails again.
+    assert_eq!(status(&gate, &both, get("/")).await, Ok(200));
+    let mut route = gate.route.clone();
+    route.backends.retain(|at| at.url == bad.url());
+    let alone = gate.proxy.prepare(&Arc::new(route.clone()));
+    assert_eq!(status(&gate, &alone, get("/")).await, Ok(503));
+    assert!(seen(&gate, &bad).ejected);
+    bad.be(Mood::Says(200));
+    assert_eq!(status(&gate, &alone, get("/")).await, Ok(200));
+    assert!(!seen(&gate, &bad).ejected, "it answers");
+    // How often it was is remembered: the next time is twice as long.
+    bad.be(Mood::Says(503));
+    while !seen(&gate, &bad).ejected {
+        status(&gate, &both, post("/")).await.unwrap();
+    }
+    gate.clock.advance(Duration::from_secs(100));
+    assert!(seen(&gate, &bad).ejected);
+    // Where the route has no other, it is asked and not said to be left alone.
+    let routes = RouteSet::of(vec![Arc::new(route)]);
+    gate.proxy.destination(&gate.route.tenant, &routes, "bank.example", "/").unwrap();
+    assert!(!seen(&gate, &bad).ejected && seen(&gate, &bad).failing > 0);
+    assert!(good.took() > 0);
+}
+
+#[tokio::test]
 async fn one_that_came_back_takes_its_share_by_and_by() {
     let (mut gate, [cold, warm]) = before([1, 1]).await;
     gate.route.eject = Eject { failures_in_a_row: 1, for_seconds: 10 };
@@ -280,7 +313,7 @@ async fn a_herd_is_held_back_from_a_backend_that_flaps() {
         for one in futures_util::future::join_all(herd).await {
             match one.unwrap() {
                 Ok(200) => answered += 1,
-                Err(Reason::BackendBusy) => busy += 1,
+                Err(Reason::BackendBusy(_)) => busy += 1,
                 Err(Reason::BackendDown | Reason::BackendBroken) => down += 1,
                 other => panic!("{other:?}"),
             }
@@ -308,7 +341,12 @@ async fn a_full_backend_is_passed_over_and_full_ones_are_said_so() {
     let first = gate.forward_to(&to, gate.permit(), get("/1")).await.unwrap();
     let second = gate.forward_to(&to, gate.permit(), get("/2")).await.unwrap();
     assert_eq!((full.took(), free.took()), (1, 1));
-    assert_eq!(gate.forward_to(&to, gate.permit(), get("/3")).await.err(), Some(Reason::BackendBusy));
+    // The log says which route, which backends, and what limit.
+    let refused = gate.forward_to(&to, gate.permit(), get("/3")).await.err();
+    let Some(Reason::BackendBusy(why)) = refused else { panic!("{refused:?}") };
+    for told in [&gate.route.name, &full.url(), &free.url(), "1 requests", "requests_max"] {
+        assert!(why.contains(told), "{told}: {why}");
+    }
     drop(first);
     full.be(Mood::Says(200));
     free.be(Mood::Says(200));

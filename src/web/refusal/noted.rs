@@ -15,6 +15,8 @@ use crate::domain::{Reason, Time};
 pub(super) struct Whom<'a> {
     pub(super) request: &'a str,
     pub(super) tenant: &'a str,
+    /// The door's name that was asked for; empty where none was.
+    pub(super) host: &'a str,
     pub(super) address: IpAddr,
     /// Whether it is somebody of ours.
     pub(super) known: bool,
@@ -31,7 +33,7 @@ pub(super) fn note(reason: &Reason, whom: &Whom<'_>, now: Time) {
         },
         level => level,
     };
-    let Whom { request, tenant, address, .. } = whom;
+    let Whom { request, tenant, host, address, .. } = whom;
     let address = address.to_string();
     let (refused, status) = (manner.key, manner.status.as_u16());
     let rule = match reason {
@@ -39,14 +41,14 @@ pub(super) fn note(reason: &Reason, whom: &Whom<'_>, now: Time) {
         _ => "",
     };
     let why = match reason {
-        Reason::Misdirected(why) => why.as_str(),
+        Reason::Misdirected(why) | Reason::BackendBusy(why) => why.as_str(),
         Reason::BadRequest(what) => what,
         Reason::NoRoute => NO_ROUTE,
         _ => "",
     };
     macro_rules! line {
         ($level:ident) => {
-            tracing::$level!(refused, status, request, tenant, address, rule, why, "request refused")
+            tracing::$level!(refused, status, request, tenant, host, address, rule, why, "request refused")
         };
     }
     match level {

@@ -39,7 +39,7 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::BackendDown,
         Reason::BackendSlow,
         Reason::BackendBroken,
-        Reason::BackendBusy,
+        Reason::BackendBusy("route portal: http://10.0.0.7:8080 had 200 requests under way".to_owned()),
         Reason::Maintenance { text: String::new(), until: Some(now.plus(Duration::from_secs(5400))) },
         Reason::StoreStale,
         Reason::Busy,
