@@ -28,6 +28,7 @@ use super::connection;
 use super::door::{Door, DoorKind, Target, authority};
 use super::house::House;
 use super::limits::Caps;
+use super::outside::Trip;
 use super::peer::Peer;
 use super::seldom::Seldom;
 use super::way;
@@ -307,12 +308,14 @@ impl House {
         (permit, target): (&Permit, Target),
         visit: &Visit,
         request: &Request<Body>,
+        trip: &mut Trip<'_>,
     ) -> Result<Response<Body>, Reason> {
         if target != Target::Backend {
             return Err(Reason::NotFound);
         }
         let (tenant, path) = (&visit.tenant.id, request.uri().path());
         let route = self.proxy.destination(tenant, &self.view.routes(tenant), &visit.host, path)?;
+        trip.fits(&route);
         let memory = &Memory::default();
         let origin =
             Origin { host: &visit.host, address: visit.address, request_id: &visit.request_id, memory };

@@ -149,7 +149,8 @@ impl House {
                 let permit = permit.keeping(guard.clone().map(|guard| guard as Arc<_>));
                 let target = peer.door.target(path, est);
                 if peer.errand != Errand::Serve {
-                    return self.vouch(peer.errand, (&permit, target), &call.visit(self), &request);
+                    let visit = call.visit(self);
+                    return self.vouch(peer.errand, (&permit, target), &visit, &request, trip);
                 }
                 match target {
                     Target::Backend => {

@@ -26,6 +26,7 @@
 //! - `trailers`: what may follow a body
 //! - `body`: bodies under way, cut when the permit ends
 //! - `upgrade`: WebSocket
+//! - `lasting`: how long one lasts, for the log
 //! - `windows`: room in those of HTTP/2
 //! - `vouch`: what another proxy is to tell a backend
 //! - `whereto`: which backend it was, for the log
@@ -43,6 +44,7 @@ mod health;
 mod hints;
 mod identity;
 mod keep;
+mod lasting;
 mod member;
 mod memory;
 mod names;
@@ -69,6 +71,7 @@ pub use forward::{Origin, Proxy, Settings};
 pub use headers::one_end;
 pub use hints::Hints;
 pub use keep::Kept;
+pub use lasting::Lasting;
 pub use memory::Memory;
 pub use receipt::evidence_sha256;
 pub use upgrade::{Joined, Stream};

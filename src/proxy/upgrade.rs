@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use super::errand::Tunnel;
 use super::headers;
+use super::lasting::{Lasting, Open};
 use super::member::Held;
 use crate::crypto;
 use crate::domain::Reason;
@@ -153,17 +154,22 @@ pub(super) fn join(
     permit: Permit,
     idle: Duration,
 ) -> Response<Body> {
+    let lasting = Lasting::default();
+    let open = lasting.opens();
     tokio::spawn(async move {
         let tunnel = async {
             let (mut client, _lasts) = client.come().await?;
             let _held = held;
             client.write_all(&early).await?;
-            let copied = copy(client, &mut backend, idle).await;
+            open.told(early.len());
+            let copied = copy(client, &mut backend, idle, &open).await;
             if copied.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset) {
                 // What one side broke off is to be no good end to the other (RFC 8441 5).
                 backend.breaks_off();
             }
-            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(copied?)
+            copied?;
+            open.ends_well();
+            Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
         };
         tokio::select! {
             biased;
@@ -176,6 +182,7 @@ pub(super) fn join(
     headers::clean_answer(&mut head.headers);
     head.headers.remove(CONTENT_LENGTH);
     head.extensions.clear();
+    head.extensions.insert(lasting);
     match asked {
         Asked::Http1 => headers::set_upgrade(&mut head.headers),
         Asked::Http2(_) => {
@@ -190,7 +197,7 @@ pub(super) fn join(
 }
 
 /// Copies both ways until one side fails, both are at their end, or nothing moves for `idle`.
-async fn copy<A, B>(a: A, b: B, idle: Duration) -> io::Result<()>
+async fn copy<A, B>(a: A, b: B, idle: Duration, open: &Open) -> io::Result<()>
 where
     A: AsyncRead + AsyncWrite + Unpin,
     B: AsyncRead + AsyncWrite + Unpin,
@@ -201,7 +208,7 @@ where
     let over = Notify::new();
     let there = async {
         let mut from = a_read;
-        one_way(&mut from, b_write, &clock, Some(TAKEN_WITHIN)).await?;
+        one_way(&mut from, b_write, &clock, Way::There).await?;
         // A client that only listens says nothing when it goes; with HTTP/2 whoever reads on hears it.
         let mut nothing = [0];
         tokio::select! {
@@ -210,7 +217,7 @@ where
         }
     };
     let back = async {
-        one_way(b_read, a_write, &clock, None).await?;
+        one_way(b_read, a_write, &clock, Way::Back(open)).await?;
         over.notify_one();
         Ok(())
     };
@@ -221,8 +228,16 @@ where
     }
 }
 
-/// `patience` is how long what was read may take to be taken.
-async fn one_way<R, W>(mut from: R, mut to: W, clock: &Clock, patience: Option<Duration>) -> io::Result<()>
+/// Which way bytes go.
+#[derive(Clone, Copy)]
+enum Way<'a> {
+    /// To the backend.
+    There,
+    /// To the client.
+    Back(&'a Open),
+}
+
+async fn one_way<R, W>(mut from: R, mut to: W, clock: &Clock, way: Way<'_>) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -247,9 +262,12 @@ where
             to.write_all(&buffer[..n]).await?;
             to.flush().await
         };
-        match patience {
-            None => written.await?,
-            Some(patience) => tokio::time::timeout(patience, written).await??,
+        match way {
+            Way::There => tokio::time::timeout(TAKEN_WITHIN, written).await??,
+            Way::Back(open) => {
+                written.await?;
+                open.told(n);
+            }
         }
         clock.moved();
     }

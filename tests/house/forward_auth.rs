@@ -12,6 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis::domain::certificate::{Certificate, CertificateState, RevocationReason};
 use portcullis::domain::session::Session;
 use portcullis::front::beside::{Kind, Plan, Serves, SharedSecret};
+use portcullis::front::outside::{Field, access_log};
 use portcullis::store::table;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -37,6 +38,8 @@ struct Rig {
     addresses: Vec<SocketAddr>,
     laptop: Handed,
     browser: Browser,
+    /// Holds the access log.
+    log: tempfile::TempDir,
 }
 
 impl Rig {
@@ -55,10 +58,16 @@ impl Rig {
             serves,
         });
         let addresses = plans.iter().map(|plan| plan.listen).collect();
-        let gate = Gate::with(|gate| gate.other_proxies = plans.to_vec()).await;
+        let log = tempfile::tempdir().unwrap();
+        let to = access_log::To::File(log.path().join("access.log"));
+        let gate = Gate::with(|gate| {
+            gate.other_proxies = plans.to_vec();
+            gate.outside.access_log = Some(access_log::Settings { to, fields: Field::usual() });
+        })
+        .await;
         let laptop = anna(&gate).await;
         let browser = gate.signed_in("bank", &laptop).await;
-        Self { gate, addresses, laptop, browser }
+        Self { gate, addresses, laptop, browser, log }
     }
 
     fn address(&self, kind: Kind) -> SocketAddr {
@@ -179,6 +188,21 @@ async fn send(address: SocketAddr, request: Request<Body>) -> Answer {
     tokio::spawn(connection);
     let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
     whole(answer.expect("an answer in time").unwrap()).await
+}
+
+/// What another proxy asks about has its line, with the route that fits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_has_its_line_with_the_route() {
+    let rig = Rig::open(Serves::ForwardAuth).await;
+    assert_eq!(rig.ask(&rig.question(Kind::Nginx)).await.status, 200);
+    rig.gate.started().house.outside.close();
+    let text = std::fs::read_to_string(rig.log.path().join("access.log")).unwrap();
+    let line: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    for (field, wanted) in [("route", "portal"), ("room", "gate"), ("path", "/accounts"), ("person", "anna")]
+    {
+        assert_eq!(line[field], wanted, "{line}");
+    }
+    assert_eq!(line.get("upstream_ms"), None, "{line}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

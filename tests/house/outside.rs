@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Request;
 use http_body_util::BodyExt as _;
 use portcullis::domain::person::Role;
-use portcullis::domain::route::{Backend as At, Route};
+use portcullis::domain::route::{Backend as At, Maintenance, Route};
 use portcullis::front::outside::access_log::{self, To};
 use portcullis::front::outside::{Field, Settings, otlp};
 use portcullis::world::{Entropy, SystemEntropy};
@@ -120,6 +120,71 @@ async fn a_line_names_the_backend() {
     let named: Vec<&str> = lines.iter().map(|line| line["backend"].as_str().unwrap()).collect();
     assert_eq!(named[..9], [here.as_str(); 9]);
     assert_eq!(named[9..], [gone.as_str()]);
+}
+
+/// A route that is closed, and a backend that took no connection: what no backend got took none of its time, and what the
+/// gate refused is counted as its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_backend_got_is_no_figure_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::usual())).await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let here = format!("http://{}", gate.backend.address);
+    let maintenance = Some(Maintenance { text: String::new(), until: None });
+    gate.put(&Route { maintenance, ..Route::to(&id("bank"), "closed", "/closed", here) }).await;
+    let gone = format!("http://127.0.0.1:{}", free_ports());
+    gate.put(&Route::to(&id("bank"), "gone", "/gone", gone)).await;
+    let before = lines(&gate, &file).len();
+    assert_eq!(client.open("/accounts").await.status, 200);
+    assert_eq!(client.open("/closed/x").await.status, 503);
+    assert_eq!(client.open("/gone/x").await.status, 502);
+    let lines = &lines(&gate, &file)[before..];
+    let told: Vec<_> =
+        lines.iter().map(|line| (&line["room"], &line["route"], line.get("upstream_ms"))).collect();
+    let [answered, closed, down] = told[..] else { panic!("{lines:#?}") };
+    assert!(answered.2.is_some(), "{lines:#?}");
+    assert_eq!(closed, (&"gate".into(), &"closed".into(), None));
+    assert_eq!(down, (&"backend".into(), &"gone".into(), None));
+    let text = gate.started().house.outside.metrics();
+    let count = |name: &str, labels: &str| {
+        let line = text.lines().find(|line| line.contains(name) && line.contains(labels));
+        line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
+    };
+    let one = Some("1".to_owned());
+    assert_eq!(count("http_requests_total", "room=\"gate\",route=\"closed\""), one, "{text}");
+    assert_eq!(count("upstream_requests_total", "route=\"closed\",outcome=\"not_sent\""), one, "{text}");
+    assert_eq!(
+        count("upstream_requests_total", "room=\"backend\",route=\"gone\",outcome=\"down\""),
+        one,
+        "{text}"
+    );
+    assert_eq!(count("_total", "room=\"backend\",route=\"closed\""), None, "{text}");
+    assert!(count("upstream_duration_seconds_count", "route=\"portal\"").is_some(), "{text}");
+    for route in ["closed", "gone"] {
+        assert_eq!(count("upstream_duration_seconds", &format!("route=\"{route}\"")), None, "{text}");
+    }
+}
+
+/// A reload that opens another log, or none, takes nothing back of what was counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_of_lines_go_on_over_a_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (folder.path().join("first.log"), folder.path().join("second.log"));
+    let gate = Gate::with(|plan| plan.outside = logging(first.clone(), Field::usual())).await;
+    let outside = &gate.started().house.outside;
+    gate.stranger("bank").send(navigation("/")).await;
+    assert_eq!(lines(&gate, &first).len(), 1);
+    for wanted in [logging(second.clone(), vec![Field::Path]), logging("/dev/full".into(), vec![Field::Path])]
+    {
+        outside.change(&wanted).unwrap().done();
+        assert!(metric(&gate, "access_log_lines_total") >= 1);
+        gate.stranger("bank").send(navigation("/")).await;
+        outside.close();
+    }
+    outside.change(&Settings::default()).unwrap().done();
+    assert_eq!(metric(&gate, "access_log_lines_total"), 2);
+    assert_eq!(metric(&gate, "access_log_lines_lost_total{why=\"failed\"}"), 1);
 }
 
 /// What a person reads out from the foot of a page, and what a program is told, finds the line.

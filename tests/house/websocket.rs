@@ -12,6 +12,8 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use portcullis::console::command::{Command, device};
 use portcullis::domain::certificate::RevocationReason;
+use portcullis::front::outside::{Field, access_log};
+use serde_json::Value;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -20,6 +22,7 @@ use crate::support::PATIENCE;
 use crate::support::browser::{Browser, navigation};
 use crate::support::desk::*;
 use crate::support::gate::Gate;
+use crate::support::tunnel;
 use crate::support::wire::whole;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
@@ -106,6 +109,51 @@ async fn one_goes_through_beside_others_and_ends_with_the_session() {
         }
     };
     tokio::time::timeout(PATIENCE, closed).await.expect("the backend is told");
+}
+
+/// The line says how long it was open, and what the client was sent in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_line_in_the_access_log_comes_at_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let to = access_log::To::File(file.clone());
+    let gate = Gate::with(|plan| {
+        plan.outside.access_log = Some(access_log::Settings { to, fields: Field::usual() });
+    })
+    .await;
+    let (client, _, _) = anna_inside(&gate).await;
+    let lines = || -> Vec<Value> {
+        gate.started().house.outside.close();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["path"] == "/ws").collect()
+    };
+    let mut h2 = connection(&client).await;
+    let mut over_http2 = opened(&mut h2, asking(&client, "/ws")).await;
+    says(&mut over_http2, "hello").await;
+    let mut over_http1 = tunnel::websocket(&client).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(lines().is_empty(), "both are open");
+    over_http2.close(None).await.unwrap();
+    must_end(&mut over_http2).await;
+    over_http1.close(None).await.unwrap();
+    tunnel::must_end(&mut over_http1).await;
+    drop((over_http1, over_http2));
+    tokio::time::timeout(PATIENCE, async {
+        while lines().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("each has its line");
+    let lines = lines();
+    let mut statuses: Vec<u64> = lines.iter().map(|line| line["status"].as_u64().unwrap()).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [101, 200]);
+    for line in lines {
+        assert!(line["ms"].as_f64().unwrap() >= 50.0, "{line}");
+        assert!(line["bytes"].as_u64().unwrap() >= "hello".len() as u64, "{line}");
+    }
 }
 
 /// H-05, A-22: over HTTP/2 too, a WebSocket wants its version, its own origin and a session, and opens nothing else.

@@ -57,14 +57,31 @@ pub(super) struct AccessLog {
     shared: Arc<Shared>,
 }
 
-#[derive(Default)]
 struct Shared {
+    counts: Arc<Counts>,
+    reopen: AtomicBool,
+}
+
+/// What became of lines. One log's counts go on with the next one's.
+#[derive(Default)]
+pub(super) struct Counts {
     written: AtomicU64,
     /// The queue was full: the disk, or whoever reads, is too slow.
     left_out: AtomicU64,
     /// The system would not write them.
     failed: AtomicU64,
-    reopen: AtomicBool,
+}
+
+impl Counts {
+    pub(super) fn write_metrics(&self, text: &mut Text) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let help = "Lines of the access log.";
+        text.one("access_log_lines_total", Kind::Counter, help, count(&self.written));
+        let name = "access_log_lines_lost_total";
+        text.family(name, Kind::Counter, "Lines that are missing in the access log.");
+        text.sample(name, &[("why", "slow")], count(&self.left_out));
+        text.sample(name, &[("why", "failed")], count(&self.failed));
+    }
 }
 
 enum Message {
@@ -77,8 +94,8 @@ enum Message {
 
 impl AccessLog {
     /// Opens the file and starts its thread.
-    pub(super) fn open(settings: Settings) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    pub(super) fn open(settings: Settings, counts: Arc<Counts>) -> io::Result<Self> {
+        let shared = Arc::new(Shared { counts, reopen: AtomicBool::new(false) });
         let file = open(&settings.to)?;
         let (queue, messages) = mpsc::sync_channel(QUEUE_MAX);
         let writer = Writer { settings, file, shared: Arc::clone(&shared), torn: false, told: None };
@@ -90,7 +107,7 @@ impl AccessLog {
 
     pub(super) fn take(&self, record: Arc<Record>) {
         if self.queue.try_send(Message::Request(record)).is_err() {
-            self.shared.left_out.fetch_add(1, Ordering::Relaxed);
+            self.shared.counts.left_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -114,16 +131,6 @@ impl AccessLog {
             }
         }
         let _ = wait.recv_timeout(until.saturating_duration_since(Instant::now()));
-    }
-
-    pub(super) fn write_metrics(&self, text: &mut Text) {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let help = "Lines of the access log.";
-        text.one("access_log_lines_total", Kind::Counter, help, count(&self.shared.written));
-        let name = "access_log_lines_lost_total";
-        text.family(name, Kind::Counter, "Lines that are missing in the access log.");
-        text.sample(name, &[("why", "slow")], count(&self.shared.left_out));
-        text.sample(name, &[("why", "failed")], count(&self.shared.failed));
     }
 }
 
@@ -179,13 +186,13 @@ impl Writer {
             match self.file.write(lines) {
                 Ok(n) if n > 0 => {
                     let (done, rest) = lines.split_at(n);
-                    self.shared.written.fetch_add(count(done), Ordering::Relaxed);
+                    self.shared.counts.written.fetch_add(count(done), Ordering::Relaxed);
                     self.torn = done.last() != Some(&b'\n');
                     lines = rest;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => {
-                    self.shared.failed.fetch_add(count(lines), Ordering::Relaxed);
+                    self.shared.counts.failed.fetch_add(count(lines), Ordering::Relaxed);
                     if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
                         let error = other.err().map(|error| error.to_string()).unwrap_or_default();
                         tracing::error!(

@@ -71,6 +71,10 @@ struct Wanted {
     settings: Settings,
     log: Option<Arc<AccessLog>>,
     spans: Option<Arc<(Spans, Ids)>>,
+    /// Of all logs there were.
+    lines: Option<Arc<access_log::Counts>>,
+    /// Of all collectors there were.
+    sent: Option<Arc<otlp::Counts>>,
 }
 
 impl fmt::Debug for Outside {
@@ -112,11 +116,11 @@ impl Outside {
             text.sample("refusals_total", &[("reason", reason)], counter.get());
         }
         let wanted = self.wanted.load();
-        if let Some(log) = &wanted.log {
-            log.write_metrics(&mut text);
+        if let Some(lines) = &wanted.lines {
+            lines.write_metrics(&mut text);
         }
-        if let Some(spans) = &wanted.spans {
-            spans.0.write_metrics(&mut text);
+        if let Some(sent) = &wanted.sent {
+            sent.write_metrics(&mut text);
         }
         text.into_string()
     }
@@ -187,14 +191,18 @@ impl Wanted {
     fn instead(&self, settings: &Settings, world: &World) -> io::Result<(Self, Option<Exporter>)> {
         let mut other = Self { settings: settings.clone(), ..self.clone() };
         if settings.access_log != self.settings.access_log {
-            other.log = settings.access_log.clone().map(AccessLog::open).transpose()?.map(Arc::new);
+            other.log = None;
+            if let Some(settings) = settings.access_log.clone() {
+                let lines = Arc::clone(other.lines.get_or_insert_default());
+                other.log = Some(Arc::new(AccessLog::open(settings, lines)?));
+            }
         }
         let mut runs = None;
         if settings.spans != self.settings.spans {
             other.spans = None;
             if let Some(settings) = settings.spans.clone() {
                 let ids = Ids::new(world, settings.percent);
-                let (spans, exporter) = Spans::new(settings);
+                let (spans, exporter) = Spans::new(settings, Arc::clone(other.sent.get_or_insert_default()));
                 other.spans = Some(Arc::new((spans, ids)));
                 runs = Some(exporter);
             }

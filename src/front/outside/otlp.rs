@@ -38,11 +38,27 @@ pub(super) struct Spans {
     counts: Arc<Counts>,
 }
 
+/// What became of spans. Those of one collector go on with the next one's.
 #[derive(Default)]
-struct Counts {
+pub(super) struct Counts {
     exported: AtomicU64,
     left_out: AtomicU64,
     failed: AtomicU64,
+}
+
+impl Counts {
+    pub(super) fn write_metrics(&self, text: &mut Text) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        text.one(
+            "spans_exported_total",
+            Kind::Counter,
+            "Spans that a collector took.",
+            count(&self.exported),
+        );
+        text.family("spans_lost_total", Kind::Counter, "Spans that no collector took.");
+        text.sample("spans_lost_total", &[("why", "slow")], count(&self.left_out));
+        text.sample("spans_lost_total", &[("why", "failed")], count(&self.failed));
+    }
 }
 
 /// Carries spans to the collector.
@@ -68,9 +84,8 @@ enum NotTaken {
 }
 
 impl Spans {
-    pub(super) fn new(settings: Settings) -> (Self, Exporter) {
+    pub(super) fn new(settings: Settings, counts: Arc<Counts>) -> (Self, Exporter) {
         let (sender, queue) = mpsc::channel(QUEUE_MAX);
-        let counts = Arc::new(Counts::default());
         (Self { queue: sender, counts: Arc::clone(&counts) }, Exporter { settings, queue, counts })
     }
 
@@ -78,19 +93,6 @@ impl Spans {
         if self.queue.try_send(record).is_err() {
             self.counts.left_out.fetch_add(1, Ordering::Relaxed);
         }
-    }
-
-    pub(super) fn write_metrics(&self, text: &mut Text) {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        text.one(
-            "spans_exported_total",
-            Kind::Counter,
-            "Spans that a collector took.",
-            count(&self.counts.exported),
-        );
-        text.family("spans_lost_total", Kind::Counter, "Spans that no collector took.");
-        text.sample("spans_lost_total", &[("why", "slow")], count(&self.counts.left_out));
-        text.sample("spans_lost_total", &[("why", "failed")], count(&self.counts.failed));
     }
 }
 

@@ -39,7 +39,9 @@ pub(super) enum Ending {
     Slow,
     /// It broke off, or answered what cannot be passed on.
     Broken,
-    /// The client went away, or the request was not fit to be sent.
+    /// The client went away while it was asked.
+    Gone,
+    /// It was not asked: the route is closed, the request is not fit to be sent, all backends have enough to do.
     NotSent,
 }
 
@@ -51,8 +53,8 @@ pub(super) struct Counted<'a> {
     pub(super) status: StatusCode,
     /// Until the head of the answer.
     pub(super) took: Duration,
-    /// The backend's part of it, where one was asked.
-    pub(super) backend: Option<(Ending, Duration)>,
+    /// How it ended where it was for a backend, and the backend's part of the time where one got it.
+    pub(super) backend: Option<(Ending, Option<Duration>)>,
 }
 
 #[derive(Hash, PartialEq, Eq)]
@@ -156,7 +158,9 @@ impl Place {
         shard.duration.count(one.took);
         if let Some((ending, took)) = one.backend {
             up(&shard.endings[ending as usize]);
-            shard.backend.count(took);
+            if let Some(took) = took {
+                shard.backend.count(took);
+            }
         }
     }
 
@@ -261,7 +265,7 @@ const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// As [`Ending`].
-const ENDINGS: [&str; 5] = ["answered", "down", "slow", "broken", "not_sent"];
+const ENDINGS: [&str; 6] = ["answered", "down", "slow", "broken", "gone", "not_sent"];
 
 /// In microseconds, and as it is written in seconds: from a hop on one machine to a backend that is given up.
 const BOUNDS: [(u64, &str); 13] = [
@@ -290,7 +294,7 @@ mod tests {
             http2: true,
             status: StatusCode::from_u16(status).unwrap(),
             took: Duration::from_micros(micros),
-            backend: Some((Ending::Slow, Duration::from_micros(micros))),
+            backend: Some((Ending::Slow, Some(Duration::from_micros(micros)))),
         }
     }
 

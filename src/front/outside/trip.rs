@@ -18,7 +18,7 @@ use crate::auth::evidence::{CertificateEvidence, Evidence};
 use crate::domain::Reason;
 use crate::front::door::Room;
 use crate::front::peer::Peer;
-use crate::proxy::Destination;
+use crate::proxy::{Destination, Lasting};
 
 /// A request under way. Dropped before it is answered, it tells of a client that went away.
 pub(in crate::front) struct Trip<'a> {
@@ -29,7 +29,7 @@ pub(in crate::front) struct Trip<'a> {
     room: &'static str,
     route: Option<Arc<Destination>>,
     asked: Option<Instant>,
-    backend: Option<(Ending, Duration)>,
+    backend: Option<(Ending, Option<Duration>)>,
     /// When the backend had answered, or failed to.
     heard: Option<Instant>,
     record: Option<Box<Record>>,
@@ -104,6 +104,11 @@ impl<'a> Trip<'a> {
         self.asked = Some(Instant::now());
     }
 
+    /// Another proxy asks about it, which sends it to a backend itself.
+    pub(in crate::front) fn fits(&mut self, route: &Arc<Destination>) {
+        self.route = Some(Arc::clone(route));
+    }
+
     /// What the backend answered.
     pub(in crate::front) fn heard<R>(&mut self, answer: &Result<R, Reason>) {
         let ending = match answer {
@@ -111,10 +116,17 @@ impl<'a> Trip<'a> {
             Err(Reason::BackendDown) => Ending::Down,
             Err(Reason::BackendSlow) => Ending::Slow,
             Err(Reason::BackendBroken) => Ending::Broken,
-            Err(_) => Ending::NotSent,
+            Err(Reason::BackendBusy(_)) => Ending::NotSent,
+            // What was refused before a backend was asked, a closed route's requests among it, is no fault of one.
+            Err(_) => {
+                self.room = GATE;
+                Ending::NotSent
+            }
         };
         let now = Instant::now();
-        self.backend = self.asked.map(|asked| (ending, now - asked));
+        // What no backend got took none of its time.
+        let was_sent = matches!(ending, Ending::Answered | Ending::Slow | Ending::Broken);
+        self.backend = self.asked.map(|asked| (ending, was_sent.then(|| now - asked)));
         self.heard = Some(now);
     }
 
@@ -127,10 +139,17 @@ impl<'a> Trip<'a> {
     }
 
     /// Its answer, whose end is written down.
-    pub(in crate::front) fn answered(mut self, response: Response<Body>) -> Response<Body> {
+    pub(in crate::front) fn answered(mut self, mut response: Response<Body>) -> Response<Body> {
         let record = self.head(response.status());
         let Some(record) = record else { return response };
         let follow = Follow { record, began: self.began, outside: Arc::clone(self.outside) };
+        if let Some(lasting) = response.extensions_mut().remove::<Lasting>() {
+            tokio::spawn(async move {
+                let (bytes, complete) = lasting.over().await;
+                follow.end(bytes, complete);
+            });
+            return response;
+        }
         if response.body().is_end_stream() {
             follow.end(0, true);
             return response;
@@ -144,7 +163,7 @@ impl<'a> Trip<'a> {
         if self.backend.is_none()
             && let Some(asked) = self.asked
         {
-            self.backend = Some((Ending::NotSent, asked.elapsed()));
+            self.backend = Some((Ending::Gone, Some(asked.elapsed())));
         }
         let tenant = self.peer.door.tenant().map_or("", |tenant| tenant.as_str());
         let route = self.route.as_ref().map_or("", |route| route.name.as_str());
@@ -159,7 +178,7 @@ impl<'a> Trip<'a> {
         record.room = self.room;
         record.route = self.route.take();
         record.status = status.as_u16();
-        record.upstream = self.backend.map(|(_, took)| took);
+        record.upstream = self.backend.and_then(|(_, took)| took);
         Some(record)
     }
 }
