@@ -31,8 +31,8 @@ pub(super) struct Activity {
     unread: AtomicBool,
     /// Whether a client of HTTP/2 sent or took anything since this was asked last.
     stirred: AtomicBool,
-    /// Short pieces of bodies of HTTP/2 that came since they were put together.
-    short_pieces: AtomicU32,
+    /// Pieces of bodies of HTTP/2 that came since they were put together.
+    pieces: AtomicU32,
     /// For each answer that waits for the client to take it: since when.
     waiting: Mutex<HashMap<u64, Arc<AtomicU64>, RandomState>>,
     http2: bool,
@@ -73,7 +73,7 @@ impl Activity {
             closing: AtomicBool::new(false),
             unread: AtomicBool::new(false),
             stirred: AtomicBool::new(false),
-            short_pieces: AtomicU32::new(0),
+            pieces: AtomicU32::new(0),
             waiting: Mutex::default(),
             http2,
             limits,
@@ -105,16 +105,16 @@ impl Activity {
         self.stirred.swap(false, Ordering::Relaxed)
     }
 
-    /// A client of HTTP/2 sent a piece of a body that costs more than its bytes.
-    pub(super) fn brings_a_short_piece(&self) {
-        self.short_pieces.fetch_add(1, Ordering::Relaxed);
+    /// A client of HTTP/2 sent a piece of a body.
+    pub(super) fn brings_a_piece(&self) {
+        self.pieces.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether there were so many that those that wait are to be put together.
-    pub(super) fn has_many_short_pieces(&self) -> bool {
-        let many = self.short_pieces.load(Ordering::Relaxed) >= SHORT_PIECES_MAX;
+    pub(super) fn has_many_pieces(&self) -> bool {
+        let many = self.pieces.load(Ordering::Relaxed) >= PIECES_MAX;
         if many {
-            self.short_pieces.store(0, Ordering::Relaxed);
+            self.pieces.store(0, Ordering::Relaxed);
         }
         many
     }
@@ -291,8 +291,8 @@ const REST_AFTER: Duration = Duration::from_secs(1);
 /// How often a connection with answers under way is looked at.
 const TICK: Duration = Duration::from_secs(5);
 
-/// A quarter of a kilobyte each: what may lie about for long.
-const SHORT_PIECES_MAX: u32 = 256;
+/// Eight kilobytes and a quarter each at most, as a rule: what may lie about for long.
+const PIECES_MAX: u32 = 64;
 
 #[cfg(test)]
 mod tests {

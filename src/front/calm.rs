@@ -7,7 +7,7 @@
 use tokio::time::Instant;
 
 use super::activity::Activity;
-use super::http2::SHORT_BYTES;
+use super::http2::PIECE_BYTES;
 
 /// What one connection has used up.
 #[derive(Debug)]
@@ -84,11 +84,10 @@ impl Calm {
                 let [a, b, c, kind, flags, ..] = self.head;
                 self.rest = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
                 self.spent += price(kind, flags, self.rest);
-                // What is short may look longer by its padding (RFC 9113 6.1).
-                if kind == DATA && (self.rest < SHORT_BYTES || flags & PADDED != 0) {
-                    activity.brings_a_short_piece();
+                if kind == DATA {
+                    activity.brings_a_piece();
                     // As dear as so many bytes, and h2 keeps room for ever for as many as ever waited.
-                    self.at_once += SHORT_BYTES;
+                    self.at_once += PIECE_BYTES;
                 }
                 self.got = 0;
             }
@@ -194,7 +193,6 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
-const PADDED: u8 = 8;
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,8 @@
 //! What one stream brings, for whoever reads it; and what came and nobody asked for, in little room.
 //!
-//! h2 keeps each piece by itself, at a quarter of a kilobyte beside its bytes, and windows count bytes alone: a window full of
-//! pieces of one byte would be 64 MiB. So what waits here is put together.
+//! h2 keeps each piece by itself, at a quarter of a kilobyte beside its bytes and as a part of all that was read at once, eight
+//! kilobytes or more, while windows count bytes alone: a window full of pieces of one byte would be gigabytes. So what waits
+//! here is put together.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,7 +28,7 @@ pub(super) struct Shelf {
     stream: RecvStream,
     kept: VecDeque<Bytes>,
     /// Behind those.
-    short: BytesMut,
+    last: BytesMut,
     /// Whether somebody waits for the next piece.
     waited_for: bool,
 }
@@ -35,8 +36,8 @@ pub(super) struct Shelf {
 impl Inflow {
     pub(super) fn new(stream: RecvStream, room: &Arc<Room>) -> Self {
         let shelf = (!stream.is_end_stream()).then(|| {
-            let (kept, short) = (VecDeque::new(), BytesMut::new());
-            let shelf = Arc::new(Mutex::new(Shelf { stream, kept, short, waited_for: false }));
+            let (kept, last) = (VecDeque::new(), BytesMut::new());
+            let shelf = Arc::new(Mutex::new(Shelf { stream, kept, last, waited_for: false }));
             room.has_one_more(&shelf);
             shelf
         });
@@ -96,8 +97,8 @@ impl Shelf {
         if let Some(piece) = self.kept.pop_front() {
             return Poll::Ready(Some(Ok(piece)));
         }
-        if !self.short.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.short).freeze())));
+        if !self.last.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.last).freeze())));
         }
         let piece = self.stream.poll_data(cx);
         self.waited_for = piece.is_pending();
@@ -105,7 +106,7 @@ impl Shelf {
     }
 
     fn is_at_end(&self) -> bool {
-        self.kept.is_empty() && self.short.is_empty() && self.stream.is_end_stream()
+        self.kept.is_empty() && self.last.is_empty() && self.stream.is_end_stream()
     }
 
     /// Puts together what came, unless somebody is about to take it. The window has no room for more by this.
@@ -116,14 +117,11 @@ impl Shelf {
         let mut nobody = Context::from_waker(Waker::noop());
         // How it ended is said again to who asks.
         while let Poll::Ready(Some(Ok(piece))) = self.stream.poll_data(&mut nobody) {
-            if piece.len() < SHORT_BYTES {
-                self.short.extend_from_slice(&piece);
-                continue;
+            self.last.extend_from_slice(&piece);
+            // Whoever takes one makes room in the window for as much: no more than by a piece of another.
+            if self.last.len() >= BLOCK_BYTES {
+                self.kept.push_back(std::mem::take(&mut self.last).freeze());
             }
-            if !self.short.is_empty() {
-                self.kept.push_back(self.short.split().freeze());
-            }
-            self.kept.push_back(piece);
         }
     }
 }
@@ -132,5 +130,8 @@ pub(super) fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As h2 has it: what is longer costs no more than its bytes.
-pub(in crate::front) const SHORT_BYTES: usize = 256;
+/// What h2 takes for a piece beside its bytes.
+pub(in crate::front) const PIECE_BYTES: usize = 256;
+
+/// As long as a frame may be.
+const BLOCK_BYTES: usize = 16 * 1024;

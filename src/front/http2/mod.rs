@@ -36,7 +36,7 @@ use http::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use self::gather::Gather;
-pub(super) use self::inflow::SHORT_BYTES;
+pub(super) use self::inflow::PIECE_BYTES;
 use self::knock::Door;
 use self::pulse::Pulse;
 pub(super) use self::received::Received;
@@ -105,7 +105,7 @@ where
                 }
             }
             window.told();
-            if answering.activity().has_many_short_pieces() {
+            if answering.activity().has_many_pieces() {
                 room.tidy();
             }
             if door.frames.is_knocked_at() {

@@ -44,7 +44,7 @@ impl Room {
         self.released.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Puts together what came in short pieces.
+    /// Puts together what came in pieces.
     pub(super) fn tidy(&self) {
         let mut shelves = self.shelves.lock().unwrap_or_else(PoisonError::into_inner);
         shelves.retain(|shelf| {

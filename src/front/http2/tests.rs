@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, Response};
 use hyper::body::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -59,42 +59,54 @@ impl Slow {
             network,
             draining: stop.clone(),
         };
-        let handle = |request: Request<Body>| async move {
-            Response::new(match request.uri().path() {
-                "/big" => Body::from(vec![b'x'; 1_000_000]),
-                // Ten bytes, and many more beside them in memory.
-                "/of-much" => Body::from(Bytes::from_owner(Much::default()).slice(..10)),
-                // Its upload is refused, and what is said of that takes a moment.
-                "/refused" => {
-                    drop(request);
-                    tokio::time::sleep(MOMENT).await;
-                    Body::from("refused")
-                }
-                // The first piece of its upload is read, and no other.
-                "/unread" => {
-                    let mut body = request.into_body();
-                    let _first = http_body_util::BodyExt::frame(&mut body).await;
-                    std::future::pending::<()>().await;
-                    drop(body);
-                    Body::empty()
-                }
-                // No piece of its upload is read.
-                "/unasked" => std::future::pending().await,
-                // The first piece of its upload is read, and the rest when much of it may be there.
-                "/late" => {
-                    let mut body = request.into_body();
-                    let first = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap();
-                    tokio::time::sleep(MOMENT * 10).await;
-                    let rest = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-                    Body::from([first.into_data().unwrap(), rest].concat())
-                }
-                "/read" => {
-                    let read = axum::body::to_bytes(request.into_body(), usize::MAX).await;
-                    Body::from(read.unwrap().len().to_string())
-                }
-                "/then-nothing" => Body::new(ThenNothing(Some(Bytes::from_static(b"all of it")))),
-                _ => Body::from(vec![b'x'; 10]),
-            })
+        let another = Arc::new(tokio::sync::Notify::new());
+        let handle = move |request: Request<Body>| {
+            let another_was_read = Arc::clone(&another);
+            async move {
+                Response::new(match request.uri().path() {
+                    "/big" => Body::from(vec![b'x'; 1_000_000]),
+                    // Ten bytes, and many more beside them in memory.
+                    "/of-much" => Body::from(Bytes::from_owner(Much::default()).slice(..10)),
+                    // Its upload is refused, and what is said of that takes a moment.
+                    "/refused" => {
+                        drop(request);
+                        tokio::time::sleep(MOMENT).await;
+                        Body::from("refused")
+                    }
+                    // The first piece of its upload is read, and no other.
+                    "/unread" => {
+                        let mut body = request.into_body();
+                        let _first = http_body_util::BodyExt::frame(&mut body).await;
+                        std::future::pending::<()>().await;
+                        drop(body);
+                        Body::empty()
+                    }
+                    // No piece of its upload is read.
+                    "/unasked" => std::future::pending().await,
+                    // The first piece of its upload is read, and the rest when much of it may be there.
+                    "/late" => {
+                        let mut body = request.into_body();
+                        let first = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap();
+                        tokio::time::sleep(MOMENT * 10).await;
+                        let rest = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                        Body::from([first.into_data().unwrap(), rest].concat())
+                    }
+                    "/read" => {
+                        let read = axum::body::to_bytes(request.into_body(), usize::MAX).await;
+                        another_was_read.notify_one();
+                        Body::from(read.unwrap().len().to_string())
+                    }
+                    // The first piece of its upload is read, and the rest once another was; says in how many.
+                    "/pieces" => {
+                        let mut pieces = request.into_body().into_data_stream();
+                        let first = pieces.next().await;
+                        another_was_read.notified().await;
+                        Body::from((usize::from(first.is_some()) + pieces.count().await).to_string())
+                    }
+                    "/then-nothing" => Body::new(ThenNothing(Some(Bytes::from_static(b"all of it")))),
+                    _ => Body::from(vec![b'x'; 10]),
+                })
+            }
         };
         let served = tokio::spawn(async move {
             connection::serve(theirs, true, (), &CancellationToken::new(), &shared, handle).await;

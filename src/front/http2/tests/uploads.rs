@@ -59,6 +59,30 @@ async fn short_pieces_that_wait_end_no_connection() {
     }
 }
 
+/// H-19: a piece that waits does not keep all that was read at once with it, eight kilobytes of another stream's.
+#[tokio::test]
+async fn pieces_that_wait_keep_nothing_else() {
+    let (client, connection) = h2::client::handshake(Slow::silent().io).await.unwrap();
+    tokio::spawn(connection);
+    let mut client = client.ready().await.unwrap();
+    let (answer, mut waits) = client.send_request(post("/pieces"), false).unwrap();
+    let mut client = client.ready().await.unwrap();
+    let (read, mut flows) = client.send_request(post("/read"), false).unwrap();
+    for turn in 0..800 {
+        flows.reserve_capacity(7900);
+        while flows.capacity() < 7900 {
+            std::future::poll_fn(|cx| flows.poll_capacity(cx)).await.unwrap().unwrap();
+        }
+        waits.send_data(vec![b'y'; 256].into(), false).unwrap();
+        flows.send_data(vec![b'x'; 7900].into(), turn == 799).unwrap();
+    }
+    assert_eq!(read.await.unwrap().into_body().data().await.unwrap().unwrap(), "6320000");
+    waits.send_data(Bytes::new(), true).unwrap();
+    let pieces = answer.await.unwrap().into_body().data().await.unwrap().unwrap();
+    let pieces: usize = str::from_utf8(&pieces).unwrap().parse().unwrap();
+    assert!(pieces < 200, "{pieces} of 800 keep the room that each was read into");
+}
+
 /// What came in pieces is whole and in order, though the gate put it together.
 #[tokio::test]
 async fn what_is_put_together_is_what_came() {
