@@ -285,7 +285,11 @@ impl Upstream {
 impl Core {
     fn seat(&self, backend: &Backend, idle_max: Duration) -> Option<Line> {
         let links = &self.shared.get(backend)?.links;
-        links.iter().filter(|link| link.idle() <= idle_max).find_map(Link::seat).map(Line::Seat)
+        let fresh = || links.iter().filter(|link| link.idle() <= idle_max && !link.is_stuck());
+        // Where uploads wait just now, others may have to wait with them; but not each moment's wait is worth a connection.
+        let calm = fresh().filter(|link| !link.has_uploads_waiting()).find_map(Link::seat);
+        let any = || (fresh().count() >= WAITING_MAX).then(|| fresh().find_map(Link::seat)).flatten();
+        calm.or_else(any).map(Line::Seat)
     }
 }
 
@@ -318,3 +322,6 @@ async fn sweep(upstream: Weak<Upstream>, here: runtime::Id, keep: Duration) {
 /// Servers of HTTP/2 say goodbye before they close, so a request that cannot be repeated may go over a
 /// connection that has been idle for longer than one of HTTP/1.1.
 const SHARED_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// So many connections to a backend on which uploads wait for room, and one more is asked for: then they are shared.
+const WAITING_MAX: usize = 8;

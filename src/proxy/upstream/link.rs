@@ -83,14 +83,23 @@ impl Link {
         Ok(Arc::new(Self { sender, scheme, begun, started, left_ms, known, uploads }))
     }
 
-    /// A seat, where one is free and the connection is open as far as can be known. Where uploads are stuck there is none for
-    /// anybody: some backends read nothing at all of a connection until they are read.
+    /// A seat, where one is free and the connection is open as far as can be known.
     pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
         let most = self.sender.current_max_send_streams().min(STREAMS_MAX);
         let free = self.known.streams.load(Ordering::Relaxed) < most;
         let fresh = self.begun.load(Ordering::Relaxed) < REQUESTS_MAX;
-        let stuck = self.uploads.are_stuck(Instant::now);
-        (free && fresh && !stuck && !self.is_closed()).then(|| self.seat_anyway())
+        (free && fresh && !self.is_closed()).then(|| self.seat_anyway())
+    }
+
+    /// Whether uploads over it wait and have had no room for long: it is given nobody else. Some backends read nothing at all
+    /// of a connection until those are read.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.uploads.are_stuck(Instant::now)
+    }
+
+    /// Whether uploads over it wait for room.
+    pub(super) fn has_uploads_waiting(&self) -> bool {
+        self.uploads.are_waiting()
     }
 
     /// A seat for whoever opened the connection.

@@ -37,6 +37,11 @@ impl Uploads {
         Outflow { all: Arc::clone(self), waits: false }
     }
 
+    /// Whether some wait now.
+    pub(super) fn are_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     /// Whether some wait, and none had room for long: others are better off elsewhere, also once those gave up, until one has
     /// room again. It may be the window of their own stream that is full, which cannot be seen from here; then one more
     /// connection is the price.
@@ -44,7 +49,7 @@ impl Uploads {
         if self.stuck.load(Ordering::Relaxed) {
             return true;
         }
-        if self.waiting.load(Ordering::Relaxed) == 0 {
+        if !self.are_waiting() {
             return false;
         }
         let moved = self.since + Duration::from_millis(self.moved_ms.load(Ordering::Relaxed));
@@ -72,8 +77,8 @@ impl Outflow {
 
     /// It has so much room for so much. Next to none is none: others may have left a byte of the window.
     pub(super) fn has_room(&mut self, room: usize, wanted: usize, now: Instant) {
-        self.waits_no_more();
         if room >= wanted.min(ROOM_BYTES) {
+            self.waits_no_more();
             self.all.counts_from(now);
             self.all.stuck.store(false, Ordering::Relaxed);
         }
@@ -89,12 +94,16 @@ impl Outflow {
 
 impl Drop for Outflow {
     fn drop(&mut self) {
+        // Who gives up makes no room.
+        if self.waits {
+            self.all.stuck.store(true, Ordering::Relaxed);
+        }
         self.waits_no_more();
     }
 }
 
 /// A backend that reads makes room within its way and back. What begins before this is over waits, too.
-const STUCK_FOR: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 300 });
+const STUCK_FOR: Duration = Duration::from_millis(300);
 
 /// What a backend that reads makes room for at once, be its window as small as they come.
 const ROOM_BYTES: usize = 1024;
@@ -125,5 +134,22 @@ mod tests {
         assert!(all.are_stuck(|| now));
         other.has_room(5000, 5000, now);
         assert!(!all.are_stuck(|| now), "there is room");
+        let mut last = all.begin();
+        last.waits(now);
+        assert!(!all.are_stuck(|| now));
+        drop(last);
+        assert!(all.are_stuck(|| now), "nor did who gave up before anybody asked");
+    }
+
+    #[test]
+    fn a_byte_now_and_then_is_no_room() {
+        let all = Arc::<Uploads>::default();
+        let (mut only, mut now) = (all.begin(), all.since);
+        for _ in 0..10 {
+            only.waits(now);
+            only.has_room(1, 5000, now);
+            now += STUCK_FOR / 4;
+        }
+        assert!(all.are_stuck(|| now));
     }
 }

@@ -74,21 +74,21 @@ impl Strangers {
 
     /// Whether one more has a line. Says how many had none, once the minute is over.
     fn line(&self, address: IpAddr, now: Time) -> bool {
-        let (refused, over) = self.one_more(address, now);
+        let (network, refused, over) = self.one_more(address, now);
         for (network, left_out) in over {
             tracing::warn!(%network, left_out, "strangers were refused without a line for each");
         }
         if refused == LINES_MAX {
             tracing::warn!(
-                network = %network(address),
+                %network,
                 "many strangers are refused: the next ones have no line until the minute is over, metrics count them"
             );
         }
         refused <= LINES_MAX
     }
 
-    /// The how many-th it is in its minute, and how many had no line in the one before.
-    fn one_more(&self, address: IpAddr, now: Time) -> (u64, Vec<(IpAddr, u64)>) {
+    /// Of which network, the how many-th of it in its minute, and how many had no line in the one before.
+    fn one_more(&self, address: IpAddr, now: Time) -> (IpAddr, u64, Vec<(IpAddr, u64)>) {
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut over = Vec::new();
         // A clock that is set back ends it, too.
@@ -105,7 +105,7 @@ impl Strangers {
         }
         let count = minute.refused.entry(network).or_default();
         *count += 1;
-        (*count, over)
+        (network, *count, over)
     }
 }
 
@@ -138,7 +138,10 @@ mod tests {
     fn strangers_have_so_many_lines_a_minute_and_are_counted_beyond() {
         let strangers = Strangers::none();
         let now = Time::default().plus(Duration::from_secs(1_000_000));
-        let at = |address: &str, now| strangers.one_more(address.parse().unwrap(), now);
+        let at = |address: &str, now| {
+            let (_, count, over) = strangers.one_more(address.parse().unwrap(), now);
+            (count, over)
+        };
         for turn in 1..=LINES_MAX + 5 {
             assert_eq!(at("192.0.2.7", now), (turn, vec![]));
             assert_eq!(at(&format!("2001:db8::{turn:x}"), now).0, turn, "it is one network");
@@ -155,7 +158,8 @@ mod tests {
     fn beyond_so_many_networks_they_share_lines() {
         let strangers = Strangers::none();
         for number in 0..10_000_u32 {
-            strangers.one_more(IpAddr::V4(number.into()), Time::default());
+            let (network, ..) = strangers.one_more(IpAddr::V4(number.into()), Time::default());
+            assert_eq!(network.is_unspecified(), number == 0 || number as usize >= NETWORKS_MAX);
         }
         assert_eq!(strangers.0.lock().unwrap().refused.len(), NETWORKS_MAX + 1);
     }
