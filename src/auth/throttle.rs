@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::audit::{Entry, Event, Ledger, RecordError};
 use crate::domain::throttle::{Guarded, Throttle};
-use crate::domain::{DeviceId, PersonId, PhoneId, Reason, TenantId, Time};
+use crate::domain::{DeviceId, PersonId, PhoneId, Reason, TenantId, Time, network};
 use crate::store::table::{self, Stored};
 use crate::store::{StoreError, Write};
 use crate::world::World;
@@ -232,7 +232,7 @@ impl Subject {
             Self::Mailbox(hash) => format!("{}{hash}", Throttle::OF_MAILBOX),
             Self::Device(id) => format!("device:{id}"),
             Self::Phone(id) => format!("phone:{id}"),
-            Self::Address(ip) => format!("{}{}", Throttle::OF_ADDRESS, counted(*ip)),
+            Self::Address(ip) => format!("{}{}", Throttle::OF_ADDRESS, network(*ip)),
             Self::Machine(id) => format!("machine:{id}"),
             Self::Agent(actor) => format!("agent:{actor}"),
         }
@@ -282,19 +282,6 @@ fn count(
         until,
         blocked: pause.is_none() && failures >= most,
     })
-}
-
-/// An address as it is counted: of IPv6 the /64, which is what one household or server has (RFC 6177); what a
-/// translator made of an IPv4 address is that one (RFC 6052 2.1).
-fn counted(address: std::net::IpAddr) -> std::net::IpAddr {
-    match address.to_canonical() {
-        std::net::IpAddr::V4(four) => std::net::IpAddr::V4(four),
-        std::net::IpAddr::V6(six) if six.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
-            let [.., a, b, c, d] = six.octets();
-            std::net::IpAddr::V4([a, b, c, d].into())
-        }
-        std::net::IpAddr::V6(six) => std::net::IpAddr::V6((u128::from(six) >> 64 << 64).into()),
-    }
 }
 
 /// The count without one try; `None` where none is left. A pause that this try began is over: fewer failed.

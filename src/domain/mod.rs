@@ -10,6 +10,7 @@ pub mod device;
 pub mod enrolment;
 pub mod grant;
 pub mod id;
+pub mod network;
 pub mod person;
 pub mod phone;
 pub mod push;
@@ -29,6 +30,7 @@ pub mod words;
 pub use id::{
     ApprovalId, ConfirmationId, DeviceId, GrantId, IssuerId, NoticeId, PairingId, PersonId, PhoneId, TenantId,
 };
+pub use network::network;
 pub use reason::Reason;
 pub use secret::Secret;
 pub use time::Time;

@@ -12,12 +12,13 @@ use tokio::time::Instant;
 use super::accept::{Front, Handler};
 use super::beside::Errand;
 use super::connection::{self, Shared};
-use super::limits::{Place, Settings, network};
+use super::limits::{Place, Settings};
 use super::live::Guard;
 use super::peer::Peer;
 use super::relayed::{self, Relayed};
 use super::tls::{self, HandshakeError};
 use super::turns::Turns;
+use crate::domain::network;
 use crate::proxy::Memory;
 
 impl Front {

@@ -4,12 +4,14 @@
 //! hyper and rustls have no limit that is on by itself, so each stands here with its reason.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ipnet::IpNet;
+
+use crate::domain::network;
 
 /// Limits of the listeners.
 #[derive(Clone, Debug)]
@@ -182,17 +184,6 @@ impl Drop for Place {
             }
         }
         self.caps.all.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// An IPv6 client owns 64 bits of network, so they are counted as one.
-pub(super) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -12,7 +12,7 @@ fn rewritten(gate: &Gate, from: &str, to: &str) {
     std::fs::write(&file, text.replace(from, to)).unwrap();
 }
 
-fn tenant(gate: &Gate, id: &str) {
+pub(crate) fn tenant(gate: &Gate, id: &str) {
     let host = format!("{id}.localhost");
     gate.run(&["tenant", "add", id, "--name", "Bank", "--telephone", "+41 44 555 01 00", "--host", &host])
         .well();

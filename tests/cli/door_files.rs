@@ -5,6 +5,7 @@ use std::path::Path;
 
 use rcgen::{CertificateParams, KeyPair};
 
+use crate::doctor::tenant;
 use crate::gate::Gate;
 
 /// A certificate and a key, PEM.
@@ -28,18 +29,7 @@ fn write(dir: &Path, Pair(certificate, key): &Pair) {
 /// A gate whose portal has its certificate from files.
 fn with_files() -> Gate {
     let gate = Gate::made();
-    gate.run(&[
-        "tenant",
-        "add",
-        "bank",
-        "--name",
-        "B",
-        "--telephone",
-        "+41 44 555 01 00",
-        "--host",
-        "bank.localhost",
-    ])
-    .well();
+    tenant(&gate, "bank");
     gate.run(&["route", "set", "bank", "--backend", "http://127.0.0.1:9"]).well();
     let file = gate.dir().join("portcullis.toml");
     let text = std::fs::read_to_string(&file).unwrap();

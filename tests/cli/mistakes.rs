@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use crate::doctor::tenant;
 use crate::gate::{Gate, portcullis, write_secret};
 
 #[test]
@@ -180,18 +181,7 @@ fn another_user_is_kept_from_leaving_files_of_theirs() {
 #[test]
 fn names_that_were_meant_are_told() {
     let gate = Gate::made();
-    gate.run(&[
-        "tenant",
-        "add",
-        "bank",
-        "--name",
-        "B",
-        "--telephone",
-        "+41 44 555 01 00",
-        "--host",
-        "bank.localhost",
-    ])
-    .well();
+    tenant(&gate, "bank");
     gate.run(&["person", "add", "bank", "--name", "Anna Muster"]).well();
     let asked = |person: &str| gate.run(&["policy", "explain", "bank", "/", "--person", person]);
     assert_eq!(asked("anna-muster").well().out, asked("bank/anna-muster").well().out);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::manner;
-use crate::domain::{Reason, Time};
+use crate::domain::{Reason, Time, network};
 
 /// Whom a refusal is told.
 pub(super) struct Whom<'a> {
@@ -106,14 +106,6 @@ impl Strangers {
         let count = minute.refused.entry(network).or_default();
         *count += 1;
         (network, *count, over)
-    }
-}
-
-/// A client of IPv6 owns 64 bits of network.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(six) => IpAddr::V6((u128::from(six) >> 64 << 64).into()),
-        four @ IpAddr::V4(_) => four,
     }
 }
 
