@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Shared};
+use super::descriptors::Descriptors;
 use super::door::Doors;
 use super::limits::{Caps, Settings};
 pub use super::listening::bind;
@@ -63,6 +64,8 @@ pub struct Front {
     pub(super) caps: Arc<Caps>,
     /// Connections of plain HTTP and of other proxies: they take no places from those over TLS.
     beside: Arc<Beside>,
+    /// Of all listeners.
+    pub(super) descriptors: Arc<Descriptors>,
     /// For connections that come from now on; each keeps those that it began with.
     settings: Arc<ArcSwap<Settings>>,
     pub(super) meters: Arc<Meters>,
@@ -104,8 +107,9 @@ impl Front {
         let settings = Arc::new(ArcSwap::from_pointee(settings));
         let doors = Arc::new(ArcSwap::from_pointee(doors));
         let (meters, cut) = (Arc::default(), CancellationToken::new());
-        let (beside, complaints, draining) = (Arc::default(), Arc::default(), stop.clone());
-        Self { doors, live, caps, beside, settings, meters, complaints, clock, draining, cut }
+        let (beside, descriptors, complaints) = (Arc::default(), Arc::default(), Arc::default());
+        let draining = stop.clone();
+        Self { doors, live, caps, beside, descriptors, settings, meters, complaints, clock, draining, cut }
     }
 
     /// Waits for connections that have places of their own, too, before the house closes.
@@ -197,7 +201,7 @@ impl Front {
         let (handler, turns) = (handler(), Turns::new());
         let next = async || {
             turns.calm().await;
-            listener.accept().await
+            self.descriptors.accept(&listener).await
         };
         while let Some(accepted) = self.draining.run_until_cancelled(next()).await {
             match accepted {

@@ -21,7 +21,7 @@ use axum::body::Body;
 use http::header::{CACHE_CONTROL, CONNECTION, LOCATION};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use ipnet::IpNet;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::accept::{Front, pause_after};
 use super::connection;
@@ -154,8 +154,9 @@ pub async fn serve(
     front.waits_for(&caps);
     let (lately, complaints) = (told::Lately::default(), Seldom::of(COMPLAINTS_MAX));
     let beside = Arc::new(Beside { plan, house, front, lately, complaints });
-    while let Some(accepted) = draining.run_until_cancelled(listener.accept()).await {
-        let (stream, address): (TcpStream, _) = match accepted {
+    let next = || beside.front.descriptors.accept(&listener);
+    while let Some(accepted) = draining.run_until_cancelled(next()).await {
+        let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 pause_after(&error).await;

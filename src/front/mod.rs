@@ -13,6 +13,7 @@ mod bodies;
 mod call;
 mod calm;
 mod connection;
+mod descriptors;
 pub mod door;
 pub mod house;
 mod http2;

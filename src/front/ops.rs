@@ -66,18 +66,17 @@ pub async fn serve(
 ) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let caps = Caps::new(CONNECTIONS_MAX, CONNECTIONS_MAX);
-    let mut spare = Spare::keep();
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+    let mut spare = Spare::default();
+    let next = async |spare: &mut Spare| {
+        spare.keep();
+        front.descriptors.accept(&listener).await
+    };
+    while let Some(accepted) = stop.run_until_cancelled(next(&mut spare)).await {
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                spare = spare.or_else(Spare::keep);
                 let answer = |request| ops.answer(&request, &front, stop.is_cancelled());
-                let served = match &mut spare {
-                    Some(spare) => spare.serve(&error, &listener, answer).await,
-                    None => false,
-                };
-                if !served {
+                if !spare.serve(&error, &listener, &front.descriptors, answer).await {
                     pause_after(&error).await;
                 }
                 continue;

@@ -81,7 +81,8 @@ pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) 
     let listener = TcpListener::from_std(listener)?;
     let caps = Caps::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
     front.waits_for(&caps);
-    while let Some(accepted) = front.draining().run_until_cancelled(listener.accept()).await {
+    let next = || front.descriptors.accept(&listener);
+    while let Some(accepted) = front.draining().run_until_cancelled(next()).await {
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {

@@ -6,7 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,18 +18,24 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::super::descriptors::Descriptors;
+
 /// One file, and one to keep its place with.
+#[derive(Default)]
 pub(super) struct Spare {
-    nothing: File,
+    nothing: Option<File>,
     kept: Option<OwnedFd>,
 }
 
 impl Spare {
-    /// None where there are no files now.
-    pub(super) fn keep() -> Option<Self> {
-        let nothing = File::open("/dev/null").ok()?;
-        let kept = Some(nothing.try_clone().ok()?.into());
-        Some(Self { nothing, kept })
+    /// Opens what is missing of it, where there are files.
+    pub(super) fn keep(&mut self) {
+        if self.nothing.is_none() {
+            self.nothing = File::open("/dev/null").ok();
+        }
+        if let (Some(nothing), None) = (&self.nothing, &self.kept) {
+            self.kept = nothing.try_clone().ok().map(Into::into);
+        }
     }
 
     /// Answers one who waits, where there is somebody and `error` says that no file is left for it. Whether it did.
@@ -37,24 +43,36 @@ impl Spare {
         &mut self,
         error: &io::Error,
         listener: &TcpListener,
+        descriptors: &Descriptors,
         answer: impl Fn(Request<Body>) -> Response<Body> + Unpin,
     ) -> bool {
         let none_left = [Errno::MFILE, Errno::NFILE].map(|none| Some(none.raw_os_error()));
-        if !none_left.contains(&error.raw_os_error()) || self.kept.take().is_none() {
-            // Somebody was faster than this; perhaps there is one again.
-            self.kept = self.kept.take().or_else(|| self.nothing.try_clone().ok().map(Into::into));
+        if !none_left.contains(&error.raw_os_error()) {
             return false;
         }
-        let accepted = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
-        let Poll::Ready(Ok((stream, _))) = accepted else {
-            self.kept = self.nothing.try_clone().ok().map(Into::into);
-            return false;
-        };
-        if let Some(mut file) = answered(stream, answer).await {
+        let taken_in = poll_fn(|cx| Poll::Ready(self.takes_in(cx, listener, descriptors))).await;
+        let Some(stream) = taken_in else { return false };
+        if let (Some(mut file), Some(nothing)) = (answered(stream, answer).await, &self.nothing) {
             // Not for a moment is it anybody else's.
-            self.kept = rustix::io::dup2(&self.nothing, &mut file).is_ok().then_some(file);
+            self.kept = rustix::io::dup2(nothing, &mut file).is_ok().then_some(file);
         }
         true
+    }
+
+    /// Gives its file away for whoever waits.
+    fn takes_in(
+        &mut self,
+        cx: &mut Context<'_>,
+        listener: &TcpListener,
+        descriptors: &Descriptors,
+    ) -> Option<TcpStream> {
+        let _alone = descriptors.alone();
+        drop(self.kept.take()?);
+        if let Poll::Ready(Ok((stream, _))) = listener.poll_accept(cx) {
+            return Some(stream);
+        }
+        self.keep();
+        None
     }
 }
 
