@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use tokio::sync::Mutex;
 
 use super::{AppError, Core, kept_lists, mail};
 use crate::ca::{Authority, KeyFolder};
@@ -63,6 +64,7 @@ pub(super) fn of_house(
         site: ArcSwap::from_pointee(site(config, core.world.now(), Vec::new())),
         reloads,
         upgrades,
+        routes: Mutex::default(),
         proxy: OnceLock::new(),
         old_certificates: OnceLock::new(),
     }))

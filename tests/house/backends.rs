@@ -1,6 +1,7 @@
 //! Routes with several backends through the whole gate: by host, by path, rewritten, closed, full, edited while
 //! requests come. The oracle is what each backend received.
 
+use futures_util::future::join_all;
 use portcullis::audit::Event;
 use portcullis::console::command::{Command, Kind, route};
 use portcullis::domain::person::Role;
@@ -355,6 +356,33 @@ async fn no_two_routes_are_for_the_same_requests() {
     // Two that change places in one file are none, nor is one that gives way in it.
     apply(&gate, &format!("{}{}", one("app", "path = \"/b\""), one("new", app))).await.unwrap();
     apply(&gate, &format!("{}{}", one("app", app), one("new", "path = \"/b\""))).await.unwrap();
+}
+
+/// What each of two commands found of the others is true still when it is recorded.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_routes_that_are_set_at_once_none_is_anothers_twin_and_none_is_lost() {
+    let gate = Gate::open().await;
+    let act = async |command| gate.acts().run("local:1000", Command::Route(command)).await;
+    let set = |name: &str, path: String| {
+        let mut set = route::Set::of(id("bank"), name.to_owned());
+        (set.path, set.backends) = (Some(path), vec!["http://127.0.0.1:1".to_owned()]);
+        route::Command::Set(Box::new(set))
+    };
+    let names: Vec<String> = (0..20).map(|n| format!("r{n}")).collect();
+    let twins = join_all(names.iter().map(|name| act(set(name, "/app".to_owned())))).await;
+    assert_eq!(twins.iter().filter(|done| done.is_ok()).count(), 1, "one of them was first");
+    let apart = join_all(names.iter().map(|name| act(set(name, format!("/{name}"))))).await;
+    assert!(apart.iter().all(Result::is_ok));
+    let which = route::Which { tenant: id("bank"), name: "r0".to_owned() };
+    let close = route::Close { which, text: String::new(), until: None };
+    for _ in 0..20 {
+        let (one, other) =
+            tokio::join!(act(set("r0", "/r0".to_owned())), act(route::Command::Close(close.clone())),);
+        one.and(other).unwrap();
+        let routes = gate.all::<Route>().await;
+        assert!(routes.iter().any(|route| route.name == "r0" && route.maintenance.is_some()), "it is closed");
+        act(route::Command::Open(close.which.clone())).await.unwrap();
+    }
 }
 
 /// Whoever writes a file of routes knows its fields and no types of ours.

@@ -414,6 +414,7 @@ fn acts(config: &Config, started: &Started, world: &World, issuers: &[Issuer]) -
         site: arc_swap::ArcSwap::from_pointee(Site { start, ..Site::default() }),
         reloads: None,
         upgrades: None,
+        routes: Default::default(),
         proxy: std::sync::OnceLock::new(),
         old_certificates: std::sync::OnceLock::new(),
     })

@@ -38,6 +38,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::audit::{Ledger, RecordError};
 use crate::auth::throttle::Throttles;
@@ -137,6 +138,8 @@ pub struct Acts {
     pub reloads: Option<Reloads>,
     /// Whoever runs it.
     pub upgrades: Option<Upgrades>,
+    /// One command at a time: what it finds of the others is to be true still once it is recorded.
+    pub routes: Mutex<()>,
     /// What knows how the backends are, once the house runs.
     pub proxy: OnceLock<Arc<Proxy>>,
     /// What knows of door certificates that had to stay, once the house runs.

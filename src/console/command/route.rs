@@ -90,6 +90,7 @@ pub struct Close {
 
 impl Acts {
     pub(super) async fn route(&self, actor: &str, command: Command) -> Result<Output, CommandError> {
+        let _alone = self.routes.lock().await;
         match command {
             Command::Set(set) => self.set_route(actor, *set).await,
             Command::List { tenant } => self.list_routes(tenant).await,
