@@ -290,7 +290,11 @@ pub async fn start_on(
         })
         .map_err(AppError::System)?;
     if let Some(listener) = plain_listener {
-        tokio::spawn(plain::serve(listener, doors::plain_files(config, &core, &lists), front.clone()));
+        tokio::spawn(plain::serve(
+            listener,
+            doors::plain_files(config, &core, &lists, &outside),
+            front.clone(),
+        ));
     }
     if let Some(listener) = ops_listener {
         let operator = operator::told(&core, &lists, Arc::clone(&pusher), &house);

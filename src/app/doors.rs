@@ -13,6 +13,7 @@ use crate::console::command::doctor::KeptCertificate;
 use crate::domain::certificate::IssuerKind;
 use crate::domain::{TenantId, Time};
 use crate::front::door::{DoorKind, DoorPlan, Doors};
+use crate::front::outside::Outside;
 use crate::front::plain;
 use crate::front::tls::CertificateFiles;
 use crate::store::view::View;
@@ -126,7 +127,12 @@ fn write_private(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), AppErro
     file.write_all(bytes).map_err(wrong)
 }
 
-pub(super) fn plain_files(config: &Config, core: &Core, lists: &Arc<Lists>) -> plain::Plain {
+pub(super) fn plain_files(
+    config: &Config,
+    core: &Core,
+    lists: &Arc<Lists>,
+    outside: &Arc<Outside>,
+) -> plain::Plain {
     let (lists, answering, view) = (Arc::clone(lists), Arc::clone(lists), Arc::clone(&core.view));
     plain::Plain {
         ocsp: Arc::new(move |question| answering.answer(question)),
@@ -139,6 +145,7 @@ pub(super) fn plain_files(config: &Config, core: &Core, lists: &Arc<Lists>) -> p
             Some(Bytes::from(if root { issuer.root_der.clone() } else { issuer.der.clone() }))
         }),
         https_port: config.listen.public_port,
+        outside: Arc::clone(outside),
         clock: Arc::clone(&core.world.clock),
     }
 }

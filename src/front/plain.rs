@@ -18,8 +18,9 @@ use tokio::net::TcpListener;
 
 use super::accept::{Front, pause_after};
 use super::connection;
-use super::door::{Doors, authority};
+use super::door::{Door, Doors, authority};
 use super::limits::Caps;
+use super::outside::{Outside, Trip};
 use crate::domain::{Reason, Time};
 use crate::world::Clock;
 
@@ -62,6 +63,8 @@ pub struct Plain {
     pub https_port: u16,
     /// Answers OCSP.
     pub ocsp: Answers,
+    /// Is told of each request.
+    pub outside: Arc<Outside>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -92,15 +95,18 @@ pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) 
         };
         let Ok(place) = caps.admit(address.ip()) else { continue };
         let (plain, shared, cut, front) = (plain.clone(), front.shared(), front.cut(), front.clone());
+        let address = address.ip();
         tokio::spawn(async move {
             let handle = move |request: Request<Body>| {
-                let (plain, front) = (plain.clone(), front.clone());
+                let (plain, doors) = (plain.clone(), front.doors().load_full());
                 async move {
-                    if ocsp::is_here(request.uri().path()) {
+                    let trip = Trip::plain(&plain.outside, door(&request, &doors).ok(), address, &request);
+                    let response = if ocsp::is_here(request.uri().path()) {
                         ocsp::serve(&plain.ocsp, request, plain.clock.now()).await
                     } else {
-                        plain.answer(&request, &front.doors().load())
-                    }
+                        plain.answer(&request, &doors)
+                    };
+                    trip.answered(response)
                 }
             };
             connection::serve(stream, false, place, &cut, &shared, handle).await;
@@ -133,9 +139,7 @@ impl Plain {
     /// The same page of the same host over TLS, where that host is a door of ours: a redirect to
     /// whatever the client names would lead anywhere.
     fn lead_to_tls<B>(&self, request: &Request<B>, doors: &Doors) -> Result<Response<Body>, Reason> {
-        let (name, _) = authority(request.method(), request.uri(), request.headers())?;
-        let name = name.to_ascii_lowercase();
-        doors.named(&name).ok_or_else(|| Reason::Misdirected(format!("{name} is no door of ours")))?;
+        let (name, _) = door(request, doors)?;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let to = match self.https_port {
             443 => format!("https://{name}{path}"),
@@ -146,6 +150,14 @@ impl Plain {
         response.headers_mut().insert(header::LOCATION, to);
         Ok(response)
     }
+}
+
+/// The door that a request is for, and its name.
+fn door<'a, B>(request: &Request<B>, doors: &'a Doors) -> Result<(String, &'a Arc<Door>), Reason> {
+    let (name, _) = authority(request.method(), request.uri(), request.headers())?;
+    let name = name.to_ascii_lowercase();
+    let door = doors.named(&name).ok_or_else(|| Reason::Misdirected(format!("{name} is no door of ours")))?;
+    Ok((name, door))
 }
 
 /// Only reading is answered.

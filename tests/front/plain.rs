@@ -1,13 +1,16 @@
 //! The plain listener and the operator's.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use portcullis::ca::ocsp;
 use portcullis::domain::Time;
+use portcullis::front::outside::{Field, Outside, Settings, access_log};
 use portcullis::front::{ops, plain};
-use portcullis::world::{Clock, HeldClock};
+use portcullis::world::{Clock, HeldClock, World};
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +32,9 @@ async fn crls_and_cas_are_read_and_everybody_else_is_led_to_tls() {
     let address = listener.local_addr().unwrap();
     let clock = Arc::new(HeldClock::at(Time::from_secs(1_795_292_244)));
     let from = clock.now();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("access.log");
+    let outside = written_to(&log);
     let served = plain::Plain {
         crl: Arc::new(move |id| match id {
             "devices-1" => plain::File::Fresh {
@@ -47,6 +53,7 @@ async fn crls_and_cas_are_read_and_everybody_else_is_led_to_tls() {
             kept: (question == b"kept").then(|| (from, from.plus(Duration::from_secs(60)))),
         }),
         clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        outside: Arc::clone(&outside),
     };
     tokio::spawn(plain::serve(listener, served, gate.front.clone()));
 
@@ -126,6 +133,47 @@ async fn crls_and_cas_are_read_and_everybody_else_is_led_to_tls() {
     // No HTTP/2 without TLS, however it is asked for (H-20).
     let upgrade = "GET / HTTP/1.1\r\nHost: bank.localhost\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk";
     assert!(!ask(address, upgrade).await.contains(" 101 "));
+
+    // Each has its line, in which nothing stands that could open a door, nor what a stranger names.
+    assert!(
+        ask(address, "GET /.portcullis/confirm/secret?s=secret HTTP/1.1\r\nHost: bank.localhost")
+            .await
+            .contains("308")
+    );
+    assert!(ask(address, "GET /secret HTTP/1.1\r\nHost: secret.example").await.contains("400"));
+    tokio::task::spawn_blocking(move || outside.close()).await.unwrap();
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert!(!text.contains("secret") && !text.contains("evil"), "{text}");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let whole =
+        ["time", "room", "method", "path", "status", "bytes", "complete", "ms", "address", "protocol"];
+    for line in &lines {
+        assert!(whole.iter().all(|field| line.get(field).is_some()), "{line}");
+        assert_eq!((&line["room"], line.get("tls")), (&json!("plain"), None));
+    }
+    for (path, status, host) in [
+        ("/crl/devices-1.crl", 200, None),
+        ("/crl/devices-1.crl", 304, None),
+        ("/ca/other.crt", 404, None),
+        ("/ocsp", 413, None),
+        ("/a", 308, Some("bank.localhost")),
+        ("*", 400, None),
+    ] {
+        let is_it = |line: &&Value| {
+            line["path"] == path
+                && line["status"] == status
+                && line.get("host").and_then(Value::as_str) == host
+        };
+        assert!(lines.iter().any(|line| is_it(&line)), "{path} {status}: {text}");
+    }
+}
+
+/// Told of requests, it writes a line of each.
+fn written_to(log: &Path) -> Arc<Outside> {
+    let to = access_log::To::File(log.to_owned());
+    let access_log = Some(access_log::Settings { to, fields: Field::ALL.to_vec() });
+    let settings = Settings { access_log, ..Settings::default() };
+    Outside::open(settings, World::real()).unwrap().0
 }
 
 #[tokio::test(flavor = "multi_thread")]

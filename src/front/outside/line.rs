@@ -85,11 +85,15 @@ fn put(out: &mut Vec<u8>, record: &Record, fields: &[Field]) -> Result<(), serde
         match field {
             Field::Time => map.serialize_entry(name, &record.time.format("%Y-%m-%dT%H:%M:%S%.3fZ"))?,
             Field::Request => entry(&mut map, name, Some(record.number.as_str()))?,
-            Field::Tenant => entry(&mut map, name, record.door.tenant().map(|tenant| tenant.as_str()))?,
+            Field::Tenant => entry(
+                &mut map,
+                name,
+                record.door.as_ref().and_then(|door| door.tenant()).map(|tenant| tenant.as_str()),
+            )?,
             Field::Room => map.serialize_entry(name, record.room)?,
             Field::Route => entry(&mut map, name, record.route.as_ref().map(|route| route.name.as_str()))?,
             Field::Backend => entry(&mut map, name, record.whereto.url().as_deref())?,
-            Field::Host => map.serialize_entry(name, &record.host)?,
+            Field::Host => entry(&mut map, name, Some(&record.host))?,
             Field::Method => map.serialize_entry(name, record.method.as_str())?,
             Field::Path => map.serialize_entry(name, &record.path)?,
             Field::Query => entry(&mut map, name, record.query.as_deref())?,
@@ -107,7 +111,7 @@ fn put(out: &mut Vec<u8>, record: &Record, fields: &[Field]) -> Result<(), serde
             Field::Serial => entry(&mut map, name, record.serial.as_deref())?,
             Field::Person => entry(&mut map, name, record.person.as_deref())?,
             Field::Protocol => map.serialize_entry(name, protocol(record))?,
-            Field::Tls => map.serialize_entry(name, record.tls)?,
+            Field::Tls => entry(&mut map, name, Some(record.tls))?,
             Field::Trace => {
                 if let Some(trace) = record.trace {
                     map.serialize_entry(name, &format!("{:032x}", trace.id))?;

@@ -175,6 +175,11 @@ impl Outside {
         (trace, trace.is_some_and(|trace| trace.sampled) || wanted.log.is_some())
     }
 
+    /// Whether there is a line for each request.
+    fn logs(&self) -> bool {
+        self.wanted.load().log.is_some()
+    }
+
     fn write_down(&self, record: Arc<Record>) {
         let wanted = self.wanted.load();
         if let Some(spans) = wanted.spans.as_ref().filter(|_| record.trace.is_some_and(|trace| trace.sampled))

@@ -215,7 +215,7 @@ fn span(record: &Record) -> Option<Value> {
         number("http.response.status_code", record.status.into()),
         number("http.response.body.size", record.bytes),
     ];
-    if let Some(tenant) = record.door.tenant() {
+    if let Some(tenant) = record.door.as_ref().and_then(|door| door.tenant()) {
         attributes.push(text("portcullis.tenant", tenant.as_str()));
     }
     if let Some(route) = &record.route {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, Uri, header};
 
 use super::trace::Trace;
 use crate::domain::Time;
@@ -19,7 +19,8 @@ use crate::{console, phone, portal, public, renewal, sign_in};
 pub(super) struct Record {
     pub(super) time: Time,
     pub(super) number: String,
-    pub(super) door: Arc<Door>,
+    /// None where nobody's page was asked for.
+    pub(super) door: Option<Arc<Door>>,
     pub(super) host: String,
     pub(super) room: &'static str,
     pub(super) route: Option<Arc<Destination>>,
@@ -38,6 +39,7 @@ pub(super) struct Record {
     pub(super) serial: Option<String>,
     pub(super) person: Option<String>,
     pub(super) http2: bool,
+    /// Empty without it.
     pub(super) tls: &'static str,
     pub(super) agent: Option<HeaderValue>,
     pub(super) trace: Option<Trace>,
@@ -45,17 +47,40 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn begin<B>(peer: &Peer, request: &Request<B>, time: Time) -> Self {
+        let target = shown(&peer.door, request.uri());
+        Self {
+            door: Some(Arc::clone(&peer.door)),
+            host: peer.sni.clone(),
+            http2: peer.http2,
+            tls: peer.tls,
+            ..Self::of(target, peer.address.ip(), request, time)
+        }
+    }
+
+    /// Of one without TLS.
+    pub(super) fn plain<B>(
+        door: Option<(String, &Arc<Door>)>,
+        from: IpAddr,
+        request: &Request<B>,
+        time: Time,
+    ) -> Self {
         let path = request.uri().path();
-        let (path, query) = match peer.door.target(path, true) {
-            Target::Backend => (path, request.uri().query()),
-            // What our own pages have in their paths may be secret, and their queries too.
-            Target::Own(room) => (routes::of(table(room), path).unwrap_or(HIDDEN), None),
+        let target = match &door {
+            _ if FILES.iter().any(|files| path.starts_with(files)) => (path, None),
+            Some((_, door)) => shown(door, request.uri()),
+            None => (HIDDEN, None),
         };
+        let plain = Self::of(target, from, request, time);
+        let Some((host, door)) = door else { return plain };
+        Self { door: Some(Arc::clone(door)), host, ..plain }
+    }
+
+    fn of<B>((path, query): (&str, Option<&str>), from: IpAddr, request: &Request<B>, time: Time) -> Self {
         Self {
             time,
             number: String::new(),
-            door: Arc::clone(&peer.door),
-            host: peer.sni.clone(),
+            door: None,
+            host: String::new(),
             room: GATE,
             route: None,
             whereto: Whereto::default(),
@@ -68,11 +93,11 @@ impl Record {
             complete: false,
             took: Duration::ZERO,
             upstream: None,
-            address: peer.address.ip().to_canonical(),
+            address: from.to_canonical(),
             serial: None,
             person: None,
-            http2: peer.http2,
-            tls: peer.tls,
+            http2: false,
+            tls: "",
             agent: request.headers().get(header::USER_AGENT).cloned(),
             trace: None,
         }
@@ -82,6 +107,15 @@ impl Record {
     pub(super) fn hide(&mut self) {
         HIDDEN.clone_into(&mut self.path);
         self.query = None;
+    }
+}
+
+/// What of a path, and of a query, is written down.
+fn shown<'a>(door: &Door, uri: &'a Uri) -> (&'a str, Option<&'a str>) {
+    match door.target(uri.path(), true) {
+        Target::Backend => (uri.path(), uri.query()),
+        // What our own pages have in their paths may be secret, and their queries too.
+        Target::Own(room) => (routes::of(table(room), uri.path()).unwrap_or(HIDDEN), None),
     }
 }
 
@@ -124,7 +158,13 @@ pub(super) const GATE: &str = "gate";
 /// What a tenant's backend answers.
 pub(super) const BACKEND: &str = "backend";
 
+/// What is answered without TLS.
+pub(super) const PLAIN: &str = "plain";
+
 const HIDDEN: &str = "*";
+
+/// What the plain listener tells everybody.
+const FILES: [&str; 3] = ["/crl/", "/ca/", "/ocsp"];
 
 const ASSETS: Routes = &[("GET", "/.portcullis/assets/*")];
 

@@ -1,6 +1,7 @@
 //! One request from its head to the end of its answer, as the operator's tools see it. Costs next to nothing
 //! where neither lines nor spans are wanted; decides nothing.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,18 +13,19 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
 use super::Outside;
-use super::record::{BACKEND, GATE, Record, name};
+use super::record::{BACKEND, GATE, PLAIN, Record, name};
 use super::traffic::{Counted, Ending};
 use crate::auth::evidence::{CertificateEvidence, Evidence};
 use crate::domain::Reason;
-use crate::front::door::Room;
+use crate::front::door::{Door, Room};
 use crate::front::peer::Peer;
 use crate::proxy::{Destination, Lasting};
 
 /// A request under way. Dropped before it is answered, it tells of a client that went away.
 pub(in crate::front) struct Trip<'a> {
     outside: &'a Arc<Outside>,
-    peer: &'a Peer,
+    door: Option<&'a Door>,
+    http2: bool,
     began: Instant,
     method: Method,
     room: &'static str,
@@ -50,12 +52,37 @@ impl<'a> Trip<'a> {
             request.extensions_mut().insert(record.whereto.clone());
             record
         });
+        Self::of(outside, Some(&peer.door), peer.http2, GATE, request, record)
+    }
+
+    /// One without TLS; `door`, by its name, is whose page it asks for.
+    pub(in crate::front) fn plain<B>(
+        outside: &'a Arc<Outside>,
+        door: Option<(String, &'a Arc<Door>)>,
+        from: IpAddr,
+        request: &Request<B>,
+    ) -> Self {
+        let at = door.as_ref().map(|(_, door)| &***door);
+        let record =
+            outside.logs().then(|| Box::new(Record::plain(door, from, request, outside.world.now())));
+        Self::of(outside, at, false, PLAIN, request, record)
+    }
+
+    fn of<B>(
+        outside: &'a Arc<Outside>,
+        door: Option<&'a Door>,
+        http2: bool,
+        room: &'static str,
+        request: &Request<B>,
+        record: Option<Box<Record>>,
+    ) -> Self {
         Self {
             outside,
-            peer,
+            door,
+            http2,
             began: Instant::now(),
             method: request.method().clone(),
-            room: GATE,
+            room,
             route: None,
             asked: None,
             backend: None,
@@ -165,11 +192,11 @@ impl<'a> Trip<'a> {
         {
             self.backend = Some((Ending::Gone, Some(asked.elapsed())));
         }
-        let tenant = self.peer.door.tenant().map_or("", |tenant| tenant.as_str());
+        let tenant = self.door.and_then(Door::tenant).map_or("", |tenant| tenant.as_str());
         let route = self.route.as_ref().map_or("", |route| route.name.as_str());
         self.outside.traffic.place(tenant, self.room, route).count(&Counted {
             method: &self.method,
-            http2: self.peer.http2,
+            http2: self.http2,
             status,
             took: self.heard.unwrap_or_else(Instant::now) - self.began,
             backend: self.backend,
