@@ -19,6 +19,7 @@ use crate::audit::{Entry, Event, Outcome};
 use crate::auth::certificate::Presented;
 use crate::auth::evidence::Evidence;
 use crate::domain::Reason;
+use crate::policy::methods::Methods;
 use crate::policy::permit::Area;
 use crate::policy::{Decision, Permit};
 use crate::proxy::{self, Origin};
@@ -45,7 +46,8 @@ async fn answer(
     request: Box<Request<Body>>,
 ) -> Response<Body> {
     let version = request.version();
-    let host = match proxy::one_end(&request).and_then(|()| peer.door.matching(&request)) {
+    let readable = proxy::one_end(&request).and_then(|()| Methods::one_meaning(request.method()));
+    let host = match readable.and_then(|()| peer.door.matching(&request)) {
         Ok(host) => host,
         Err(reason) => return last(house.misdirected(peer, trip, &reason, &request), &reason, version),
     };

@@ -2,6 +2,8 @@
 
 use http::Method;
 
+use crate::domain::Reason;
+
 /// A set of methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Methods(u32);
@@ -26,6 +28,18 @@ impl Methods {
             _ => KNOWN.iter().position(|name| *name == method.as_str()).unwrap_or(KNOWN.len()),
         };
         Self(1 << bit)
+    }
+
+    /// Refuses a method with small letters: it is none that a rule names (RFC 9110 9.1), and there are backends to which `post`
+    /// is `POST`.
+    ///
+    /// # Errors
+    /// [`Reason::BadRequest`].
+    pub fn one_meaning(method: &Method) -> Result<(), Reason> {
+        if method.as_str().bytes().any(|letter| letter.is_ascii_lowercase()) {
+            return Err(Reason::BadRequest("the method has small letters"));
+        }
+        Ok(())
     }
 
     /// Reads one method of a rule. `GET` takes `HEAD` along: it asks for no more (RFC 9110 9.3.2).
