@@ -169,6 +169,8 @@ impl Upstream {
             Dialled::Own(own) => Ok(Line::Own(own)),
             Dialled::Link(link) => {
                 if opened_by == self.files() {
+                    // Else each upload that is given up would leave one open.
+                    sharing.links.retain(|link| !link.is_spent());
                     sharing.links.push(Arc::clone(&link));
                     self.sweep_soon(core, here);
                 }
@@ -256,7 +258,7 @@ impl Upstream {
             !free.is_empty()
         });
         core.shared.retain(|_, sharing| {
-            sharing.links.retain(|link| link.idle() <= self.keep && !link.is_closed());
+            sharing.links.retain(|link| link.idle() <= self.keep && !link.is_spent() && !link.is_closed());
             !sharing.links.is_empty() || Arc::strong_count(&sharing.opening) > 1
         });
         core.sweeping = !core.free.is_empty() || !core.shared.is_empty();

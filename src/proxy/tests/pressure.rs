@@ -134,6 +134,35 @@ async fn an_upload_that_a_backend_does_not_read_stops_no_other() {
     assert_eq!(peer.connections.load(Ordering::SeqCst), 2);
 }
 
+/// Each takes a connection of its own with it, as it would over HTTP/1.1; no more than that.
+#[tokio::test]
+async fn uploads_that_are_given_up_leave_no_connections_behind() {
+    let mut peer = Peer::answering(|request| async move {
+        if request.uri().path() == "/unread" {
+            std::future::pending::<()>().await;
+        }
+        Response::new(Body::from("ok"))
+    });
+    peer.window = Some(65_535);
+    let backend = format!("h2c://{}", peer.listen(true).await);
+    let gate = Arc::new(Gate::reaching(&backend, Settings::default(), Reach::default()));
+    for turn in 1..=20 {
+        let taken = Arc::new(AtomicU64::new(0));
+        let (to, request) = (Arc::clone(&gate), Request::post("/unread").body(counted(&taken)).unwrap());
+        let unread = tokio::spawn(async move { to.forward(request).await.map(drop) });
+        settled(&taken).await;
+        unread.abort();
+        assert!(unread.await.unwrap_err().is_cancelled());
+        assert_eq!(read(gate.forward(get("/short")).await.unwrap()).await.unwrap(), b"ok");
+        assert_eq!(
+            peer.connections.load(Ordering::SeqCst),
+            1 + turn,
+            "the one whose window is full is not used"
+        );
+        assert_eq!(gate.proxy.upstream.shared(), 1);
+    }
+}
+
 #[tokio::test]
 async fn each_event_comes_at_once() {
     for h2 in [false, true] {

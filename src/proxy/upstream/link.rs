@@ -97,6 +97,11 @@ impl Link {
         self.uploads.are_stuck(Instant::now)
     }
 
+    /// Whether nobody is given it any more, nor has it: the room that those who gave up had filled may never come back.
+    pub(super) fn is_spent(&self) -> bool {
+        self.known.streams.load(Ordering::Relaxed) == 0 && self.is_stuck()
+    }
+
     /// Whether uploads over it wait for room.
     pub(super) fn has_uploads_waiting(&self) -> bool {
         self.uploads.are_waiting()
