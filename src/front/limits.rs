@@ -190,9 +190,20 @@ impl Drop for Place {
 /// As many connections as the limit of open files leaves room for: one that is busy needs a second
 /// descriptor towards the backend, most lie idle, and some stay for the store, the logs and the operator.
 fn connections_by_open_files(wanted: usize) -> usize {
+    wanted.min((files_for_connections() / 3 * 2).max(CONNECTIONS_LEAST))
+}
+
+/// The same of the plain listener, which anybody may fill: half of what is left, so that each connection over TLS still finds
+/// its descriptor.
+pub(super) fn plain_connections_by_open_files(wanted: usize) -> usize {
+    wanted.min((files_for_connections() / 6).max(CONNECTIONS_LEAST))
+}
+
+/// The limit of open files, without those that are kept.
+fn files_for_connections() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     let files = limit.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
-    wanted.min((files.saturating_sub(FILES_KEPT) / 3 * 2).max(CONNECTIONS_LEAST))
+    files.saturating_sub(FILES_KEPT)
 }
 
 /// About 640 MB at 32 KiB each: more belongs on a second machine.

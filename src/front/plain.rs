@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use super::accept::{Front, pause_after};
 use super::connection;
 use super::door::{Door, Doors, authority};
-use super::limits::Caps;
+use super::limits::{Caps, plain_connections_by_open_files};
 use super::outside::{Outside, Trip};
 use crate::domain::{Reason, Time};
 use crate::world::Clock;
@@ -82,7 +82,8 @@ impl fmt::Debug for Plain {
 /// Where the listener cannot be used by this runtime.
 pub async fn serve(listener: std::net::TcpListener, plain: Plain, front: Front) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
-    let caps = Caps::new(CONNECTIONS_MAX, CONNECTIONS_PER_ADDRESS_MAX);
+    let most = plain_connections_by_open_files(CONNECTIONS_MAX);
+    let caps = Caps::new(most, CONNECTIONS_PER_ADDRESS_MAX);
     front.waits_for(&caps);
     let next = || front.descriptors.accept(&listener);
     while let Some(accepted) = front.draining().run_until_cancelled(next()).await {

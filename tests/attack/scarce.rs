@@ -1,13 +1,14 @@
 //! Little of what a program lives by: open files, the processor's time, and in a flood that brings nothing. The gate
 //! gets slower, and decides as ever.
 
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::inside::Inside;
 use crate::paths::NO_ADMIN;
@@ -63,21 +64,22 @@ impl Operator {
     }
 }
 
-/// A gate under a program that takes something from it.
+/// A gate under a program that takes something from it, a foreign certificate, and where its plain listener is.
 async fn under(
     words: &[&str],
     port: u16,
     change: impl FnOnce(&mut Plan),
-) -> (Inside, crate::support::wire::Identity) {
+) -> (Inside, crate::support::wire::Identity, SocketAddr) {
     let start = Start { under: words.iter().map(|word| (*word).to_owned()).collect(), ..Start::default() };
     let prepare = async |gate: &Gate, laptop: &Handed| {
         let file = gate.folder.path().join("portcullis.toml");
         let text = std::fs::read_to_string(&file).unwrap();
         let listen = format!("[listen]\nops = \"127.0.0.1:{port}\"\n");
         std::fs::write(&file, text.replace("[listen]\n", &listen)).unwrap();
-        OldCa::like(&gate.issuers[0]).leaf(laptop, |_| {}).0
+        (OldCa::like(&gate.issuers[0]).leaf(laptop, |_| {}).0, gate.config.listen.plain.unwrap())
     };
-    Inside::after(change, start, prepare).await
+    let (inside, (foreign, plain)) = Inside::after(change, start, prepare).await;
+    (inside, foreign, plain)
 }
 
 /// O-01. A thousand clients under a limit of 256 open files: there are as many as it bears, the operator comes in all
@@ -85,7 +87,7 @@ async fn under(
 #[tokio::test(flavor = "multi_thread")]
 async fn without_open_files_the_gate_waits_and_goes_on() {
     let port = free_ports();
-    let (inside, _) = under(&["prlimit", "--nofile=256:4096"], port, |_| {}).await;
+    let (inside, _, _) = under(&["prlimit", "--nofile=256:4096"], port, |_| {}).await;
     let mut operator = Operator::at(port).await;
     let mut crowd = Vec::new();
     for _ in 0..1000 {
@@ -132,11 +134,34 @@ async fn without_open_files_the_gate_waits_and_goes_on() {
     println!("{before} and then {after} tries to take somebody in without a file left");
 }
 
+/// O-01. Whoever fills the plain listener, which asks for nothing, takes no file from those who come over TLS.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_plain_listener_leaves_files_for_all_others() {
+    let port = free_ports();
+    let (inside, _, plain) = under(&["prlimit", "--nofile=256:4096"], port, |_| {}).await;
+    let mut operator = Operator::at(port).await;
+    let mut crowd = Vec::new();
+    for n in 0..300_u16 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 1, n.to_be_bytes()[1] % 10 + 1], 0))).unwrap();
+        crowd.push(socket.connect(plain).await.unwrap());
+    }
+    // As many over TLS as there are places for.
+    for _ in 0..1000 {
+        crowd.push(TcpStream::connect(inside.client.wire.address).await.unwrap());
+    }
+    operator.waits("connections_refused_full_total", |refused| refused >= 500).await;
+    assert_eq!(operator.asks("accept_errors_total").await, 0);
+    drop(crowd);
+    operator.waits("connections_open", |open| open == 0).await;
+    inside.must_serve_the_honest().await;
+}
+
 /// T-25. Handshakes that end in nothing, many at a time, while somebody is signed in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_bad_certificates_disturbs_no_session() {
     let port = free_ports();
-    let (inside, foreign) = under(&["nice", "-n", "0"], port, |_| {}).await;
+    let (inside, foreign, _) = under(&["nice", "-n", "0"], port, |_| {}).await;
     let mut operator = Operator::at(port).await;
     let foreign = inside.showing(&foreign);
     let mut session = inside.h1.open().await.unwrap();
@@ -197,7 +222,7 @@ impl Drop for Busy {
 #[tokio::test(flavor = "multi_thread")]
 async fn starved_it_decides_as_ever() {
     let change = |plan: &mut Plan| plan.portal = NO_ADMIN.to_owned();
-    let (inside, foreign) = under(&["nice", "-n", "19"], free_ports(), change).await;
+    let (inside, foreign, _) = under(&["nice", "-n", "19"], free_ports(), change).await;
     let _busy = Busy::start();
     // To open its keys it needs more for a moment.
     let pid = inside.program.pid();
