@@ -52,7 +52,8 @@ async fn nothing_passes_before_a_101() {
                 let mut line = inside.h1.open().await.unwrap();
                 let bytes = inside.handshake("/ws", &lines) + &behind;
                 line.send(bytes.as_bytes()).await;
-                let heard = line.listen(SILENCE).await.text();
+                let answer = line.answer().await.expect("an answer");
+                let heard = answer + &line.listen(SILENCE).await.text();
                 drop(line);
                 let got = inside.recorder.only_one();
                 assert!(heard.starts_with("HTTP/1.1 200 "), "{upgrade} {connection}: {heard}");
