@@ -31,6 +31,6 @@ pub use id::{
     ApprovalId, ConfirmationId, DeviceId, GrantId, IssuerId, NoticeId, PairingId, PersonId, PhoneId, TenantId,
 };
 pub use network::network;
-pub use reason::Reason;
+pub use reason::{Fault, Reason};
 pub use secret::Secret;
 pub use time::Time;

@@ -80,11 +80,11 @@ pub enum Reason {
     /// The tenant has no route for this host and path.
     NoRoute,
     /// The backend could not be reached.
-    BackendDown,
+    BackendDown(Box<Fault>),
     /// The backend did not answer in time.
-    BackendSlow,
+    BackendSlow(Box<Fault>),
     /// The backend's answer was broken.
-    BackendBroken,
+    BackendBroken(Box<Fault>),
     /// The backends that are there have as much to do as they may. Which, for the log alone.
     BackendBusy(String),
     /// The route is closed on purpose.
@@ -100,4 +100,15 @@ pub enum Reason {
     Busy,
     /// Something of ours failed; the log has it under the request's number.
     Internal,
+}
+
+/// Which backend gave no answer and why, for the log alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fault {
+    /// Name of the route.
+    pub route: String,
+    /// Its URL, as the route says it; none where none could be asked.
+    pub backend: Option<String>,
+    /// What went wrong.
+    pub why: String,
 }

@@ -10,9 +10,9 @@ use super::forward::{Origin, Proxy};
 use super::keep::Kept;
 use super::wanted::Asked;
 use super::{headers, upgrade, wanted};
-use crate::domain::Reason;
 use crate::domain::approval::Approval;
 use crate::domain::confirmation::Confirmation;
+use crate::domain::{Fault, Reason};
 use crate::policy::Permit;
 
 /// What became of a request on a route that keeps them.
@@ -63,7 +63,8 @@ impl Proxy {
                 route = route.name,
                 "{why}; correct the backend"
             );
-            Reason::BackendBroken
+            let (route, why) = (route.name.clone(), why.to_string());
+            Reason::BackendBroken(Box::new(Fault { route, backend: None, why }))
         })?;
         Ok(Tried::Asked { kept: Box::new(kept), asked, cookies })
     }

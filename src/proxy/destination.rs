@@ -15,7 +15,7 @@ use super::forward::Settings;
 use super::member::{Held, Member};
 use crate::domain::route::Route;
 use crate::domain::session::TokenHash;
-use crate::domain::{Reason, Time};
+use crate::domain::{Fault, Reason, Time};
 use crate::world::World;
 
 /// A route with its backends.
@@ -134,7 +134,7 @@ impl Destination {
         let max = self.route.requests_max;
         if let [only] = self.places.as_slice() {
             if tries.tried != 0 || only.member.is_down() {
-                return Err(Reason::BackendDown);
+                return Err(self.down());
             }
             tries.tried = 1;
             let mut held = only.member.hold(max).ok_or_else(|| self.busy())?;
@@ -146,7 +146,7 @@ impl Destination {
         // Where all that are well are left alone, they are asked all the same.
         let all_the_same = !self.weigh(weights, tries.tried, true);
         if all_the_same && !self.weigh(weights, tries.tried, false) {
-            return Err(Reason::BackendDown);
+            return Err(self.down());
         }
         while let Some(at) = self.pick(session, weights) {
             if let Some(mut held) = self.places[at].member.hold(max) {
@@ -161,16 +161,28 @@ impl Destination {
 
     /// Why none takes a request though some are well.
     fn busy(&self) -> Reason {
-        let well = || self.members().filter(|one| !one.is_down());
-        let named: Vec<&str> = well().take(BUSY_NAMED_MAX).map(|one| one.url.as_str()).collect();
-        let more = match well().count().saturating_sub(named.len()) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let (route, max, named) = (&self.route.name, self.route.requests_max, named.join(", "));
+        let (route, max) = (&self.route.name, self.route.requests_max);
+        let named = self.named(|one| !one.is_down());
         Reason::BackendBusy(format!(
-            "route {route}: {named}{more} had {max} requests under way, and requests_max allows no more for each"
+            "route {route}: {named} had {max} requests under way, and requests_max allows no more for each"
         ))
+    }
+
+    /// Why none is asked.
+    fn down(&self) -> Reason {
+        let named = self.named(Member::is_down);
+        let why = format!("no backend is well: checks of {named} fail; see `portcullis route list`");
+        Reason::BackendDown(Box::new(Fault { route: self.route.name.clone(), backend: None, why }))
+    }
+
+    /// Some of those that are so, by name, and how many more there are.
+    fn named(&self, which: impl Fn(&Member) -> bool) -> String {
+        let these = || self.members().filter(|one| which(one));
+        let named: Vec<&str> = these().take(NAMED_MAX).map(|one| one.url.as_str()).collect();
+        match these().count().saturating_sub(named.len()) {
+            0 => named.join(", "),
+            more => format!("{} and {more} more", named.join(", ")),
+        }
     }
 
     /// What each backend would take now; whether any takes anything.
@@ -266,7 +278,7 @@ impl Deref for Destination {
 }
 
 /// A line of the log names no more of them.
-const BUSY_NAMED_MAX: usize = 4;
+const NAMED_MAX: usize = 4;
 
 /// A request that was not sent is sent to so many other backends at most.
 const AGAIN_MAX: u32 = 2;

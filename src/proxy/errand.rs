@@ -16,6 +16,7 @@ use super::h1::{self, Exchange, Outgoing};
 use super::ours::Ours;
 use super::sending::{Sending, WITHDRAWN};
 use super::socket::Io;
+use super::total::Late;
 use super::upstream::{Backend, Line, Own, Reply, Seat, Unanswered};
 use crate::domain::Reason;
 
@@ -53,6 +54,8 @@ pub(super) struct Broken {
     again: Option<Box<Errand>>,
     /// Whether anything of it was written.
     sent: bool,
+    /// Whether it says anything of the backend, where its reason does.
+    pub(super) blamed: bool,
 }
 
 /// A connection that is no more HTTP's, and what came over it behind the head.
@@ -63,7 +66,11 @@ pub(super) type Why = Box<dyn std::error::Error + Send + Sync>;
 
 impl Broken {
     pub(super) const fn by(reason: Reason) -> Self {
-        Self { reason, why: None, again: None, sent: true }
+        Self { reason, why: None, again: None, sent: true, blamed: true }
+    }
+
+    pub(super) fn late(late: Late) -> Self {
+        Self::because(Reason::BackendSlow(Box::default()), Box::new(late))
     }
 
     pub(super) fn because(reason: Reason, why: Why) -> Self {
@@ -124,7 +131,7 @@ impl Sending<'_> {
             }
             None => return Err(Broken::by(Reason::Internal)),
         };
-        match self.wait_for(&mut exchange, progress).await.map_err(Broken::by)? {
+        match self.wait_for(&mut exchange, progress).await? {
             Ok(head) => Ok(Answered { head, source: Source::Own(exchange, backend) }),
             Err(why) => {
                 let (sent, closed) = (exchange.has_begun(), matches!(why, h1::Broken::Closed));
@@ -152,7 +159,7 @@ impl Sending<'_> {
             let reply = stream.reply(&head, body);
             Ok(Answered { head, source: Source::Shared(reply) })
         };
-        match self.wait(answered, progress).await.map_err(Broken::by)? {
+        match self.wait(answered, progress).await? {
             Ok(answered) => Ok(answered),
             Err(Unanswered { error, unsent }) => {
                 let sent = unsent.is_none();
@@ -173,23 +180,19 @@ impl Sending<'_> {
         &self,
         exchange: &mut Exchange,
         progress: Option<&Progress>,
-    ) -> Result<Result<response::Parts, h1::Broken>, Reason> {
-        let first_byte = self.route.waits.first_byte;
-        let mut deadline = Instant::now() + first_byte;
+    ) -> Result<Result<response::Parts, h1::Broken>, Broken> {
+        let began = Instant::now();
+        let mut deadline = began + self.route.waits.first_byte;
         let mut cancelled = pin!(self.cancel.cancelled());
         poll_fn(|cx| {
             if let Poll::Ready(answer) = exchange.poll_answer(cx, self.hints.as_ref()) {
                 return Poll::Ready(Ok(answer));
             }
             if cancelled.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Err(WITHDRAWN));
+                return Poll::Ready(Err(Broken::by(WITHDRAWN)));
             }
-            while exchange.poll_late(cx, deadline).is_ready() {
-                let next = progress.map_or(deadline, |progress| progress.last() + first_byte);
-                if next <= Instant::now() {
-                    return Poll::Ready(Err(Reason::BackendSlow));
-                }
-                deadline = next;
+            while exchange.poll_late(cx, self.within(deadline)).is_ready() {
+                deadline = self.longer(began, progress)?;
             }
             Poll::Pending
         })
@@ -201,24 +204,30 @@ impl Sending<'_> {
         &self,
         answer: impl Future<Output = T>,
         progress: Option<&Progress>,
-    ) -> Result<T, Reason> {
+    ) -> Result<T, Broken> {
         tokio::pin!(answer);
-        let first_byte = self.route.waits.first_byte;
-        let mut deadline = Instant::now() + first_byte;
+        let began = Instant::now();
+        let mut deadline = began + self.route.waits.first_byte;
         loop {
             tokio::select! {
                 biased;
                 answer = &mut answer => return Ok(answer),
-                () = self.cancel.cancelled() => return Err(WITHDRAWN),
-                () = tokio::time::sleep_until(deadline) => {
-                    let next = progress.map_or(deadline, |progress| progress.last() + first_byte);
-                    if next <= Instant::now() {
-                        return Err(Reason::BackendSlow);
-                    }
-                    deadline = next;
-                }
+                () = self.cancel.cancelled() => return Err(Broken::by(WITHDRAWN)),
+                () = tokio::time::sleep_until(self.within(deadline)) => deadline = self.longer(began, progress)?,
             }
         }
+    }
+
+    /// Until when an answer is waited for that has not come by now. The backend has had the request since `began` or,
+    /// where it has a body, since the last piece of it.
+    fn longer(&self, began: Instant, progress: Option<&Progress>) -> Result<Instant, Broken> {
+        let since = progress.map_or(began, Progress::last);
+        if let Some(broken) = self.too_long(since) {
+            return Err(broken);
+        }
+        let first_byte = self.route.waits.first_byte;
+        let next = since + first_byte;
+        if next <= Instant::now() { Err(Broken::late(Late::FirstByte(first_byte))) } else { Ok(next) }
     }
 
     fn broken(&self, why: Why, again: Option<Errand>, sent: bool, progress: Option<&Progress>) -> Broken {
@@ -228,7 +237,8 @@ impl Sending<'_> {
         if progress.is_some_and(Progress::client_failed) {
             return Broken::by(Reason::BadRequest("the body of the request did not arrive"));
         }
-        Broken { reason: Reason::BackendBroken, why: Some(why), again: again.map(Box::new), sent }
+        let again = again.map(Box::new);
+        Broken { again, sent, ..Broken::because(Reason::BackendBroken(Box::default()), why) }
     }
 }
 

@@ -165,24 +165,21 @@ impl Proxy {
             head.headers.insert(CONFIRMATION, receipt);
         }
         let (ours, tunnels) = (self.ours(&permit, route, origin)?, tunnel.is_some());
+        let until = route.waits.total.map(|total| Instant::now() + total);
         let sending = Sending {
             once: receipt.is_some(),
             route,
             origin,
             permit: &permit,
             cancel: permit.cancel(),
+            until,
             hints,
             whereto,
         };
-        let until = route.waits.total.map(|total| Instant::now() + total);
-        let (answer, held) = match until {
-            None => self.send(&sending, (head, ours), body, tunnels, trailers).await?,
-            Some(until) => {
-                let sent = Box::pin(self.send(&sending, (head, ours), body, tunnels, trailers));
-                tokio::time::timeout_at(until, sent).await.unwrap_or(Err(Reason::BackendSlow))?
-            }
+        let (answer, held) = self.send(&sending, (head, ours), body, tunnels, trailers).await?;
+        let broken = |why: &dyn std::fmt::Display| {
+            sending.failed(held.member(), Reason::BackendBroken(Box::default()), why, true)
         };
-        let broken = |why: &dyn std::fmt::Display| sending.failed(held.member(), Reason::BackendBroken, why);
         headers::check_answer(&answer.head, tunnels).map_err(|why| broken(&why))?;
         match answer.head.status {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {

@@ -8,6 +8,7 @@ use axum::body::Body;
 use http::Request;
 use http::request::Parts;
 use hyper::body::Body as _;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::body::{Progress, Upload};
@@ -17,9 +18,10 @@ use super::forward::{Origin, Proxy};
 use super::hints::Hints;
 use super::member::{Held, Member};
 use super::ours::Ours;
+use super::total::Late;
 use super::upstream::{ConnectError, Line, Want, Whole};
 use super::whereto::Whereto;
-use crate::domain::Reason;
+use crate::domain::{Fault, Reason};
 use crate::policy::Permit;
 
 /// One request under way.
@@ -30,6 +32,8 @@ pub(super) struct Sending<'a> {
     pub(super) origin: Origin<'a>,
     pub(super) permit: &'a Permit,
     pub(super) cancel: &'a CancellationToken,
+    /// When its answer must have ended, where the route says so.
+    pub(super) until: Option<Instant>,
     /// Where what a backend says before its answer goes.
     pub(super) hints: Option<Hints>,
     /// Who wants to know where it goes.
@@ -50,18 +54,31 @@ struct How {
 impl Sending<'_> {
     /// What is told of it, and what may be sent to another backend.
     fn give_up(&self, member: &Arc<Member>, mut broken: Broken) -> (Reason, Option<Box<Errand>>) {
-        let unsent = broken.unsent();
+        let (unsent, blamed) = (broken.unsent().filter(|_| !self.is_over()), broken.blamed);
         let reason = match broken.why {
-            Some(why) => self.failed(member, broken.reason, &Whole(&*why)),
-            None => self.failed(member, broken.reason, &"no answer: too late, or the request ended first"),
+            Some(why) => self.failed(member, broken.reason, &Whole(&*why), blamed),
+            None => self.failed(member, broken.reason, &"the request ended before it was answered", blamed),
         };
         (reason, unsent)
     }
 
-    pub(super) fn failed(&self, member: &Arc<Member>, reason: Reason, why: &dyn std::fmt::Display) -> Reason {
+    /// What is told of it. `blamed` is whether it says anything of the backend, where it was its doing at all.
+    pub(super) fn failed(
+        &self,
+        member: &Arc<Member>,
+        mut reason: Reason,
+        why: &dyn std::fmt::Display,
+        blamed: bool,
+    ) -> Reason {
         // What the client or the rules broke off says nothing of the backend.
-        if matches!(reason, Reason::BackendDown | Reason::BackendSlow | Reason::BackendBroken) {
-            self.route.failed(member, why);
+        if let Reason::BackendDown(fault) | Reason::BackendSlow(fault) | Reason::BackendBroken(fault) =
+            &mut reason
+        {
+            if blamed {
+                self.route.failed(member, why);
+            }
+            let (route, backend) = (self.route.name.clone(), Some(member.url.clone()));
+            **fault = Fault { route, backend, why: why.to_string() };
         }
         tracing::warn!(
             request = self.origin.request_id,
@@ -71,6 +88,25 @@ impl Sending<'_> {
             "{why}"
         );
         reason
+    }
+
+    /// Whether its time in all is over.
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// `deadline`, or before where its time in all is over before.
+    pub(super) fn within(&self, deadline: Instant) -> Instant {
+        self.until.map_or(deadline, |until| until.min(deadline))
+    }
+
+    /// Its time in all is over, where it is. Who had less than half of it is not to blame: the client, or the backend that
+    /// was asked before, had the rest.
+    pub(super) fn too_long(&self, since: Instant) -> Option<Broken> {
+        let total = self.route.waits.total.filter(|_| self.is_over())?;
+        let mut broken = Broken::late(Late::Total(total));
+        broken.blamed = since.elapsed() >= total / 2;
+        Some(broken)
     }
 }
 
@@ -152,13 +188,15 @@ impl Proxy {
     }
 
     async fn connect(&self, sending: &Sending<'_>, member: &Member, want: Want) -> Result<Line, Broken> {
+        let (began, patience) = (Instant::now(), sending.route.waits.connect);
         let line = self.upstream.connect(&member.backend, want);
-        let line = tokio::time::timeout(sending.route.waits.connect, line);
+        let line = tokio::time::timeout_at(sending.within(began + patience), line);
         tokio::select! {
             biased;
             () = sending.cancel.cancelled() => Err(Broken::by(WITHDRAWN)),
-            line = line => {
-                line.unwrap_or(Err(ConnectError::Slow)).map_err(|e| Broken::because(e.reason(), Box::new(e)))
+            line = line => match line {
+                Ok(line) => line.map_err(|error: ConnectError| Broken::because(error.reason(), Box::new(error))),
+                Err(_) => Err(sending.too_long(began).unwrap_or_else(|| Broken::late(Late::Connect(patience)))),
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Answers under way: counted at their backend until they end, and broken off where their route says when they must
-//! have ended.
+//! have ended. What is told of those that did not even begin in time.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -86,3 +87,14 @@ impl HttpBody for InTime {
 #[derive(Debug, thiserror::Error)]
 #[error("the answer took longer than its route allows; look at the backend, or raise total_seconds")]
 struct TooLong;
+
+/// Why an answer did not begin, in the words of the route's own settings.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Late {
+    #[error("no connection within connect_seconds ({} s); see that the backend runs and listens there", .0.as_secs_f64())]
+    Connect(Duration),
+    #[error("no first byte within first_byte_seconds ({} s); look at the backend, or raise it", .0.as_secs_f64())]
+    FirstByte(Duration),
+    #[error("not answered within total_seconds ({} s); look at the backend, or raise it", .0.as_secs_f64())]
+    Total(Duration),
+}

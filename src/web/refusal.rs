@@ -97,9 +97,11 @@ pub const fn manner(reason: &Reason) -> Manner {
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method", Level::DEBUG, None, First),
         Reason::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", Level::INFO, None, First),
         Reason::NoRoute => (StatusCode::NOT_FOUND, "no-route", Level::INFO, None, First),
-        Reason::BackendDown => (StatusCode::BAD_GATEWAY, "backend-down", Level::ERROR, None, AgainAfter(20)),
-        Reason::BackendSlow => (StatusCode::GATEWAY_TIMEOUT, "backend-slow", Level::ERROR, None, Again),
-        Reason::BackendBroken => (StatusCode::BAD_GATEWAY, "backend-broken", Level::ERROR, None, Again),
+        Reason::BackendDown(_) => {
+            (StatusCode::BAD_GATEWAY, "backend-down", Level::ERROR, None, AgainAfter(20))
+        }
+        Reason::BackendSlow(_) => (StatusCode::GATEWAY_TIMEOUT, "backend-slow", Level::ERROR, None, Again),
+        Reason::BackendBroken(_) => (StatusCode::BAD_GATEWAY, "backend-broken", Level::ERROR, None, Again),
         Reason::BackendBusy(_) => {
             (StatusCode::SERVICE_UNAVAILABLE, "backend-busy", Level::WARN, None, AgainAfter(10))
         }

@@ -14,6 +14,7 @@ use crate::support::backend::Backend;
 use crate::support::browser::{Browser, program};
 use crate::support::desk::*;
 use crate::support::gate::{Gate, id};
+use crate::support::program::Program;
 
 fn route(name: &str, prefix: &str, to: &Backend) -> Route {
     Route::to(&id("bank"), name, prefix, format!("http://{}", to.address))
@@ -209,6 +210,38 @@ async fn only_who_is_signed_in_reads_so_when_a_backend_is_gone() {
     let told = stranger.send(program("/news/today")).await.problem();
     assert_eq!(told["next"], "Try again in 20 seconds.");
     assert!(!told["detail"].as_str().unwrap().contains("signed in"), "{told}");
+}
+
+/// The one line of a refusal names the route, the backend that was asked and what it did not do, and nothing that a client said.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_told_which_backend_gave_no_answer() {
+    let open = "[[rule]]\nname = \"news\"\npaths = [\"/news/**\"]\nwho = [\"everyone\"]\nneed = []\n";
+    let gate = Gate::with(|plan| plan.portal = format!("{open}{}", plan.portal)).await;
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // It takes connections, and answers nothing.
+    let hung = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = |name: &str, path: &str, at| Route::to(&id("bank"), name, path, format!("http://{at}"));
+    let hung = hung.local_addr().map(|at| (at, hung)).unwrap();
+    gate.put(&to("gone", "/news/gone", gone)).await;
+    gate.put(&Route { first_byte_ms_max: 200, ..to("late", "/news/late", hung.0) }).await;
+    gate.put(&Route { total_ms_max: 300, ..to("long", "/news/long", hung.0) }).await;
+    let program = Program::instead_of(gate).await;
+    let stranger = program.stranger("bank");
+    for (name, status, at, why) in [
+        ("gone", 502, gone, "Connection refused"),
+        ("late", 504, hung.0, "no first byte within first_byte_seconds (0.2 s)"),
+        ("long", 504, hung.0, "not answered within total_seconds (0.3 s)"),
+    ] {
+        assert_eq!(stranger.open(&format!("/news/{name}/quokka?quokka")).await.status, status, "{name}");
+        let log = program.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut lines = lines.map(|line| line["fields"].clone());
+        let line = lines.find(|line| line["message"] == "request refused" && line["route"] == name);
+        let line = line.unwrap_or_else(|| panic!("{name}: {log}"));
+        assert_eq!(line["backend"], format!("http://{at}"), "{line}");
+        assert!(line["why"].as_str().unwrap().contains(why), "{line}");
+        assert!(!log.contains("quokka"), "{log}");
+    }
 }
 
 /// Routes are edited a hundred times while requests come: each is answered by the old or the new.

@@ -140,9 +140,9 @@ impl<'a> Trip<'a> {
     pub(in crate::front) fn heard<R>(&mut self, answer: &Result<R, Reason>) {
         let ending = match answer {
             Ok(_) => Ending::Answered,
-            Err(Reason::BackendDown) => Ending::Down,
-            Err(Reason::BackendSlow) => Ending::Slow,
-            Err(Reason::BackendBroken) => Ending::Broken,
+            Err(Reason::BackendDown(_)) => Ending::Down,
+            Err(Reason::BackendSlow(_)) => Ending::Slow,
+            Err(Reason::BackendBroken(_)) => Ending::Broken,
             Err(Reason::BackendBusy(_)) => Ending::NotSent,
             // What was refused before a backend was asked, a closed route's requests among it, is no fault of one.
             Err(_) => {

@@ -34,7 +34,7 @@ impl Fate {
             Ok(answer) => Self::Answered(answer.status().as_u16()),
             // No connection, or nothing that may be sent at all.
             Err(
-                Reason::BackendDown
+                Reason::BackendDown(_)
                 | Reason::BackendBusy(_)
                 | Reason::Maintenance { .. }
                 | Reason::BadRequest(_)

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::get;
 use super::node::{Mood, Node};
 use super::several::{before, post, seen, status};
-use crate::domain::Reason;
+use super::{down, get};
 use crate::domain::route::{Backend, Health, HealthKind, RouteSet};
 
 /// Until it is so: checks go by the wall's clock.
@@ -59,11 +58,12 @@ async fn checks_take_a_backend_out_and_in_again() {
             HealthKind::Tcp => well.go().await,
         }
         until(|| !seen(&gate, &well).well).await;
-        assert_eq!(
-            status(&gate, &to, get("/")).await,
-            Err(Reason::BackendDown),
-            "none is left: nobody is asked"
-        );
+        assert_eq!(status(&gate, &to, get("/")).await, Err(down()), "none is left: nobody is asked");
+        let fault = gate.fault.lock().unwrap().clone();
+        assert_eq!((&fault.route, &fault.backend), (&gate.route.name, &None));
+        for said in [sick.url(), well.url(), "portcullis route list".to_owned()] {
+            assert!(fault.why.contains(&said), "{fault:?}");
+        }
         match kind {
             HealthKind::Http => sick.be(Mood::Says(301)),
             HealthKind::Tcp => sick.come_back().await,

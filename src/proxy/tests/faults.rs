@@ -8,14 +8,14 @@ use axum::body::Body;
 use futures_util::StreamExt;
 use http::Request;
 
-use super::{Backend, Gate, OK, Then, get, read};
+use super::{Backend, Gate, OK, Then, broken, down, get, read, slow};
 use crate::domain::Reason;
 use crate::proxy::Settings;
 
 #[tokio::test]
 async fn a_backend_that_is_down_or_unreadable_is_said_so() {
     let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    assert_eq!(Gate::before(free).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
+    assert_eq!(Gate::before(free).forward(get("/")).await.unwrap_err(), down());
     let mut gate = Gate::before(free);
     for odd in [
         "",
@@ -27,7 +27,7 @@ async fn a_backend_that_is_down_or_unreadable_is_said_so() {
         "http:///",
     ] {
         gate.route.backends = vec![crate::domain::route::Backend::at(odd)];
-        assert_eq!(gate.forward(get("/")).await.unwrap_err(), Reason::BackendDown, "{odd}");
+        assert_eq!(gate.forward(get("/")).await.unwrap_err(), down(), "{odd}");
     }
 }
 
@@ -46,12 +46,12 @@ async fn a_broken_answer_is_a_502_and_its_connection_is_gone() {
         let backend = Backend::answering(answer, Then::Stay).await;
         let gate = Gate::before(backend.address);
         let text = String::from_utf8_lossy(answer).into_owned();
-        assert_eq!(gate.forward(get("/")).await.err(), Some(Reason::BackendBroken), "{text}");
+        assert_eq!(gate.forward(get("/")).await.err(), Some(broken()), "{text}");
         assert_eq!(gate.proxy.upstream.free(), 0, "{text}");
     }
     for then in [Then::Close, Then::Reset] {
         let backend = Backend::answering(b"", then).await;
-        assert_eq!(Gate::before(backend.address).forward(get("/")).await.unwrap_err(), Reason::BackendBroken);
+        assert_eq!(Gate::before(backend.address).forward(get("/")).await.unwrap_err(), broken());
     }
 }
 
@@ -79,14 +79,14 @@ async fn a_slow_backend_is_a_504_and_a_storm_of_1xx_no_excuse() {
     let backend = Backend::answering(b"", Then::Listen).await;
     let mut gate = Gate::before(backend.address);
     gate.route.first_byte_ms_max = 100;
-    assert_eq!(gate.forward(get("/")).await.unwrap_err(), Reason::BackendSlow);
+    assert_eq!(gate.forward(get("/")).await.unwrap_err(), slow());
     let backend =
         Backend::answering(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n", Then::Listen)
             .await;
     gate.route.backends = vec![crate::domain::route::Backend::at(format!("http://{}", backend.address))];
-    assert_eq!(gate.forward(get("/")).await.unwrap_err(), Reason::BackendSlow);
+    assert_eq!(gate.forward(get("/")).await.unwrap_err(), slow());
     let request = Request::post("/").body(Body::from("x")).unwrap();
-    assert_eq!(gate.forward(request).await.unwrap_err(), Reason::BackendSlow);
+    assert_eq!(gate.forward(request).await.unwrap_err(), slow());
 }
 
 #[tokio::test]
@@ -199,7 +199,7 @@ async fn only_what_may_be_repeated_is_sent_again() {
     assert_eq!(*seen.lock().unwrap(), ["GET /1", "GET /2", "GET /2"]);
     tokio::task::yield_now().await;
     let post = Request::post("/3").body(Body::empty()).unwrap();
-    assert_eq!(gate.forward(post).await.unwrap_err(), Reason::BackendBroken);
+    assert_eq!(gate.forward(post).await.unwrap_err(), broken());
     let put = Request::put("/4").body(Body::from("x")).unwrap();
     read(gate.forward(put).await.unwrap()).await.unwrap();
     assert_eq!(seen.lock().unwrap()[3..], ["POST /3", "PUT /4"]);

@@ -71,7 +71,7 @@ async fn what_a_connection_took_with_it_is_sent_again_where_it_may_be() {
         assert_eq!(connections.load(Ordering::SeqCst), connections_so_far);
     }
     let post = Request::post("/").body(Body::from("once")).unwrap();
-    assert_eq!(gate.forward(post).await.unwrap_err(), Reason::BackendBroken);
+    assert_eq!(gate.forward(post).await.unwrap_err(), broken());
 }
 
 /// A body that goes on behind the head of its answer does not wait for whoever reads the answer.

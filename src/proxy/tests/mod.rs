@@ -39,7 +39,7 @@ use crate::domain::device::{Device, DeviceState};
 use crate::domain::person::{Person, Role, Standing};
 use crate::domain::route::Route;
 use crate::domain::session::Session;
-use crate::domain::{DeviceId, IssuerId, PersonId, Reason, TenantId, Time};
+use crate::domain::{DeviceId, Fault, IssuerId, PersonId, Reason, TenantId, Time};
 use crate::policy::Permit;
 use crate::world::{HeldClock, SystemEntropy, World};
 
@@ -53,6 +53,27 @@ pub(crate) struct Gate {
     pub(crate) route: Route,
     pub(crate) clock: Arc<HeldClock>,
     pub(crate) cancel: CancellationToken,
+    /// What was last told of a backend that gave no answer; taken out of the reason, so that this can be compared.
+    pub(super) fault: Mutex<Fault>,
+}
+
+fn fault(reason: &mut Reason) -> Option<&mut Fault> {
+    match reason {
+        Reason::BackendDown(fault) | Reason::BackendSlow(fault) | Reason::BackendBroken(fault) => Some(fault),
+        _ => None,
+    }
+}
+
+pub(super) fn down() -> Reason {
+    Reason::BackendDown(Box::default())
+}
+
+pub(super) fn slow() -> Reason {
+    Reason::BackendSlow(Box::default())
+}
+
+pub(super) fn broken() -> Reason {
+    Reason::BackendBroken(Box::default())
 }
 
 impl Gate {
@@ -72,7 +93,7 @@ impl Gate {
         route.client_cert = true;
         route.first_byte_ms_max = 0;
         let proxy = Proxy::reaching(world, signer, settings, reach).unwrap();
-        Self { proxy, route, clock, cancel: CancellationToken::new() }
+        Self { proxy, route, clock, cancel: CancellationToken::new(), fault: Mutex::default() }
     }
 
     pub(super) fn permit(&self) -> Permit {
@@ -100,7 +121,12 @@ impl Gate {
     ) -> Result<Response<Body>, Reason> {
         let address = Ipv4Addr::new(192, 0, 2, 7).into();
         let origin = Origin { host: HOST, address, request_id: "4711", memory: &Memory::default() };
-        self.proxy.forward(permit, route, origin, Box::new(request)).await
+        self.proxy.forward(permit, route, origin, Box::new(request)).await.map_err(|mut reason| {
+            if let Some(fault) = fault(&mut reason) {
+                *self.fault.lock().unwrap() = std::mem::take(fault);
+            }
+            reason
+        })
     }
 
     /// Listens as the front does, without TLS.
@@ -141,8 +167,8 @@ impl Gate {
                     Reason::BadRequest(_) => StatusCode::BAD_REQUEST,
                     Reason::CrossSite | Reason::PolicyDenied { .. } => StatusCode::FORBIDDEN,
                     Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-                    Reason::BackendSlow => StatusCode::GATEWAY_TIMEOUT,
-                    Reason::BackendDown | Reason::BackendBroken => StatusCode::BAD_GATEWAY,
+                    Reason::BackendSlow(_) => StatusCode::GATEWAY_TIMEOUT,
+                    Reason::BackendDown(_) | Reason::BackendBroken(_) => StatusCode::BAD_GATEWAY,
                     Reason::BackendBusy(_) | Reason::Maintenance { .. } => StatusCode::SERVICE_UNAVAILABLE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };

@@ -136,7 +136,7 @@ async fn a_stream_that_was_refused_is_sent_again_where_it_may_be() {
         assert_eq!(gate.forward(get("/")).await.unwrap().status(), 200);
     }
     let post = Request::post("/").body(Body::from("once")).unwrap();
-    assert_eq!(gate.forward(post).await.unwrap_err(), Reason::BackendBroken);
+    assert_eq!(gate.forward(post).await.unwrap_err(), broken());
 }
 
 /// An answer's end is its own: a stream that is reset, for whatever reason is said, has none.
@@ -229,18 +229,18 @@ async fn tls_is_spoken_as_both_like_and_its_certificate_must_come_from_the_pinne
     let address = peer.listen_tls(ca.server("app.internal", &["h2"], false)).await;
     let to = format!("https://{address}");
     for trust in [other.trust("app.internal"), ca.trust("other.internal")] {
-        assert_eq!(gate(&to, reach(trust)).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
+        assert_eq!(gate(&to, reach(trust)).forward(get("/")).await.unwrap_err(), down());
     }
     let mut browsers = ca.trust("app.internal");
     browsers.ca = crate::proxy::Ca::Public;
-    assert_eq!(gate(&to, reach(browsers)).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
-    assert_eq!(gate(&to, Reach::default()).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
+    assert_eq!(gate(&to, reach(browsers)).forward(get("/")).await.unwrap_err(), down());
+    assert_eq!(gate(&to, Reach::default()).forward(get("/")).await.unwrap_err(), down());
     // A backend that speaks no TLS where it should.
     let plain = Backend::answering(OK, Then::Stay).await;
     let to = format!("https://{}", plain.address);
     let hasty = Settings { connect_ms_max: 300, ..Settings::default() };
     let gate = Gate::reaching(&to, hasty, reach(ca.trust("app.internal")));
-    assert_eq!(gate.forward(get("/secret")).await.unwrap_err(), Reason::BackendSlow);
+    assert_eq!(gate.forward(get("/secret")).await.unwrap_err(), slow());
     assert!(!plain.text().contains("secret"));
     assert!(peer.asked().is_empty());
 }
@@ -252,7 +252,7 @@ async fn the_gate_shows_its_own_certificate_and_takes_up_a_new_one() {
     let address = peer.listen_tls(ca.server("app.internal", &["h2"], true)).await;
     let to = format!("https://{address}");
     let without = gate(&to, reach(ca.trust("app.internal")));
-    assert_eq!(without.forward(get("/")).await.unwrap_err(), Reason::BackendBroken);
+    assert_eq!(without.forward(get("/")).await.unwrap_err(), broken());
     assert!(peer.asked().is_empty());
 
     let (certificate, key, first) = ca.write("gate", "gate.internal");
@@ -292,9 +292,9 @@ async fn a_socket_is_reached_in_the_folders_that_the_operator_named() {
         assert!(peer.asked().iter().all(|one| one.version == version));
         assert_eq!(peer.connections.load(Ordering::SeqCst), 1);
     }
-    assert_eq!(gate(&web, Reach::default()).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
+    assert_eq!(gate(&web, Reach::default()).forward(get("/")).await.unwrap_err(), down());
     let nobody = format!("unix:{}", folder.path().join("nobody.sock").display());
-    assert_eq!(gate(&nobody, reach).forward(get("/")).await.unwrap_err(), Reason::BackendDown);
+    assert_eq!(gate(&nobody, reach).forward(get("/")).await.unwrap_err(), down());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use axum::body::Body;
 use http::{Method, Request};
 
 use super::node::{BlackHole, Mood, Node};
-use super::{Gate, get, read};
+use super::{Gate, broken, down, get, read, slow};
 use crate::domain::Reason;
 use crate::domain::route::{Backend, Eject, Maintenance, RouteSet};
 use crate::proxy::{Destination, Seen};
@@ -94,12 +94,18 @@ async fn a_backend_that_refuses_costs_no_get_and_doubles_no_post() {
     for _ in 0..60 {
         match status(&gate, &to, post("/pay")).await {
             Ok(200) => {}
-            Err(Reason::BackendDown) => failed += 1,
+            Err(Reason::BackendDown(_)) => failed += 1,
             other => panic!("{other:?}"),
         }
     }
     assert!(failed > 0, "one of two is gone");
     assert_eq!(there.took(), 60 - failed, "none was sent twice, and none that failed arrived");
+}
+
+/// What the log is told of the last failure.
+fn told(gate: &Gate, why: &str) {
+    let fault = gate.fault.lock().unwrap();
+    assert!(fault.why.contains(why) && fault.backend.is_some(), "{fault:?}");
 }
 
 /// O-06: refused, black hole, silent, half, reset, garbage: told within the route's own times, POST or not; the
@@ -115,11 +121,14 @@ async fn each_way_to_fail_is_told_in_time_and_sent_once() {
     let hole = BlackHole::open().await;
     for method in [Method::GET, Method::POST] {
         let request = || Request::builder().method(&method).uri("/").body(Body::empty()).unwrap();
-        for (mood, wanted) in [(Mood::Silent, Reason::BackendSlow), (Mood::Garbage, Reason::BackendBroken)] {
+        for (mood, wanted) in [(Mood::Silent, slow()), (Mood::Garbage, broken())] {
             bad.be(mood);
             bad.forget();
             assert_eq!(gate.forward(request()).await.err(), Some(wanted), "{method} {mood:?}");
             assert_eq!(bad.took(), 1, "{method} {mood:?} was sent once");
+            if mood == Mood::Silent {
+                told(&gate, "first_byte_seconds (0.2 s)");
+            }
             assert_eq!(status(&others, &destination(&others), get("/")).await, Ok(200));
         }
         for mood in [Mood::Half, Mood::Resets] {
@@ -132,15 +141,13 @@ async fn each_way_to_fail_is_told_in_time_and_sent_once() {
         let mut route = gate.route.clone();
         route.backends = vec![Backend::at(format!("http://{}", hole.address))];
         let to = gate.proxy.prepare(&Arc::new(route));
-        assert_eq!(
-            status(&gate, &to, request()).await,
-            Err(Reason::BackendSlow),
-            "{method} into a black hole"
-        );
+        assert_eq!(status(&gate, &to, request()).await, Err(slow()), "{method} into a black hole");
+        told(&gate, "connect_seconds (0.2 s)");
     }
     bad.go().await;
-    assert_eq!(gate.forward(get("/")).await.err(), Some(Reason::BackendDown));
-    assert_eq!(gate.forward(post("/")).await.err(), Some(Reason::BackendDown));
+    assert_eq!(gate.forward(get("/")).await.err(), Some(down()));
+    told(&gate, "Connection refused");
+    assert_eq!(gate.forward(post("/")).await.err(), Some(down()));
 }
 
 #[tokio::test]
@@ -165,7 +172,7 @@ async fn what_was_sent_goes_to_no_other_backend() {
     let to = destination(&gate);
     let mut failed = 0;
     for _ in 0..40 {
-        failed += usize::from(status(&gate, &to, get("/")).await == Err(Reason::BackendBroken));
+        failed += usize::from(status(&gate, &to, get("/")).await == Err(broken()));
     }
     assert_eq!((bad.took(), good.took()), (failed, 40 - failed));
 }
@@ -314,7 +321,7 @@ async fn a_herd_is_held_back_from_a_backend_that_flaps() {
             match one.unwrap() {
                 Ok(200) => answered += 1,
                 Err(Reason::BackendBusy(_)) => busy += 1,
-                Err(Reason::BackendDown | Reason::BackendBroken) => down += 1,
+                Err(Reason::BackendDown(_) | Reason::BackendBroken(_)) => down += 1,
                 other => panic!("{other:?}"),
             }
         }
@@ -360,13 +367,72 @@ async fn an_answer_has_its_time_in_all() {
     gate.route.total_ms_max = 300;
     for mood in [Mood::Silent, Mood::Slow(Duration::from_secs(60))] {
         node.be(mood);
-        assert_eq!(gate.forward(get("/")).await.err(), Some(Reason::BackendSlow), "{mood:?}");
+        assert_eq!(gate.forward(get("/")).await.err(), Some(slow()), "{mood:?}");
     }
     node.be(Mood::Trickles);
     let answer = gate.forward(get("/")).await.unwrap();
     assert!(read(answer).await.is_err(), "though something always comes");
     node.be(Mood::Says(200));
     assert_eq!(status(&gate, &destination(&gate), get("/")).await, Ok(200));
+}
+
+/// An answer that did not begin within the time in all is a failure like any that is late, whatever else the route waits for.
+#[tokio::test]
+async fn who_does_not_answer_within_the_time_in_all_is_left_alone() {
+    let (mut gate, [hung, well]) = before([1, 1]).await;
+    gate.route.total_ms_max = 1000;
+    gate.route.eject = Eject { failures_in_a_row: 2, for_seconds: 60 };
+    hung.be(Mood::Silent);
+    let to = destination(&gate);
+    for _ in 0..60 {
+        if seen(&gate, &hung).ejected {
+            break;
+        }
+        status(&gate, &to, get("/")).await.ok();
+    }
+    let told = seen(&gate, &hung);
+    assert!(told.ejected && told.ejections == 1 && told.failed >= 2, "{told:?}");
+    let fault = gate.fault.lock().unwrap().clone();
+    assert!(fault.why.contains("total_seconds (1 s)"), "{fault:?}");
+    assert_eq!((fault.route, fault.backend), (gate.route.name.clone(), Some(hung.url())));
+    assert!(well.took() > 0);
+}
+
+/// A black hole takes no connection for longer than the request may take: it is not sent to another after that.
+#[tokio::test]
+async fn who_takes_no_connection_within_the_time_in_all_failed() {
+    let (mut gate, [there]) = before([1]).await;
+    let hole = BlackHole::open().await;
+    let hole = Backend { url: format!("http://{}", hole.address), weight: 1_000_000 };
+    gate.route.backends.push(hole.clone());
+    gate.route.total_ms_max = 100;
+    gate.route.eject.failures_in_a_row = 0;
+    let to = destination(&gate);
+    let failed = || gate.proxy.backends().into_iter().find(|seen| seen.backend == hole.url).unwrap().failed;
+    for _ in 0..60 {
+        if failed() > 0 {
+            break;
+        }
+        status(&gate, &to, get("/")).await.ok();
+    }
+    assert!(failed() > 0);
+    assert_eq!(seen(&gate, &there).failed, 0);
+}
+
+/// Who sends slowly, or takes slowly what was answered, uses up the time: that says nothing of the backend.
+#[tokio::test]
+async fn time_that_others_used_up_is_no_failure() {
+    let (mut gate, [node]) = before([1]).await;
+    gate.route.total_ms_max = 300;
+    let endless = Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>());
+    let request = Request::post("/").body(endless).unwrap();
+    assert_eq!(gate.forward(request).await.err(), Some(slow()));
+    assert_eq!(seen(&gate, &node).failed, 0);
+    gate.route.total_ms_max = 1000;
+    node.be(Mood::Trickles);
+    let answer = gate.forward(get("/")).await.unwrap();
+    assert!(read(answer).await.is_err());
+    assert_eq!(seen(&gate, &node).failed, 0);
 }
 
 #[tokio::test]

@@ -39,12 +39,14 @@ pub(in crate::proxy) enum ConnectError {
 }
 
 impl ConnectError {
-    pub(in crate::proxy) const fn reason(&self) -> Reason {
+    pub(in crate::proxy) fn reason(&self) -> Reason {
         match self {
             // Not a byte of a request was sent.
-            Self::Down(_) | Self::Refused(_) | Self::Tls(_) | Self::MarkedAsCa => Reason::BackendDown,
-            Self::Slow => Reason::BackendSlow,
-            Self::Broken(_) => Reason::BackendBroken,
+            Self::Down(_) | Self::Refused(_) | Self::Tls(_) | Self::MarkedAsCa => {
+                Reason::BackendDown(Box::default())
+            }
+            Self::Slow => Reason::BackendSlow(Box::default()),
+            Self::Broken(_) => Reason::BackendBroken(Box::default()),
         }
     }
 }

@@ -40,15 +40,34 @@ pub(super) fn note(reason: &Reason, whom: &Whom<'_>, now: Time) {
         Reason::PolicyDenied { rule } => rule.as_deref().unwrap_or("none"),
         _ => "",
     };
+    let fault = match reason {
+        Reason::BackendDown(fault) | Reason::BackendSlow(fault) | Reason::BackendBroken(fault) => Some(fault),
+        _ => None,
+    };
     let why = match reason {
         Reason::Misdirected(why) | Reason::BackendBusy(why) => why.as_str(),
         Reason::BadRequest(what) => what,
         Reason::NoRoute => NO_ROUTE,
-        _ => "",
+        _ => fault.map_or("", |fault| &fault.why),
     };
+    // Left out where there is none.
+    let route = fault.map(|fault| fault.route.as_str());
+    let backend = fault.and_then(|fault| fault.backend.as_deref());
     macro_rules! line {
         ($level:ident) => {
-            tracing::$level!(refused, status, request, tenant, host, address, rule, why, "request refused")
+            tracing::$level!(
+                refused,
+                status,
+                request,
+                tenant,
+                host,
+                address,
+                route,
+                backend,
+                rule,
+                why,
+                "request refused"
+            )
         };
     }
     match level {

@@ -36,9 +36,9 @@ pub(crate) fn reasons() -> Vec<Reason> {
         Reason::MethodNotAllowed,
         Reason::TooLarge,
         Reason::NoRoute,
-        Reason::BackendDown,
-        Reason::BackendSlow,
-        Reason::BackendBroken,
+        Reason::BackendDown(Box::default()),
+        Reason::BackendSlow(Box::default()),
+        Reason::BackendBroken(Box::default()),
         Reason::BackendBusy("route portal: http://10.0.0.7:8080 had 200 requests under way".to_owned()),
         Reason::Maintenance { text: String::new(), until: Some(now.plus(Duration::from_secs(5400))) },
         Reason::StoreStale,
@@ -111,7 +111,7 @@ async fn a_strange_request_is_escaped() {
     let mut visit = visit();
     visit.again = "/\"><script>alert(1)</script>".to_owned();
     visit.host = "\"><script>".to_owned();
-    let html = body(respond(&Reason::BackendDown, &visit)).await;
+    let html = body(respond(&Reason::BackendDown(Box::default()), &visit)).await;
     assert!(!html.contains("<script>"));
 }
 
@@ -138,7 +138,7 @@ async fn programs_are_told_when_to_try_again() {
         let next = problem["next"].as_str().unwrap();
         assert!(!next.contains("by itself"), "{reason:?}: {next}");
         match reason {
-            Reason::BackendDown => assert_eq!(next, "Try again in 20 seconds."),
+            Reason::BackendDown(_) => assert_eq!(next, "Try again in 20 seconds."),
             Reason::Maintenance { .. } => {
                 assert!(
                     next.starts_with("We expect to be done at") && next.ends_with("Try again then."),
