@@ -13,9 +13,9 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::evidence::{CertificateEvidence, EndedCertificate, ProvedCertificate};
 use crate::crypto;
-use crate::domain::certificate::{CertificateState, Fingerprint, Identity, Issuer, IssuerKind};
+use crate::domain::certificate::{CertificateState, Fingerprint, Identity, Issuer, IssuerKind, Serial};
 use crate::domain::device::DeviceState;
-use crate::domain::{Reason, TenantId, Time};
+use crate::domain::{PersonId, Reason, TenantId, Time};
 use crate::store::view::View;
 
 /// What a connection presented, read once.
@@ -121,6 +121,16 @@ impl Judge {
                 Err(reason) => CertificateEvidence::Rejected { reason, fingerprint: leaf.fingerprint },
             },
         }
+    }
+
+    /// Whose a certificate is that one of our CAs signed, whatever it is worth: its serial and, where it is on this
+    /// tenant's record, its person. For those who write down what was refused; it proves nothing.
+    #[must_use]
+    pub fn whose(&self, presented: &Presented, tenant: &TenantId) -> Option<(Serial, Option<PersonId>)> {
+        let Presented::Ours(leaf) = presented else { return None };
+        let record = self.view.certificate(&leaf.serial);
+        let same = record.filter(|one| one.fingerprint == leaf.fingerprint && one.tenant == *tenant);
+        Some((leaf.serial.clone(), same.map(|record| record.person.clone())))
     }
 
     fn look_up(&self, leaf: &Leaf, tenant: &TenantId, now: Time) -> Result<ProvedCertificate, Reason> {

@@ -18,7 +18,8 @@ use super::peer::Peer;
 use crate::audit::{Entry, Event, Outcome};
 use crate::auth::certificate::Presented;
 use crate::auth::evidence::Evidence;
-use crate::domain::Reason;
+use crate::domain::certificate::Serial;
+use crate::domain::{PersonId, Reason};
 use crate::policy::methods::Methods;
 use crate::policy::permit::Area;
 use crate::policy::{Decision, Permit};
@@ -58,10 +59,13 @@ async fn answer(
         Err(reason) => {
             trip.refused(&reason);
             let visit = call.visit(house);
-            // What a page explains was written down when its status was told.
-            let known = matches!(peer.presented.get(), Some(Presented::Ours(_)));
-            if known && peer.errand != Errand::Explain {
-                Box::pin(house.note(&reason, &visit)).await;
+            let presented = peer.presented.get();
+            if let Some(whose) = presented.and_then(|one| house.judge.whose(one, &call.tenant.id)) {
+                trip.belongs(&whose);
+                // What a page explains was written down when its status was told.
+                if peer.errand != Errand::Explain {
+                    Box::pin(house.note(&reason, &visit, &whose)).await;
+                }
             }
             let told = Told { number: call.number, key: refusal::manner(&reason).key };
             let mut response = match peer.told == Some(told) {
@@ -88,16 +92,20 @@ fn last(mut response: Response<Body>, reason: &Reason, version: Version) -> Resp
 impl House {
     /// Writes down the refusals that tell of an attack on somebody we know. Strangers, of whom there is no
     /// end, are in the log alone.
-    async fn note(&self, reason: &Reason, visit: &Visit) {
+    async fn note(&self, reason: &Reason, visit: &Visit, (serial, person): &(Serial, Option<PersonId>)) {
         let manner = refusal::manner(reason);
         if manner.audit.is_none() {
             return;
         }
-        let entry = Entry::new("gate", Event::RequestRefused)
+        let mut entry = Entry::new("gate", Event::RequestRefused)
             .tenant(&visit.tenant.id)
             .whence(visit.address)
             .outcome(Outcome::Refused(manner.key.to_owned()))
-            .detail("request", visit.request_id.as_str());
+            .detail("request", visit.request_id.as_str())
+            .detail("serial", serial);
+        if let Some(person) = person {
+            entry = entry.whom(format!("person:{}/{person}", visit.tenant.id));
+        }
         if let Err(error) = self.ledger.record(entry, vec![]).await {
             tracing::error!(%error, "a refusal was not written down");
         }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use http::Request;
 use http_body_util::BodyExt as _;
+use portcullis::audit::Event;
+use portcullis::domain::certificate::{Certificate, CertificateState, RevocationReason};
 use portcullis::domain::person::Role;
 use portcullis::domain::route::{Backend as At, Maintenance, Route};
 use portcullis::front::outside::access_log::{self, To};
@@ -316,6 +318,36 @@ async fn who_goes_away_is_written_down_as_gone() {
     let lines = lines(&gate, &file);
     let cut = lines.iter().find(|line| line["path"] == "/ticks").unwrap();
     assert_eq!((&cut["complete"], cut["bytes"].as_u64() > Some(0)), (&Value::Bool(false), true), "{cut}");
+}
+
+/// The certificate behind the session, as it stands once it is revoked.
+async fn revoked(gate: &Gate, serial: &str) -> Certificate {
+    let all = gate.all::<Certificate>().await;
+    let certificate = all.into_iter().find(|one| one.serial == serial).unwrap();
+    let state = CertificateState::Revoked { reason: RevocationReason::KeyCompromise, at: gate.world.now() };
+    Certificate { state, ..certificate }
+}
+
+/// Whose certificate knocks is told of one that we signed, though it counts no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_of_ours_that_is_refused_has_its_serial_and_person() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::usual())).await;
+    let laptop = anna(&gate).await;
+    gate.put(&revoked(&gate, &laptop.serial).await).await;
+    assert_eq!(gate.browser("bank", &laptop).send(program("/accounts")).await.status, 403);
+    let line = lines(&gate, &file).pop().unwrap();
+    assert_eq!(line["refused"], "certificate-revoked", "{line}");
+    assert_eq!(
+        (&line["serial"], &line["person"]),
+        (&laptop.serial.as_str().into(), &"anna".into()),
+        "{line}"
+    );
+    let trail = gate.trail().await;
+    let entry = trail.iter().rfind(|entry| entry.what == Event::RequestRefused).unwrap();
+    assert_eq!(entry.whom.as_deref(), Some("person:bank/anna"), "{entry:?}");
+    assert_eq!(entry.details["serial"], laptop.serial, "{entry:?}");
 }
 
 /// Chance that fails once, when it is told to.

@@ -16,7 +16,8 @@ use super::Outside;
 use super::record::{BACKEND, GATE, PLAIN, Record, name};
 use super::traffic::{Counted, Ending};
 use crate::auth::evidence::{CertificateEvidence, Evidence};
-use crate::domain::Reason;
+use crate::domain::certificate::Serial;
+use crate::domain::{PersonId, Reason};
 use crate::front::door::{Door, Room};
 use crate::front::peer::Peer;
 use crate::proxy::{Destination, Lasting};
@@ -117,6 +118,13 @@ impl<'a> Trip<'a> {
         };
         record.serial = Some(serial.to_string());
         record.person = Some(person.to_string());
+    }
+
+    /// Whose certificate was refused, where it is one of ours.
+    pub(in crate::front) fn belongs(&mut self, (serial, person): &(Serial, Option<PersonId>)) {
+        let Some(record) = &mut self.record else { return };
+        record.serial.get_or_insert_with(|| serial.clone());
+        record.person = record.person.take().or_else(|| person.as_ref().map(ToString::to_string));
     }
 
     /// It goes to a room of ours.
