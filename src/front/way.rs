@@ -32,7 +32,11 @@ pub async fn walk(house: &House, peer: &Peer, mut request: Request<Body>) -> Res
     let mut trip = Trip::begin(&house.outside, peer, &mut request);
     // In a box: it goes through many hands, each of which would have room for all of it.
     let answer = AssertUnwindSafe(answer(house, peer, &mut trip, Box::new(request))).catch_unwind().await;
-    let response = answer.unwrap_or_else(|_| house.failed(peer, &mut trip));
+    let mut response = answer.unwrap_or_else(|_| house.failed(peer, &mut trip));
+    if peer.errand == Errand::Look {
+        // Its head is all that is heard.
+        *response.body_mut() = Body::empty();
+    }
     trip.answered(response)
 }
 
@@ -57,7 +61,6 @@ async fn answer(
     match house.go(peer, trip, &mut call, request).await {
         Ok(response) => response,
         Err(reason) => {
-            trip.refused(&reason);
             let visit = call.visit(house);
             let presented = peer.presented.get();
             if let Some(whose) = presented.and_then(|one| house.judge.whose(one, &call.tenant.id)) {
@@ -70,7 +73,10 @@ async fn answer(
             let told = Told { number: call.number, key: refusal::manner(&reason).key };
             let mut response = match peer.told == Some(told) {
                 true => refusal::explain(&reason, &visit),
-                false => refusal::respond(&reason, &visit),
+                false => {
+                    trip.refused(&reason);
+                    refusal::respond(&reason, &visit)
+                }
             };
             if peer.errand == Errand::Look {
                 response.extensions_mut().insert(told);
@@ -257,11 +263,13 @@ impl House {
         let json = prefers_json(accept.unwrap_or_default());
         let number = peer.told.map_or_else(|| self.numbers.next(), |told| told.number);
         trip.numbered(number.as_str());
-        trip.misdirected(reason);
         let (told, now) = (Told { number, key: refusal::manner(reason).key }, self.world.now());
         let mut response = match peer.told == Some(told) {
             true => refusal::explain_to_nobody(reason, number.as_str(), now, json),
-            false => refusal::respond_to_nobody(reason, number.as_str(), peer.address.ip(), now, json),
+            false => {
+                trip.misdirected(reason);
+                refusal::respond_to_nobody(reason, number.as_str(), peer.address.ip(), now, json)
+            }
         };
         if peer.errand == Errand::Look {
             response.extensions_mut().insert(told);

@@ -520,6 +520,42 @@ async fn a_refusal_that_nginx_explains_is_written_down_once() {
     assert_eq!(refusals(&program).len(), before + 2);
 }
 
+/// Nor is it counted twice: the page is part of the request whose status was told, whether that page says no or leads
+/// to signing in. nginx takes no body with the status.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nginx_asks_about_twice_is_counted_once() {
+    let rig = Rig::open(Serves::ForwardAuth).await;
+    let outside = &rig.gate.started().house.outside;
+    let count = |name: &str, label: &str| {
+        let text = outside.metrics();
+        let of = |line: &&str| line.starts_with(&format!("portcullis_{name}{{")) && line.contains(label);
+        text.lines()
+            .filter(of)
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum::<u64>()
+    };
+    let no_session = Question { cookie: None, ..rig.question(Kind::Nginx) };
+    for (question, refused) in
+        [(Question { leaf: None, ..no_session.clone() }, "no-certificate"), (no_session, "sign-in-first")]
+    {
+        let counts = || (count("http_requests_total", ""), count("refusals_total", refused));
+        let before = counts();
+        let no = rig.refuses(&question).await;
+        let number = no.header("x-request-id").to_owned();
+        let mut request = question.request();
+        *request.uri_mut() = "/forward-auth/page".parse().unwrap();
+        request.headers_mut().insert("portcullis-request", number.parse().unwrap());
+        assert!(!send(rig.address(Kind::Nginx), request).await.status.is_success());
+        assert_eq!(counts(), (before.0 + 1, before.1 + 1), "{refused}");
+        outside.close();
+        let text = std::fs::read_to_string(rig.log.path().join("access.log")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines: Vec<Value> = lines.filter(|line| line["request"] == number.as_str()).collect();
+        let [line] = lines.as_slice() else { panic!("{lines:#?}") };
+        assert_eq!((&line["refused"], &line["complete"]), (&refused.into(), &true.into()), "{line}");
+    }
+}
+
 /// Writes another proxy into the configuration of a gate that is about to be started anew.
 fn configured(gate: &Gate, kind: &str, listen: SocketAddr) {
     let secret = gate.folder.path().join("other-proxy.secret");

@@ -25,6 +25,8 @@ use crate::proxy::{Destination, Lasting};
 /// A request under way. Dropped before it is answered, it tells of a client that went away.
 pub(in crate::front) struct Trip<'a> {
     outside: &'a Arc<Outside>,
+    /// None on the plain listener.
+    peer: Option<&'a Peer>,
     door: Option<&'a Door>,
     http2: bool,
     began: Instant,
@@ -40,20 +42,23 @@ pub(in crate::front) struct Trip<'a> {
 }
 
 impl<'a> Trip<'a> {
-    /// Sees to the request's trace, too.
+    /// Sees to the request's trace, too. The page of a refusal whose status was told is part of the request that it was
+    /// told of: this has its line and was counted.
     pub(in crate::front) fn begin<B>(
         outside: &'a Arc<Outside>,
         peer: &'a Peer,
         request: &mut Request<B>,
     ) -> Self {
         let (trace, wanted) = outside.begins(request.headers_mut(), peer.address.ip());
-        let record = wanted.then(|| {
+        let record = (wanted && peer.told.is_none()).then(|| {
             let mut record = Box::new(Record::begin(peer, request, outside.world.now()));
             record.trace = trace;
             request.extensions_mut().insert(record.whereto.clone());
             record
         });
-        Self::of(outside, Some(&peer.door), peer.http2, GATE, request, record)
+        let mut trip = Self::of(outside, Some(&peer.door), peer.http2, GATE, request, record);
+        trip.peer = Some(peer);
+        trip
     }
 
     /// One without TLS; `door`, by its name, is whose page it asks for.
@@ -79,6 +84,7 @@ impl<'a> Trip<'a> {
     ) -> Self {
         Self {
             outside,
+            peer: None,
             door,
             http2,
             began: Instant::now(),
@@ -195,6 +201,9 @@ impl<'a> Trip<'a> {
     /// Counts it as it stands at the head of its answer.
     fn head(&mut self, status: StatusCode) -> Option<Box<Record>> {
         self.answered = true;
+        if self.peer.is_some_and(|peer| peer.told.is_some()) {
+            return None;
+        }
         if self.backend.is_none()
             && let Some(asked) = self.asked
         {
