@@ -316,6 +316,8 @@ async fn who_goes_away_is_written_down_as_gone() {
     .await
     .expect("both are written down");
     let lines = lines(&gate, &file);
+    let never = lines.iter().find(|line| line["path"] == "/never").unwrap();
+    assert_eq!((never.get("refused"), never.get("upstream_ms")), (None, None), "{never}");
     let cut = lines.iter().find(|line| line["path"] == "/ticks").unwrap();
     assert_eq!((&cut["complete"], cut["bytes"].as_u64() > Some(0)), (&Value::Bool(false), true), "{cut}");
 }
@@ -348,6 +350,39 @@ async fn a_certificate_of_ours_that_is_refused_has_its_serial_and_person() {
     let entry = trail.iter().rfind(|entry| entry.what == Event::RequestRefused).unwrap();
     assert_eq!(entry.whom.as_deref(), Some("person:bank/anna"), "{entry:?}");
     assert_eq!(entry.details["serial"], laptop.serial, "{entry:?}");
+}
+
+/// What the gate cut is told apart from a client that went away; a head that never came took no time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_the_gate_cut_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("access.log");
+    let gate = Gate::with(|plan| plan.outside = logging(file.clone(), Field::usual())).await;
+    let (client, _, laptop) = anna_inside(&gate).await;
+    let mut request = navigation("/never");
+    client.dress(&mut request);
+    let mut sender = client.wire.h1("bank.localhost").await;
+    let waiting = tokio::spawn(async move { sender.send_request(request).await });
+    let proxy = &gate.started().house.proxy;
+    let line = async {
+        while !proxy.backends().iter().any(|seen| seen.tenant == id("bank") && seen.requests == 1) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        gate.put(&revoked(&gate, &laptop.serial).await).await;
+        loop {
+            if let Some(line) = lines(&gate, &file).into_iter().find(|line| line["path"] == "/never") {
+                return line;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let line = tokio::time::timeout(PATIENCE, line).await.expect("it is written down");
+    // Either its connection went first, or the request.
+    let how = (line["status"].as_u64().unwrap(), line["refused"].as_str().unwrap_or_default());
+    assert!(matches!(how, (499, "withdrawn") | (403, "policy-denied")), "{line}");
+    assert_eq!(line.get("upstream_ms"), None, "{line}");
+    assert!(line["serial"] == laptop.serial.as_str() && line["person"] == "anna", "{line}");
+    drop(waiting);
 }
 
 /// Chance that fails once, when it is told to.

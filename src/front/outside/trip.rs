@@ -22,7 +22,8 @@ use crate::front::door::{Door, Room};
 use crate::front::peer::Peer;
 use crate::proxy::{Destination, Lasting};
 
-/// A request under way. Dropped before it is answered, it tells of a client that went away.
+/// A request under way. Dropped before it is answered, it tells of a client that went
+/// away, or of a connection that was cut.
 pub(in crate::front) struct Trip<'a> {
     outside: &'a Arc<Outside>,
     /// None on the plain listener.
@@ -222,7 +223,9 @@ impl<'a> Trip<'a> {
         record.room = self.room;
         record.route = self.route.take();
         record.status = status.as_u16();
-        record.upstream = self.backend.and_then(|(_, took)| took);
+        // Of a request that ended before, nobody knows how long the backend would have taken.
+        record.upstream =
+            self.backend.filter(|(ending, _)| *ending != Ending::Gone).and_then(|(_, took)| took);
         Some(record)
     }
 }
@@ -233,10 +236,16 @@ impl Drop for Trip<'_> {
             return;
         }
         let status = if std::thread::panicking() { StatusCode::INTERNAL_SERVER_ERROR } else { gone() };
-        if let Some(record) = self.head(status) {
+        if let Some(mut record) = self.head(status) {
+            record.refused = record.refused.or_else(|| self.peer.and_then(cut));
             Follow { record, began: self.began, outside: Arc::clone(self.outside) }.end(0, false);
         }
     }
+}
+
+/// Why the gate itself ended the request before its answer, where it did.
+fn cut(peer: &Peer) -> Option<&'static str> {
+    peer.cancel.is_cancelled().then(|| if peer.draining.is_cancelled() { "closing" } else { "withdrawn" })
 }
 
 /// As others write it where the client closed before an answer.
