@@ -384,6 +384,8 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
         let mistakes = with(text).unwrap_err();
         assert!(mistakes.iter().any(|(_, what)| what.contains(wanted)), "{text}: {mistakes:?}");
     }
+    let mistaken = with("[tracing]\nfollow_from = [\"10.0.0.0/33\"]\n").unwrap_err();
+    assert!(mistaken.len() == 1 && mistaken[0].1.contains("is no network"), "{mistaken:?}");
 }
 
 #[test]
@@ -486,6 +488,20 @@ fn what_changed_is_named_as_it_was_written_and_what_is_gone_as_gone() {
     let other = "[[other_proxy]]\nlisten = \"127.0.0.1:9180\"\nkind = \"nginx\"\nfrom = [\"127.0.0.1/32\"]\nsecret_file = \"s\"\nhosts = [\"bank.example.com\"]\n";
     let with = format!("{portal}{other}");
     assert_eq!(changes(&with, portal), (vec![], vec!["[[other_proxy]] 127.0.0.1:9180 is gone".to_owned()]));
+    for section in [
+        "[mail]\nsmtp = \"smtps://mail.example.com\"\nfrom = \"gate@example.com\"\n",
+        "[[backend_tls]]\nhosts = [\"a\"]\nca = \"a.pem\"\n",
+        "[access_log]\nfile = \"stdout\"\n",
+        "[tracing]\nendpoint = \"http://127.0.0.1\"\n",
+        // Whom it follows is a matter of trust.
+        "[tracing]\nfollow_from = [\"10.0.0.0/24\"]\n",
+    ] {
+        let name = section.lines().next().unwrap().to_owned();
+        assert_eq!(changes(section, ""), (vec![format!("{name} is gone")], vec![]));
+        assert_eq!(changes("", section), (vec![name], vec![]));
+    }
+    let follow = |from: &str| format!("[tracing]\nendpoint = \"http://127.0.0.1\"\nfollow_from = [{from}]\n");
+    assert_eq!(changes(&follow(""), &follow("\"10.0.0.0/24\"")).0, ["[tracing]"]);
     // Ports that nobody wrote follow the addresses.
     let listen = |more: &str| format!("[listen]\n{more}");
     let changed = |was: &str, is: &str| changes(&listen(was), &listen(is)).1;

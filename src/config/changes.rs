@@ -89,14 +89,12 @@ impl Compared {
             self.certificate("[public]", was, is);
         }
         self.portals(&was.portals, &is.portals);
-        let mail = (was.mail.as_ref(), is.mail.as_ref());
         let (asked, ask) = (&was.approvals, &is.approvals);
         let (pushed, push) = (&was.push, &is.push);
         let (most, limit) = (&was.limits, &is.limits);
         let (told, tell) = (&was.outside, &is.outside);
         for (key, changed) in [
             ("[listen] proxy_protocol_from", was.listen.proxy_protocol_from != is.listen.proxy_protocol_from),
-            ("[mail]", mail.0 != mail.1),
             ("[approvals] seconds", asked.seconds != ask.seconds),
             ("[approvals] places_file", asked.places_file != ask.places_file),
             ("[push] contact", pushed.contact != push.contact),
@@ -114,11 +112,20 @@ impl Compared {
             ("[limits] body_stall_seconds", most.body_stall_seconds != limit.body_stall_seconds),
             ("[limits] drain_seconds", most.drain_seconds != limit.drain_seconds),
             ("[backends] socket_folders", was.reach.socket_folders != is.reach.socket_folders),
-            ("[[backend_tls]]", was.reach.tls != is.reach.tls),
-            ("[access_log]", told.access_log != tell.access_log),
-            ("[tracing]", told.spans != tell.spans),
         ] {
             self.found.now.extend(changed.then(|| Changed::Said(key.to_owned())));
+        }
+        let traced = (&told.spans, &told.follow_from) != (&tell.spans, &tell.follow_from);
+        let traces = tell.spans.is_some() || !tell.follow_from.is_empty();
+        for (section, there, changed) in [
+            ("[mail]", is.mail.is_some(), was.mail != is.mail),
+            ("[[backend_tls]]", !is.reach.tls.is_empty(), was.reach.tls != is.reach.tls),
+            ("[access_log]", tell.access_log.is_some(), told.access_log != tell.access_log),
+            ("[tracing]", traces, traced),
+        ] {
+            let key = section.to_owned();
+            let what = if there { Changed::Said(key) } else { Changed::Gone(key) };
+            self.found.now.extend(changed.then_some(what));
         }
     }
 

@@ -49,7 +49,7 @@ fn access_log(sheet: &mut Sheet<'_>, base: &Path, notes: &mut Mistakes) -> Optio
 /// What is exported, and who is followed. Without an endpoint nothing is exported.
 fn tracing(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> (Option<otlp::Settings>, Vec<IpNet>) {
     let Some(mut section) = sheet.table("tracing", notes) else { return (None, vec![]) };
-    let mut follow_from = Vec::new();
+    let (mut follow_from, follows) = (Vec::new(), section.has("follow_from"));
     for At { value, span } in section.texts("follow_from", notes) {
         match value.parse::<IpNet>() {
             Ok(network) if network.prefix_len() > 0 => follow_from.push(network),
@@ -58,7 +58,7 @@ fn tracing(sheet: &mut Sheet<'_>, notes: &mut Mistakes) -> (Option<otlp::Setting
         }
     }
     let exports = ["endpoint", "service", "percent"].iter().any(|key| section.has(key));
-    let spans = if exports || follow_from.is_empty() { spans(&mut section, notes) } else { None };
+    let spans = if exports || !follows { spans(&mut section, notes) } else { None };
     section.done(notes);
     (spans, follow_from)
 }

@@ -98,7 +98,7 @@ async fn what_can_change_while_the_gate_runs_does() {
     assert_eq!(said, json!({ "changed": [], "next_start": expected["next_start"] }));
     std::fs::write(&file, &written).unwrap();
     said = program.json(&["reload"]);
-    let changed = ["[[portal]] new.localhost is gone", "[limits] idle_seconds", "[access_log]"];
+    let changed = ["[[portal]] new.localhost is gone", "[limits] idle_seconds", "[access_log] is gone"];
     assert_eq!(said, json!({ "changed": changed, "next_start": [] }));
     assert!(client.wire.tls("new.localhost", "http/1.1").await.is_err(), "the door is gone");
 }
