@@ -123,7 +123,7 @@ fn switches(gate: &Gate) {
     };
     let flags = ["sticky", "client_cert", "service_worker", "confirm"];
     let on = |route: &serde_json::Value| flags.map(|flag| route[flag] == true);
-    gate.run(&["route", "set", "bank", "--name", "app"]).refused(2, "--backend: write one at least");
+    gate.run(&["route", "set", "bank", "--name", "app"]).refused(2, "a new one needs --backend");
     let all = ["--sticky", "--client-cert", "--service-worker", "--confirm"];
     let new =
         ["--backend", "http://127.0.0.1:10", "--path", "/app", "--rewrite", "/", "--host", "bank.localhost"];

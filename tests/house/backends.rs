@@ -418,6 +418,41 @@ async fn of_routes_that_are_set_at_once_none_is_anothers_twin_and_none_is_lost()
     }
 }
 
+/// A name with a slip in it is no backend that somebody forgot, and a route that is closed may stay so unseen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_route_that_is_set_says_which_there_are_and_whether_it_is_closed() {
+    let gate = Gate::open().await;
+    let act = async |command| gate.acts().run("local:1000", Command::Route(command)).await;
+    let set = |name: &str| route::Set::of(id("bank"), name.to_owned());
+    let slip = act(route::Command::Set(Box::new(set("portl")))).await.err().unwrap();
+    let said = "`bank` has no route \"portl\" yet; a new one needs --backend: there are portal";
+    assert_eq!((slip.kind, slip.to_string().as_str()), (Kind::Usage, said));
+
+    let written = |more: &str| {
+        format!(
+            "[[route]]\ntenant = \"bank\"\nname = \"app\"\npath = \"/app\"\nbackend = \"http://127.0.0.1:1\"\n{more}\n"
+        )
+    };
+    let applied = async |more: &str| {
+        let command = route::Command::Apply { file: "routes.toml".to_owned(), text: written(more) };
+        act(command).await.unwrap().lines.join("\n")
+    };
+    let until = "closed until `portcullis route open bank app`.";
+    assert!(applied("").await.ends_with("from now on."));
+    let closed = applied("maintenance = {}").await;
+    assert!(closed.ends_with(&format!("from now on; it is {until}")), "{closed}");
+    let still = applied("maintenance = {}\nsticky = true").await;
+    assert!(still.ends_with(&format!("from now on; it is still {until}")), "{still}");
+    let mut sticky = set("app");
+    sticky.switches.no_sticky = true;
+    let still = act(route::Command::Set(Box::new(sticky))).await.unwrap().lines.join("\n");
+    assert!(still.ends_with(&format!("from now on; it is still {until}")), "{still}");
+    let opened = applied("").await;
+    assert!(opened.ends_with("from now on; it was closed, and is open now."), "{opened}");
+}
+
+const LIST_OF_BACKENDS: &str = "5: `backends`: write a list of tables: backends = [{ url = \"http://...\" }]";
+
 /// Whoever writes a file of routes knows its fields and no types of ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mistake_in_a_file_of_routes_names_the_field_and_what_to_write() {
@@ -441,6 +476,10 @@ async fn a_mistake_in_a_file_of_routes_names_the_field_and_what_to_write() {
             "6: `weight`: write a whole number",
         ),
         ("name = 7", "5: `name`: write a text in quotes"),
+        ("backends = [\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"]", LIST_OF_BACKENDS),
+        ("backends = [{ url = \"http://127.0.0.1:1\" }, \"http://127.0.0.1:2\"]", LIST_OF_BACKENDS),
+        ("backends = { url = \"http://127.0.0.1:1\" }", LIST_OF_BACKENDS),
+        ("backends = \"http://127.0.0.1:1\"", LIST_OF_BACKENDS),
     ] {
         let text = format!(
             "[[route]]\ntenant = \"bank\"\npath = \"/x\"\nbackend = \"http://127.0.0.1:1\"\n{rest}\n"
@@ -505,6 +544,7 @@ async fn a_program_keeps_routes() {
             "`idle_seconds`: write seconds",
         ),
         (json!({ "tenant": at, "backend": backend }), "`name` is missing"),
+        (json!({ "tenant": at, "name": name, "backends": [backend] }), "`backends`: write a list of tables"),
     ] {
         let put = call(&otto, "routes", &json!({ "routes": [app, body] })).await;
         let told: Value = serde_json::from_slice(&put.body).unwrap();

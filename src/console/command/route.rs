@@ -210,6 +210,18 @@ fn urls(route: &Route) -> String {
     route.backends.iter().map(each).collect::<Vec<_>>().join(", ")
 }
 
+/// What a change does to a route that is closed, behind what else it does.
+fn closing(was: Option<&Route>, is: &Route) -> String {
+    let was = was.is_some_and(|was| was.maintenance.is_some());
+    let open = format!("`portcullis route open {} {}`", is.tenant, is.name);
+    match (was, is.maintenance.is_some()) {
+        (false, false) => String::new(),
+        (true, false) => "; it was closed, and is open now".to_owned(),
+        (false, true) => format!("; it is closed until {open}"),
+        (true, true) => format!("; it is still closed until {open}"),
+    }
+}
+
 /// What is wrong with a field, by the name of the flag that it was typed behind.
 fn flagged(why: &str) -> String {
     match why.strip_prefix("maintenance.").unwrap_or(why).split_once(": ") {

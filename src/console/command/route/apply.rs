@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::words::plainly;
-use super::{Written, told, urls, whole};
+use super::{Written, closing, told, urls, whole};
 use crate::audit::Entry;
 use crate::console::command::output::Output;
 use crate::console::command::{Acts, CommandError, Kind};
@@ -92,10 +92,11 @@ impl Acts {
                 continue;
             }
             lines.push(format!(
-                "`{}` of `{}` goes to {} from now on.",
+                "`{}` of `{}` goes to {} from now on{}.",
                 route.name,
                 route.tenant,
-                urls(route)
+                urls(route),
+                closing(before.as_ref().map(|read| &read.record), route)
             ));
             let label = format!("{}/{}", route.tenant, route.name);
             entry = Some(match entry {

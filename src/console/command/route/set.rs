@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::written::{Seconds, Written, WrittenBackend};
-use super::{flagged, told, urls, usage};
+use super::{closing, flagged, told, urls, usage};
 use crate::console::command::output::Output;
-use crate::console::command::{Acts, CommandError};
+use crate::console::command::{Acts, CommandError, Kind};
 use crate::domain::TenantId;
 use crate::domain::route::Route;
 use crate::store::table;
@@ -127,6 +127,9 @@ impl Acts {
         let tenant = self.find_tenant(&set.tenant).await?.record;
         let before = self.read::<Route>(&table::route(&tenant.id, &set.name)).await?;
         let before = before.map(|read| read.record);
+        if before.is_none() && set.backends.is_empty() {
+            return Err(self.not_yet(&set).await?);
+        }
         let usual = || Written { backend: None, ..Written::from(&Route::to(&tenant.id, &set.name, "/", "")) };
         let was = before.as_ref().map_or_else(usual, Written::from);
         let mut route = self.read_route(&tenant, set.over(was)).map_err(|why| usage(flagged(&why)))?;
@@ -140,12 +143,24 @@ impl Acts {
         }
         self.record(told(actor, &route), vec![table::put(&route)]).await?;
         let line = format!(
-            "{}{} of `{}` goes to {} from now on.",
+            "{}{} of `{}` goes to {} from now on{}.",
             if route.hosts.is_empty() { tenant.hosts.join(" ") } else { route.hosts.join(" ") },
             route.path_prefix,
             tenant.id,
-            urls(&route)
+            urls(&route),
+            closing(before.as_ref(), &route)
         );
         Ok(Output::line(json!(Written::from(&route)), line))
+    }
+
+    /// Rather a slip in the name of one that is there than a new one.
+    async fn not_yet(&self, set: &Set) -> Result<CommandError, CommandError> {
+        let there = self.all_routes(Some(set.tenant.clone())).await?;
+        let what = format!("`{}` has no route {:?} yet; a new one needs --backend", set.tenant, set.name);
+        let next = match there.iter().map(|route| route.name.as_str()).collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "add --backend http://127.0.0.1:9000".to_owned(),
+            names => format!("there are {names}"),
+        };
+        Ok(CommandError::new(Kind::Usage, what, next))
     }
 }

@@ -44,7 +44,7 @@ pub(super) fn plainly(message: &str, text: &str, at: usize) -> String {
     if message.starts_with("unknown field ") {
         return near(message);
     }
-    let field = field(text, at);
+    let field = if message.ends_with(OF_A_LIST) { Some(BACKENDS) } else { field(text, at) };
     let named = |words: String| field.map_or_else(|| words.clone(), |field| format!("`{field}`: {words}"));
     if let Some(missing) = message.strip_prefix("missing field ") {
         return named(format!("{missing} is missing"));
@@ -56,6 +56,9 @@ pub(super) fn plainly(message: &str, text: &str, at: usize) -> String {
         "f32" | "f64" => "write a number, without quotes".to_owned(),
         "u8" | "u16" | "u32" | "u64" | "usize" => {
             "write a whole number of at least 0, without quotes".to_owned()
+        }
+        "a sequence" | OF_A_LIST if key == BACKENDS => {
+            format!("write a list of tables: {BACKENDS} = [{{ url = \"http://...\" }}]")
         }
         "a sequence" if table(text, at).is_some() => format!("write [[{key}]], once for each"),
         "a sequence" => format!("write a list, such as {key} = [\"...\"]"),
@@ -87,6 +90,10 @@ fn table(text: &str, at: usize) -> Option<&str> {
     let name = text.get(at..)?.strip_prefix('[')?.split(']').next()?;
     Some(name).filter(|name| !name.is_empty() && name.chars().all(is_of_key))
 }
+
+/// The one list whose items are tables, and how serde calls one of them.
+const BACKENDS: &str = "backends";
+const OF_A_LIST: &str = "struct WrittenBackend";
 
 const fn is_of_key(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
