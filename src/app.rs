@@ -263,7 +263,7 @@ pub async fn start_on(
     follow::follow_rules(&core.view, &policy, &background);
     follow::follow_routes(&core.view, &house.proxy, &background);
     lists.follow(&background);
-    follow_cas::follow_hints(&core.view, &front, &background);
+    follow_cas::follow_hints(&core, &front, &background);
     follow_cas::follow_server_ca(&running_by, &authority, &core, &background);
     let counting = Counting { view: Arc::clone(&core.view), world: core.world.clone() };
     let touched = core.view.subscribe();

@@ -72,6 +72,15 @@ pub(super) fn kept(doors: &Doors) -> Vec<KeptCertificate> {
     kept
 }
 
+/// What is wrong with certificates that are shown all the same.
+pub(super) fn out_of_term(doors: &Doors, now: Time) -> Vec<String> {
+    let each = doors.all().filter_map(|door| Some((door.hosts().first()?, door.tls().term().fault(now)?)));
+    let mut told: Vec<String> =
+        each.map(|(host, fault)| format!("the certificate of {host} {fault}")).collect();
+    told.sort();
+    told
+}
+
 /// CAs that a door asks for certificates of: those that issue, and those whose certificates still count.
 /// Browsers offer no other certificate than theirs.
 pub(super) fn hints(view: &View, door: DoorKind) -> Vec<Vec<u8>> {

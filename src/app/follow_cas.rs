@@ -14,14 +14,14 @@ use crate::ca::Authority;
 use crate::config::Config;
 use crate::domain::certificate::Issuer;
 use crate::front::accept::Front;
-use crate::store::view::View;
 
 /// Doors ask for certificates of all CAs there are.
-pub(super) fn follow_hints(view: &Arc<View>, front: &Front, stop: &CancellationToken) {
-    let (seen, doors) = (Arc::clone(view), Arc::clone(front.doors()));
-    on_change::<Issuer>(view, stop, move || {
+pub(super) fn follow_hints(core: &Core, front: &Front, stop: &CancellationToken) {
+    let (seen, clock, doors) =
+        (Arc::clone(&core.view), Arc::clone(&core.world.clock), Arc::clone(front.doors()));
+    on_change::<Issuer>(&core.view, stop, move || {
         for door in doors.load().all() {
-            if let Err(error) = door.tls().ask_for(&doors::hints(&seen, door.kind())) {
+            if let Err(error) = door.tls().ask_for(&doors::hints(&seen, door.kind()), clock.now()) {
                 tracing::error!(door = %door.hosts()[0], %error, "still asks for certificates of the former CAs");
             }
         }

@@ -152,7 +152,9 @@ impl Changing {
         }
         self.config.store(Arc::new(config));
         self.read_again();
-        let heed = doors::kept(&self.front.doors().load()).iter().map(ToString::to_string).collect();
+        let open = self.front.doors().load();
+        let mut heed: Vec<String> = doors::kept(&open).iter().map(ToString::to_string).collect();
+        heed.extend(doors::out_of_term(&open, self.core.world.now()));
         Ok(Reloaded { changed: changes.now, next_start: changes.next_start, heed })
     }
 

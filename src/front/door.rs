@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use authority::authority;
 use authority::is_host_name;
 
-use super::tls::{CertificateFiles, Term, Tls, TlsError};
+use super::tls::{CertificateFiles, Tls, TlsError};
 use crate::domain::{Reason, TenantId, Time};
 use crate::policy::permit::{Area, Ask};
 
@@ -158,15 +158,8 @@ impl Door {
 
     /// Warns of a certificate that has ended, or does not count yet: it is shown all the same, and no browser goes on.
     pub fn heed_term(&self, now: Time) {
-        let Term { since, until } = self.tls.term();
-        let (since_day, until_day) = (since.format("%Y-%m-%d"), until.format("%Y-%m-%d"));
-        if until <= now {
-            tracing::warn!(door = %self.hosts[0], "its server certificate ended on {until_day}: put a new one there");
-        } else if since > now {
-            tracing::warn!(
-                door = %self.hosts[0],
-                "its server certificate only counts from {since_day}: put one there that counts now, or set the clock"
-            );
+        if let Some(fault) = self.tls.term().fault(now) {
+            tracing::warn!(door = %self.hosts[0], "its server certificate {fault}");
         }
     }
 
@@ -326,7 +319,7 @@ impl Doors {
     /// cannot be used leaves the old certificate in place and is logged.
     pub fn refresh(&self, now: Time) {
         for door in self.all() {
-            match door.tls.refresh() {
+            match door.tls.refresh(now) {
                 Ok(false) => {}
                 Ok(true) => {
                     tracing::info!(door = %door.hosts[0], "took up a new server certificate");

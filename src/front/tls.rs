@@ -5,6 +5,7 @@
 //! read. Whether that certificate counts, `auth::certificate` decides, so that each bad one
 //! gets its page.
 
+mod error;
 mod files;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +27,7 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 
+pub use error::TlsError;
 pub use files::CertificateFiles;
 use files::Stamp;
 
@@ -61,6 +63,22 @@ pub struct Term {
     pub until: Time,
 }
 
+impl Term {
+    /// Why no browser goes on now, with the next step.
+    #[must_use]
+    pub fn fault(self, now: Time) -> Option<String> {
+        let (since, until) = (self.since.day(), self.until.day());
+        if self.until <= now {
+            return Some(format!("ended on {until}: put a new one there"));
+        }
+        (self.since > now).then(|| {
+            format!(
+                "only counts from {since}: put one there that counts now, or set the machine's clock (NTP)"
+            )
+        })
+    }
+}
+
 /// What a handshake led to.
 pub struct Shaken<I> {
     /// The connection.
@@ -86,41 +104,6 @@ pub enum HandshakeError {
     /// TLS went wrong, or the client went away.
     #[error("the handshake broke off: {0}")]
     Broken(#[from] std::io::Error),
-}
-
-/// Why a TLS configuration cannot be made. The text never holds a part of a key.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{file} cannot be read as PEM ({why}): check the path, its rights, and that it is PEM")]
-    Unreadable {
-        /// Which.
-        file: String,
-        /// Why.
-        why: String,
-    },
-    /// No certificate in the file.
-    #[error("{0} holds no certificate: put the door's certificate there, leaf first")]
-    Empty(String),
-    /// The leaf does not name a host of the door.
-    #[error("the certificate in {file} is not for {host}: have one issued that names it as a DNS name")]
-    WrongName {
-        /// Which file.
-        file: String,
-        /// The host that is missing.
-        host: String,
-    },
-    /// A CA certificate for the hints cannot be read.
-    #[error("a CA certificate that clients are to be asked for cannot be read: check `portcullis ca show`")]
-    BadCa,
-    /// rustls says no.
-    #[error("{file} cannot be used: {why}")]
-    Unusable {
-        /// Which file.
-        file: String,
-        /// What rustls says.
-        why: String,
-    },
 }
 
 /// Reads the `ClientHello` however it is cut up, finds its door, and shakes hands as that door
@@ -182,18 +165,18 @@ impl Tls {
     }
 
     /// Reads the files again where they changed. Whatever is wrong with them is said once, and
-    /// the old configuration stays.
+    /// the old configuration stays; so it does where their certificate has ended, and its own has not.
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn refresh(&self) -> Result<bool, TlsError> {
-        let now = Stamp::of(&self.files);
+    pub fn refresh(&self, now: Time) -> Result<bool, TlsError> {
+        let stamp = Stamp::of(&self.files);
         let mut made_of = self.made_of.lock().unwrap_or_else(PoisonError::into_inner);
-        if made_of.seen == now {
+        if made_of.seen == stamp {
             return Ok(false);
         }
-        made_of.seen = now;
-        let made = configure(&self.files, &self.hosts, made_of.client_cas.as_deref());
+        made_of.seen = stamp;
+        let made = self.again(made_of.term, made_of.client_cas.as_deref(), now);
         made_of.kept = made.as_ref().err().map(ToString::to_string);
         let (config, term) = made?;
         self.config.store(config);
@@ -206,16 +189,30 @@ impl Tls {
     ///
     /// # Errors
     /// [`TlsError`]; then the hints stay as they were.
-    pub fn ask_for(&self, client_cas: &[Vec<u8>]) -> Result<(), TlsError> {
+    pub fn ask_for(&self, client_cas: &[Vec<u8>], now: Time) -> Result<(), TlsError> {
         let mut made_of = self.made_of.lock().unwrap_or_else(PoisonError::into_inner);
         if made_of.client_cas.as_deref().is_none_or(|before| before == client_cas) {
             return Ok(());
         }
-        let (config, term) = configure(&self.files, &self.hosts, Some(client_cas))?;
+        let (config, term) = self.again(made_of.term, Some(client_cas), now)?;
         self.config.store(config);
         made_of.term = term;
         made_of.client_cas = Some(client_cas.to_vec());
         Ok(())
+    }
+
+    fn again(
+        &self,
+        before: Term,
+        client_cas: Option<&[Vec<u8>]>,
+        now: Time,
+    ) -> Result<(Arc<ServerConfig>, Term), TlsError> {
+        let made = configure(&self.files, &self.hosts, client_cas)?;
+        let until = made.1.until;
+        if until <= now && now < before.until {
+            return Err(TlsError::Ended { file: self.files.certificate.display().to_string(), until });
+        }
+        Ok(made)
     }
 
     fn config(&self) -> Arc<ServerConfig> {

@@ -79,15 +79,18 @@ fn a_running_gate_tells_which_certificate_it_goes_on_with() {
     assert!(told.out.contains("is not for bank.localhost") && told.out.contains(kept), "{}", told.out);
     let told = gate.run(&["doctor"]).refused(1, kept);
     assert!(told.out.contains("BAD   door bank.localhost"), "{}", told.out);
-    // One that does not count yet is taken up, as one that ended is, and neither without a word.
+    // One that ended is left alone, one that does not count yet is taken up, and neither without a word.
     let log = || std::fs::read_to_string(gate.dir().join("serve.log")).unwrap();
-    for (begins, ends, says) in
-        [(2020, 2021, "ended on 2021-01-01"), (3900, 4001, "only counts from 3900-01-01")]
-    {
+    for (begins, ends, says, level, stays) in [
+        (2020, 2021, "ended on 1 January 2021", "ERROR", true),
+        (3900, 4001, "only counts from 1 January 3900", "WARN", false),
+    ] {
         write(gate.dir(), &made("bank.localhost", begins, ends));
-        gate.run(&["reload"]).well();
-        assert!(log().lines().any(|line| line.contains("WARN") && line.contains(says)), "{says}: {}", log());
-        assert!(!gate.run(&["doctor"]).refused(1, "door bank.localhost").out.contains("goes on with"));
+        let told = gate.run(&["reload"]).well();
+        assert!(told.out.contains(says) && told.out.contains(kept) == stays, "{}", told.out);
+        assert!(log().lines().any(|line| line.contains(level) && line.contains(says)), "{says}: {}", log());
+        let told = gate.run(&["doctor"]).refused(1, "door bank.localhost");
+        assert_eq!(told.out.contains(kept), stays, "{}", told.out);
     }
     write(gate.dir(), &made("bank.localhost", 2020, 4002));
     gate.run(&["reload"]).well();
