@@ -40,7 +40,7 @@ use crate::auth::password::{self, Passwords};
 use crate::auth::session::Sessions;
 use crate::auth::throttle::Throttles;
 use crate::ca::{self, Authority, KeptLists, KeyFolder};
-use crate::config::{Config, Engine, Environment};
+use crate::config::{Config, Engine, Environment, SecretError};
 use crate::console::command::upgrade;
 use crate::control;
 use crate::crypto::Pepper;
@@ -130,7 +130,8 @@ pub async fn open(config: &Config, world: World, hashing: password::Settings) ->
 /// # Errors
 /// [`AppError`].
 pub async fn found(config: &Config, world: World, hashing: password::Settings) -> Result<Core, AppError> {
-    let pepper = Arc::new(Pepper::new(*config.secrets.pepper()?));
+    let named = |error: SecretError| AppError::from(error).named(&config.file);
+    let pepper = Arc::new(Pepper::new(*config.secrets.pepper().map_err(named)?));
     let store = open_store(config, world.clone())?;
     let view = View::follow(Arc::clone(&store), world.clone()).await?;
     let ledger = Ledger::open(store, Arc::clone(&view), world.clone(), NODE).await?;
@@ -169,7 +170,8 @@ pub fn open_authority(
     environment: &Environment,
     core: &Core,
 ) -> Result<Authority, AppError> {
-    let passphrase = config.secrets.passphrase(environment)?.secret;
+    let named = |error: SecretError| AppError::from(error).named(&config.file);
+    let passphrase = config.secrets.passphrase(environment).map_err(named)?.secret;
     let issuers: Vec<Issuer> = core.view.issuers().iter().map(|issuer| (**issuer).clone()).collect();
     let settings = ca::Settings { crl_url_base: config.plain_origin() };
     let dir = config.data.join("ca");

@@ -329,6 +329,7 @@ ca = \"system\"
     for (written, said) in [
         ("[[backend_tls]]\nhosts = [\"a\"]\n", "lacks `ca`"),
         ("[[backend_tls]]\nca = \"a.pem\"\n", "lacks `hosts`"),
+        ("[[backend_tls]]\nhosts = [\"a\"]\nca = \"sytem\"\n", "did you mean \"system\"?"),
         ("[[backend_tls]]\nhosts = \"a\"\nca = \"a.pem\"\n", "is a list"),
         ("[[backend_tls]]\nhosts = [\"https://a/\"]\nca = \"a.pem\"\n", "is no host"),
         ("[[backend_tls]]\nhosts = [\"a\"]\nca = \"a.pem\"\nkey = \"a.key\"\n", "needs its `certificate`"),
@@ -457,15 +458,18 @@ fn another_proxys_secret_is_read_and_told_by_nothing() {
         Config::load(&file)
     };
     let missing = Config::load(&file).unwrap_err().to_string();
-    assert!(missing.contains("other-proxy.secret cannot be read"), "{missing}");
+    let last = SMALL.lines().count() + BESIDE.lines().count() - 1;
+    let place = format!("portcullis.toml:{last}: `secret_file` in [[other_proxy]]: ");
+    assert!(missing.contains("other-proxy.secret cannot be read") && missing.contains(&place), "{missing}");
     let (one, two) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
     let open = write(one, 0o640).unwrap_err().to_string();
-    assert!(open.contains("chmod 600"), "{open}");
+    assert!(open.contains("chmod 600") && open.contains(&place), "{open}");
     for bad in ["", "\n", &one[1..], &format!("{one}\n{two}\n{two}"), "0123456789abcdef 0123456789abcdef"] {
         assert!(write(bad, 0o600).is_err(), "{bad:?}");
     }
     let short = write(&one[1..], 0o600).unwrap_err().to_string();
     assert!(short.contains("openssl rand -hex 32") && !short.contains(&one[1..]), "{short}");
+    assert!(short.contains(&place) && short.ends_with("secret_file = …"), "{short}");
     let was = write(&format!("{one}\n"), 0o600).unwrap();
     assert!(!format!("{was:?}").contains(one));
     // Another in the same file is taken up by a gate that runs.

@@ -1,15 +1,16 @@
 //! Why a house does not open. Each text ends with the next step.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::auth::phone::place;
+use crate::auth::phone::place::BadFile;
 use crate::ca::CaError;
-use crate::config::SecretError;
+use crate::config::{SecretError, place};
 use crate::control;
 use crate::domain::TenantId;
 use crate::enrolment::revocation::Unfinished;
 use crate::front::door::DoorError;
+use crate::front::tls::TlsError;
 use crate::notify::{email, webpush};
 use crate::proxy::TrustError;
 use crate::store::StoreError;
@@ -22,6 +23,14 @@ fn mend(error: &std::io::Error, file: &str) -> String {
              (portcullis.service gives it), or choose a port above 1023 in [listen] of {file}"
         ),
         _ => format!("is another server there? Change [listen] in {file}"),
+    }
+}
+
+/// What helps where a file cannot be written.
+fn mend_file(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "make its folder, or correct the path",
+        _ => "look at the folder's owner and mode",
     }
 }
 
@@ -56,7 +65,7 @@ pub enum AppError {
         source: std::io::Error,
     },
     /// A file.
-    #[error("{path} cannot be written: {source}; look at the folder's owner and mode")]
+    #[error("{path} cannot be written: {source}; {}", mend_file(.source))]
     File {
         /// Which.
         path: PathBuf,
@@ -68,7 +77,7 @@ pub enum AppError {
     Control(#[from] control::ListenError),
     /// The file of places.
     #[error(transparent)]
-    Places(#[from] place::BadFile),
+    Places(#[from] BadFile),
     /// The settings of mail.
     #[error(transparent)]
     Mail(#[from] email::BadSettings),
@@ -90,6 +99,14 @@ pub enum AppError {
     /// The files by which backends are believed.
     #[error(transparent)]
     Backends(#[from] TrustError),
+    /// Any of these about a file, with where the configuration names it.
+    #[error("{place}: {source}")]
+    Named {
+        /// Line, key and section.
+        place: String,
+        /// What is wrong.
+        source: Box<Self>,
+    },
     /// A tenant's rules.
     #[error("the rules of {tenant} cannot be used: {mistakes}")]
     Policy {
@@ -98,6 +115,45 @@ pub enum AppError {
         /// What is wrong.
         mistakes: String,
     },
+}
+
+impl AppError {
+    /// With the place of `config` that names the file it is about, where it is about one.
+    #[must_use]
+    pub fn named(self, config: &Path) -> Self {
+        match self.file().and_then(|file| place(config, file)) {
+            Some(place) => Self::Named { place, source: Box::new(self) },
+            None => self,
+        }
+    }
+
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File { path: file, .. }
+            | Self::JwtKey(file)
+            | Self::Places(BadFile { file, .. })
+            | Self::Mail(email::BadSettings::Ca(file))
+            | Self::Push(webpush::BadSettings::Ca(file))
+            | Self::PushKeys(webpush::KeysError::File { file, .. } | webpush::KeysError::Broken(file))
+            | Self::Secret(
+                SecretError::OpenToOthers(file)
+                | SecretError::Unreadable { file, .. }
+                | SecretError::Broken { file, .. },
+            ) => Some(file),
+            Self::Door(DoorError::Tls {
+                source:
+                    TlsError::Unreadable { file, .. }
+                    | TlsError::Empty(file)
+                    | TlsError::WrongName { file, .. }
+                    | TlsError::Unusable { file, .. },
+                ..
+            })
+            | Self::Backends(TrustError::Unreadable { file, .. } | TrustError::Empty(file)) => {
+                Some(Path::new(file))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use super::{AppError, ground, mail, outside, push, rooms};
 use crate::ca::KeyFolder;
-use crate::config::{Config, Door, DoorCertificate, Environment};
+use crate::config::{Config, Door, DoorCertificate, Environment, SecretError};
 use crate::crypto::Signer;
-use crate::front::door::{DoorError, DoorKind, DoorPlan};
+use crate::front::door::{DoorKind, DoorPlan};
 use crate::front::tls::{CertificateFiles, Term};
 use crate::notify::webpush::Keys;
 use crate::proxy::{self, Proxy};
@@ -16,20 +16,21 @@ use crate::world::World;
 /// What a start would say.
 pub fn judge(config: &Config, environment: &Environment, world: &World) -> Result<(), AppError> {
     ground::look(config)?;
-    let passphrase = config.secrets.passphrase(environment)?.secret;
+    let named = |error: SecretError| AppError::from(error).named(&config.file);
+    let passphrase = config.secrets.passphrase(environment).map_err(named)?.secret;
     KeyFolder::at(config.data.join("ca")).try_all(&passphrase)?;
     for (_, judged) in files(config, world) {
         judged?;
     }
     for door in config.doors() {
-        certificate(door).transpose()?;
+        certificate(config, door).transpose()?;
     }
     Ok(())
 }
 
 /// What a start would say of a door's certificate, and when it counts; `None` where the built-in CA makes it then.
 #[must_use]
-pub fn certificate(door: &Door) -> Option<Result<Term, DoorError>> {
+pub fn certificate(config: &Config, door: &Door) -> Option<Result<Term, AppError>> {
     let DoorCertificate::Files { certificate, key } = door.certificate.clone() else { return None };
     // As the one kind of door that asks for no certificate, and so for no CA: those are in the store.
     let opened = crate::front::Door::open(DoorPlan {
@@ -40,7 +41,7 @@ pub fn certificate(door: &Door) -> Option<Result<Term, DoorError>> {
         files: CertificateFiles { certificate, key },
         client_cas: vec![],
     });
-    Some(opened.map(|door| door.tls().term()))
+    Some(opened.map(|door| door.tls().term()).map_err(|error| AppError::from(error).named(&config.file)))
 }
 
 /// Each kind of file that the configuration names but for the keys of the CA and the doors' own, and what a start would
@@ -58,7 +59,7 @@ pub fn files(config: &Config, world: &World) -> Vec<(&'static str, Result<(), Ap
             (Ok(()), proxy.map(drop).map_err(AppError::from))
         }
     };
-    vec![
+    let all = [
         ("data files", ground::writable(config)),
         ("pepper", config.secrets.pepper().map(drop).map_err(AppError::from)),
         ("signing key", signing),
@@ -68,5 +69,6 @@ pub fn files(config: &Config, world: &World) -> Vec<(&'static str, Result<(), Ap
         ("approvals", rooms::terms(config).map(drop)),
         ("mail", mail::post(config).map(drop)),
         ("access log", outside::judge(config)),
-    ]
+    ];
+    all.map(|(name, judged)| (name, judged.map_err(|error| error.named(&config.file)))).into()
 }

@@ -95,7 +95,10 @@ impl Changing {
         // Files are read, keys made: nothing for a thread that others wait for.
         let read = tokio::task::spawn_blocking(move || here.take_up()).await;
         service::ready();
-        let mut reloaded = read.map_err(Refused::from).flatten();
+        let mut reloaded = read.map_err(Refused::from).flatten().map_err(|refused| match refused {
+            Refused::App(error) => Refused::App(error.named(&self.config.load().file)),
+            other => other,
+        });
         if let Ok(reloaded) = &mut reloaded {
             reloaded.heed.extend(acts::astray(&self.acts).await);
         }

@@ -64,7 +64,8 @@ pub(super) async fn run(
         clock(World::real().now()),
         if held { between() } else { gate(serves) },
     ];
-    checks.extend(config.doors().into_iter().filter_map(|door| certificate(door, World::real().now())));
+    checks
+        .extend(config.doors().into_iter().filter_map(|door| certificate(config, door, World::real().now())));
     match listens {
         Some(listens) => checks.extend(ports(config, &listens)),
         None if !serves && !held => checks.extend(ports(config, &[])),
@@ -145,7 +146,7 @@ fn passphrase(config: &Config, environment: &Environment, serves: bool) -> Check
         ),
         Err(error) => Check::heed(
             "passphrase",
-            error.to_string(),
+            AppError::from(error).named(&config.file).to_string(),
             "without it nothing can be issued or served from here",
         ),
     }
@@ -195,10 +196,10 @@ fn gate(serves: bool) -> Check {
 }
 
 /// The certificate of a door from PEM files; those of the built-in CA are made at each start.
-fn certificate(door: &Door, now: Time) -> Option<Check> {
+fn certificate(config: &Config, door: &Door, now: Time) -> Option<Check> {
     let name = format!("door {}", door.host);
     let new = "put a new one there; it is read by itself";
-    Some(match app::certificate(door)? {
+    Some(match app::certificate(config, door)? {
         Err(why) => Check::bad(
             &name,
             why.to_string(),

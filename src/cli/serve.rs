@@ -52,7 +52,8 @@ pub(super) async fn run(
         }
     };
     let (world, hashing) = (World::real(), password::Settings::default());
-    let mut started = app::start_on(config, environment, world, hashing, &stop, sockets).await?;
+    let started = app::start_on(config, environment, world, hashing, &stop, sockets).await;
+    let mut started = started.map_err(|error| error.named(&config.file))?;
     started.tells(lines);
     printer.say(&listens(started.tls, started.plain, config.listen.ops))?;
     for door in config.doors() {

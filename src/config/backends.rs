@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::mistake::Mistakes;
 use super::sheet::Sheet;
+use crate::domain::spelling::alike;
 use crate::proxy::{Ca, Reach, Trust};
 
 pub(super) fn reach(sheet: &mut Sheet<'_>, base: &Path, notes: &mut Mistakes) -> Reach {
@@ -41,8 +42,14 @@ fn trust(mut section: Sheet<'_>, base: &Path, notes: &mut Mistakes) -> Option<Tr
         }
     }
     let ca = section.demand("ca", "/etc/portcullis/app-ca.pem", notes).map(|at| match at.value.as_str() {
-        "system" => Ca::Public,
-        file => Ca::Pinned(base.join(file)),
+        SYSTEM => Ca::Public,
+        file => {
+            if alike(SYSTEM, file) {
+                let what = format!("{file:?}: did you mean {SYSTEM:?}? A file of that name is \"./{file}\"");
+                notes.at(&at.span, what);
+            }
+            Ca::Pinned(base.join(file))
+        }
     });
     let certificate = section.text("certificate", notes);
     let key = section.text("key", notes);
@@ -69,3 +76,6 @@ fn trust(mut section: Sheet<'_>, base: &Path, notes: &mut Mistakes) -> Option<Tr
     section.done(notes);
     Some(Trust { hosts: hosts.into_iter().map(|at| at.value).collect(), ca: ca?, shows, server_name })
 }
+
+/// In place of a file: the CAs that browsers trust.
+const SYSTEM: &str = "system";

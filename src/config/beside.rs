@@ -29,11 +29,12 @@ pub(super) fn learn_secrets(plans: &mut [Plan], notes: &mut Mistakes) {
         let file = &plan.secret_file;
         match secrets::from_file(file).map(|found| SharedSecret::parse(found.secret.expose())) {
             Ok(Ok(secret)) => plan.secret = secret,
-            Ok(Err(wanted)) => notes.general(&format!(
-                "{} does not hold {wanted}: make one with `openssl rand -hex 32`",
-                file.display()
-            )),
-            Err(error) => notes.general(&error.to_string()),
+            Ok(Err(wanted)) => {
+                let shown = file.display();
+                let what = format!("{shown} does not hold {wanted}: make one with `openssl rand -hex 32`");
+                notes.with_file(file, &what);
+            }
+            Err(error) => notes.with_file(file, &error.to_string()),
         }
     }
 }

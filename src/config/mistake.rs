@@ -3,6 +3,9 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::Path;
+
+use super::named::place_in;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +41,16 @@ impl Mistakes {
 
     /// One at a place of the text.
     pub fn at(&mut self, span: &Range<usize>, what: impl Into<String>) {
-        let before = self.text.get(..span.start.min(self.text.len())).unwrap_or("");
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+        let line = line_of(&self.text, span.start);
         self.list.push(Mistake { line: Some(line), what: without_userinfo(&what.into()) });
+    }
+
+    /// One with a file that the text names, at the place where it does.
+    pub fn with_file(&mut self, file: &Path, what: &str) {
+        match place_in(&self.text, Path::new(&self.file), file) {
+            Some((span, key)) => self.at(&span, format!("{key}: {what}")),
+            None => self.general(what),
+        }
     }
 
     /// One that belongs to no line.
@@ -97,6 +107,12 @@ impl fmt::Debug for Mistakes {
 }
 
 impl std::error::Error for Mistakes {}
+
+/// The line of a place in a text, from 1.
+pub(super) fn line_of(text: &str, at: usize) -> usize {
+    let before = text.get(..at.min(text.len())).unwrap_or("");
+    before.bytes().filter(|byte| *byte == b'\n').count() + 1
+}
 
 /// A line of the file, from 1; of one that may hold a secret the key alone.
 fn shown(text: &str, number: usize) -> String {

@@ -8,6 +8,7 @@ mod beside;
 mod changes;
 pub mod environment;
 pub mod mistake;
+mod named;
 mod outside;
 pub mod secrets;
 mod sheet;
@@ -29,6 +30,7 @@ pub(crate) use written::is_host;
 pub use changes::Changes;
 pub use environment::Environment;
 pub use mistake::{Mistake, Mistakes};
+pub use named::place;
 pub use secrets::{Passphrase, SecretError};
 
 /// A checked configuration. Every path in it is complete: relative ones were written relative
@@ -280,7 +282,7 @@ impl Config {
         beside::learn_secrets(&mut config.other_proxies, &mut mistakes);
         for secret in config.secret_files() {
             if let Err(error) = secrets::check_mode(&secret) {
-                mistakes.general(&error.to_string());
+                mistakes.with_file(&secret, &error.to_string());
             }
         }
         mistakes.none_or(config)

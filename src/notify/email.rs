@@ -34,7 +34,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum BadSettings {
     /// The address of the server.
-    #[error("[mail] url is no address of a mail server: write smtps://host or smtp://host:587")]
+    #[error("[mail] smtp is no address of a mail server: write smtps://host or smtp://host:587")]
     Url,
     /// The sender.
     #[error("[mail] from is no sender: write \"Name <gate@example.com>\"")]

@@ -131,13 +131,19 @@ fn the_doctor_names_each_file_that_a_start_could_not_use() {
     std::fs::write(gate.dir().join("data/jwt.key"), "no key").unwrap();
     let told = gate.run(&["doctor"]);
     assert_eq!(told.code, 1, "{}", told.out);
-    for (name, says) in [
-        ("mail", "no-password"),
-        ("access log", "nowhere/access.log"),
-        ("approvals", "no.mmdb"),
-        ("signing key", "jwt.key"),
+    let lines = written.lines().count();
+    let at = |more: usize, key: &str| format!("portcullis.toml:{}: {key}: ", lines + more);
+    for (name, says, place) in [
+        ("mail", "no-password", at(4, "`password_file` in [mail]")),
+        // Its owner and mode do not help: there is no such folder.
+        ("access log", "nowhere/access.log", at(7, "`file` in [access_log]")),
+        ("access log", "make its folder", at(7, "`file` in [access_log]")),
+        ("approvals", "no.mmdb", at(9, "`places_file` in [approvals]")),
+        ("signing key", "jwt.key", String::new()),
     ] {
-        let line = |line: &str| line.contains("BAD") && line.contains(name) && line.contains(says);
+        let line = |line: &str| {
+            line.contains("BAD") && line.contains(name) && line.contains(says) && line.contains(&place)
+        };
         assert!(told.out.lines().any(line), "{name}: {}", told.out);
     }
     // A log that can be made is well, and is not made.

@@ -114,7 +114,11 @@ async fn all_of_it_is_taken_up_or_nothing() {
     let bad = "[[portal]]\ntenant = \"bank\"\nhost = \"new.localhost\"\ncertificate = \"new.crt\"\nkey = \"new.key\"\n";
     let line = written.lines().count() + 1;
     for (more, says) in [
-        (format!("{log}{bad}"), "new.crt".to_owned()),
+        (format!("{log}{bad}"), format!(":{}: `certificate` in [[portal]]: ", line + 5)),
+        (
+            format!("{log}{}", bad.replace("new.crt", "portcullis.toml")),
+            format!(":{}: `key` in [[portal]]: ", line + 6),
+        ),
         ("nonsense = 1\n".to_owned(), format!("portcullis.toml:{line}")),
         (format!("[approvals]\nplaces_file = \"nowhere.mmdb\"\n{log}"), "nowhere.mmdb".to_owned()),
         (
@@ -132,7 +136,7 @@ async fn all_of_it_is_taken_up_or_nothing() {
         assert!(said.contains("nothing changed"), "{said}");
         assert!(program.log().contains(&says), "{}", program.log());
     }
-    assert_eq!((program.told_of("settings.reloaded"), program.told_of("settings.refused")), (0, 4));
+    assert_eq!((program.told_of("settings.reloaded"), program.told_of("settings.refused")), (0, 5));
     std::fs::write(&file, &written).unwrap();
     assert_eq!(program.json(&["reload"]), json!({ "changed": [], "next_start": [] }));
     assert!(!file.with_file_name("access.log").exists(), "nor was a log opened");

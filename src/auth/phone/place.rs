@@ -15,7 +15,8 @@ pub struct Places {
 #[derive(Debug, thiserror::Error)]
 #[error("{file} cannot be used: {source}; name a city or country database in MaxMind's format (.mmdb)")]
 pub struct BadFile {
-    file: PathBuf,
+    /// Which.
+    pub file: PathBuf,
     source: maxminddb::MaxMindDbError,
 }
 
