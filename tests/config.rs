@@ -376,6 +376,10 @@ fn what_is_told_of_requests_is_chosen_field_by_field() {
         ("[access_log]\nfile = \"a\"\nfields = [\"path\", \"path\"]\n", "twice"),
         ("[tracing]\nendpoint = \"https://collector.example\"\n", "in clear"),
         ("[tracing]\nendpoint = \"http://u:p@127.0.0.1\"\n", "in clear"),
+        (
+            "[tracing]\nendpoint = \"http://[::1]:4318/otlp/v1/traces/\"\n",
+            "before /v1/traces: write http://[::1]:4318/otlp",
+        ),
         ("[tracing]\nendpoint = \"http://127.0.0.1\"\npercent = 101\n", "of a hundred"),
         ("[tracing]\nendpoint = \"http://127.0.0.1\"\nfollow_from = [\"::/0\"]\n", "names everybody"),
         ("[tracing]\nendpoint = \"http://127.0.0.1\"\nfollow_from = [\"all\"]\n", "is no network"),

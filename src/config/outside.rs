@@ -72,7 +72,7 @@ fn spans(section: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings
         notes.at(&span, format!("`percent` is {percent}: it is of a hundred requests"));
     }
     let at = endpoint?;
-    let Some((authority, path)) = collector(&at.value) else {
+    let Some((authority, base)) = collector(&at.value) else {
         notes.at(
             &at.span,
             "`endpoint` is a collector near by, in clear: write http://127.0.0.1:4318, and let that collector \
@@ -80,7 +80,14 @@ fn spans(section: &mut Sheet<'_>, notes: &mut Mistakes) -> Option<otlp::Settings
         );
         return None;
     };
-    Some(otlp::Settings { authority, path, service, percent })
+    if let Some(base) = base.strip_suffix(SIGNAL) {
+        notes.at(
+            &at.span,
+            format!("`endpoint` is what stands before {SIGNAL}: write http://{authority}{base}"),
+        );
+        return None;
+    }
+    Some(otlp::Settings { authority, path: format!("{base}{SIGNAL}"), service, percent })
 }
 
 /// As exporters of OpenTelemetry read OTEL_EXPORTER_OTLP_ENDPOINT: the signal's path comes behind it.
@@ -90,5 +97,8 @@ fn collector(text: &str) -> Option<(String, String)> {
     let authority = uri.authority().filter(|authority| bare && !authority.as_str().contains('@'))?;
     let port = authority.port_u16().unwrap_or(80);
     let path = uri.path().trim_end_matches('/');
-    Some((format!("{}:{port}", authority.host()), format!("{path}/v1/traces")))
+    Some((format!("{}:{port}", authority.host()), path.to_owned()))
 }
+
+/// Where a collector takes spans (OTLP 1.5, "OTLP/HTTP Request").
+const SIGNAL: &str = "/v1/traces";

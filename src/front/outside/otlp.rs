@@ -144,7 +144,8 @@ impl Exporter {
                 }
                 None => {
                     self.counts.failed.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                    tracing::warn!(%error, to = self.settings.authority, "the collector took no spans");
+                    let to = format!("http://{}{}", self.settings.authority, self.settings.path);
+                    tracing::warn!(%error, to, "the collector took no spans");
                     return;
                 }
             }
