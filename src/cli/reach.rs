@@ -155,7 +155,12 @@ pub(super) fn config_file(file: Option<&Path>, environment: &Environment) -> Res
         return Ok(file);
     }
     let usual = [PathBuf::from("portcullis.toml"), PathBuf::from("/etc/portcullis/portcullis.toml")];
-    usual.iter().find(|file| file.is_file()).cloned().ok_or_else(|| {
+    // One that others hide from us is there.
+    let there = |file: &&PathBuf| match std::fs::metadata(file) {
+        Ok(found) => found.is_file(),
+        Err(error) => error.kind() == std::io::ErrorKind::PermissionDenied,
+    };
+    usual.iter().find(there).cloned().ok_or_else(|| {
         Failure::Usage(
             "there is no portcullis.toml here, nor in /etc/portcullis: name one with --config FILE, \
              make one with `portcullis init`, or try the gate with `portcullis demo`"

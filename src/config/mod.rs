@@ -14,6 +14,7 @@ pub mod secrets;
 mod sheet;
 mod written;
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -268,14 +269,16 @@ impl Config {
         let shown = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|error| {
             let what = match error.kind() {
-                std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                ErrorKind::NotFound => "there is no such file".to_owned(),
                 _ => format!("it cannot be read: {error}"),
             };
-            Mistakes::one(
-                &shown,
-                &what,
-                "name another with `--config FILE`, or make one with `portcullis init`",
-            )
+            let next = match owner(file).filter(|_| error.kind() == ErrorKind::PermissionDenied) {
+                Some(owner) => format!(
+                    "run this as the gate's user does: type `sudo -u '#{owner}' portcullis` and the rest"
+                ),
+                None => "name another with `--config FILE`, or make one with `portcullis init`".to_owned(),
+            };
+            Mistakes::one(&shown, &what, &next)
         })?;
         let mut config = Self::parse(&text, file)?;
         let mut mistakes = Mistakes::of(&shown, &text);
@@ -358,6 +361,12 @@ impl Config {
             port => format!("http://{host}:{port}"),
         }
     }
+}
+
+/// Whose a file is; of one that cannot be looked at, whose the folder is that hides it.
+fn owner(file: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    file.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|found| found.uid())
 }
 
 /// The control socket of a data folder.

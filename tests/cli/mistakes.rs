@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::doctor::tenant;
-use crate::gate::{Gate, portcullis, write_secret};
+use crate::gate::{Gate, command, portcullis, write_secret};
 
 #[test]
 fn the_first_words_lead_on() {
@@ -181,6 +181,36 @@ fn another_user_is_kept_from_leaving_files_of_theirs() {
     }
     gate.run(&["audit", "verify"]).refused(1, "sudo -u '#65534' portcullis");
     gate.run(&["serve"]).refused(1, "sudo -u '#65534' portcullis");
+}
+
+/// Who may not read the file is no newcomer without one.
+#[test]
+fn another_user_is_not_sent_to_make_another_gate() {
+    use std::os::unix::process::CommandExt as _;
+    let gate = Gate::made();
+    let (config, folder) = (gate.dir().join("portcullis.toml"), gate.dir());
+    let chmod = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let owner = rustix::process::geteuid();
+    let asked = |file: &std::path::Path| {
+        let mut command = command(std::path::Path::new("/"));
+        command.uid(65_534).args(["route", "list", "--config"]).arg(file).output()
+    };
+    chmod(folder, 0o755);
+    chmod(&config, 0o600);
+    if !owner.is_root() || asked(std::path::Path::new("/nowhere")).is_err() {
+        crate::skipped::skipped("only root becomes another user, who must reach the program");
+        return;
+    }
+    // The folder hides it as well as its own mode does.
+    for _ in 0..2 {
+        let output = asked(&config).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("Permission denied") && said.contains("sudo -u '#0' portcullis"), "{said}");
+        assert!(!said.contains("portcullis init") && !output.status.success(), "{said}");
+        chmod(folder, 0o700);
+    }
 }
 
 /// A person is named as everywhere else, and what a slip of the pen meant is said.
