@@ -14,6 +14,7 @@ async fn an_operator_finds_a_certificate_by_what_they_know_of_it() {
     gate.person("other", "nils", "Nils Nachbar", &[]).await;
     let foreign = gate.device("other", "nils", "tablet").await;
     gate.wait(2);
+    let began = gate.world.clock.now();
     let second = gate.renewed(&first).await;
     let operator = staff(&gate, "olaf", "Olaf Operator", &[Role::Operator]).await;
 
@@ -46,6 +47,12 @@ async fn an_operator_finds_a_certificate_by_what_they_know_of_it() {
         page.must_say(words);
     }
     assert_eq!(operator.open("/certificates/ffff").await.status, 404);
+    let history = gate.acts().history(&second.serial).await.unwrap().unwrap();
+    let (issued, said) = &history.steps[0];
+    assert!(
+        said.starts_with("issued by") && began <= *issued,
+        "{issued}: a certificate counts from earlier on"
+    );
 
     let csv = operator.open("/certificates/export.csv?q=&state=").await;
     assert_eq!(csv.answer.header("content-type"), "text/csv; charset=utf-8");

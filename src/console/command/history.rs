@@ -152,7 +152,11 @@ impl Acts {
         let mut trail = audit::latest(&**self.ledger.store(), TRAIL_LINES).await?;
         trail.retain(|line| names(line, serial));
         trail.reverse();
-        let steps = steps(&certificate, last_used, now);
+        let issued = trail
+            .iter()
+            .find(|line| matches!(line.what, Event::CertificateIssued | Event::CertificateRenewed))
+            .map_or(certificate.not_before, |line| line.when);
+        let steps = steps(&certificate, issued, last_used, now);
         let found = Found::with_owner(certificate, &self.view, now);
         Ok(Some(History { found, last_used, steps, others, trail }))
     }
@@ -202,8 +206,9 @@ fn names(line: &Numbered, serial: &str) -> bool {
     })
 }
 
-fn steps(of: &Certificate, last_used: Option<Time>, now: Time) -> Vec<(Time, String)> {
-    let mut steps = vec![(of.not_before, format!("issued by {}, from {}", of.issued_by, of.issuer))];
+/// `issued`: as the trail says, for the first moment of validity lies before that.
+fn steps(of: &Certificate, issued: Time, last_used: Option<Time>, now: Time) -> Vec<(Time, String)> {
+    let mut steps = vec![(issued, format!("issued by {}, from {}", of.issued_by, of.issuer))];
     steps.extend(last_used.map(|at| (at, "signed in last".to_owned())));
     match of.state {
         CertificateState::Superseded { at } if at > now => {
