@@ -289,6 +289,9 @@ fn codes(gate: &Gate) {
     let verified = gate.run(&["code", "verify", "olga-owner", "271 828"]).well();
     assert!(verified.out.contains("Chrome on Linux"), "{}", verified.out);
     gate.run(&["code", "verify", "olga-owner", CODE]).refused(1, "no page of theirs");
+    let told = gate.run(&["doctor"]);
+    let lacks = "Olga Owner was let in by the code, and has no phone and no password yet";
+    assert!(told.out.contains(lacks) && !told.out.contains("none has come in yet"), "{}", told.out);
     let used = gate.json(&["audit", "list", "--event", "breakglass.used"]);
     assert_eq!(used["lines"][0]["details"]["reason"], "both owners lost their phones");
 }

@@ -14,11 +14,14 @@ use super::output::Output;
 use super::person::count;
 use super::{Acts, CommandError};
 use crate::audit::{self, Event};
+use crate::auth::password::Password;
 use crate::ca::chain::{self, ChainFault};
 use crate::crypto;
 use crate::domain::TenantId;
 use crate::domain::certificate::{Certificate, CertificateState};
+use crate::domain::device::Device;
 use crate::domain::person::{Person, Role, Standing};
+use crate::domain::phone::Phone;
 use crate::domain::push::Subscription;
 use crate::store::table::{self, Stored};
 
@@ -264,11 +267,18 @@ impl Acts {
                 "there is none",
                 "`portcullis person add staff --name NAME --role owner`",
             ),
-            (_, 0) => Check::heed(
-                "owners",
-                "none has come in yet",
-                "open the console with the owner's certificate, then `portcullis code verify PERSON CODE`",
-            ),
+            (_, 0) => match self.half_in(&owners).await? {
+                Some((owner, lacks)) => Check::heed(
+                    "owners",
+                    format!("{} was let in by the code, and has no {lacks} yet", owner.name),
+                    "open the console with the same certificate: it asks for what is missing",
+                ),
+                None => Check::heed(
+                    "owners",
+                    "none has come in yet",
+                    "open the console with the owner's certificate, then `portcullis code verify PERSON CODE`",
+                ),
+            },
             (_, 1) => Check::heed(
                 "owners",
                 "one is in",
@@ -276,6 +286,29 @@ impl Acts {
             ),
             (_, more) => Check::well("owners", format!("{more} are in")),
         })
+    }
+
+    /// One of them whose device was released, and what they lack still.
+    async fn half_in<'p>(
+        &self,
+        owners: &[&'p Person],
+    ) -> Result<Option<(&'p Person, &'static str)>, CommandError> {
+        for owner in owners {
+            let (tenant, id) = (&owner.tenant, &owner.id);
+            let devices = self.read_all::<Device>(&table::devices(tenant, id)).await?;
+            if devices.iter().any(|read| read.record.state.is_released()) {
+                let phone = !self.read_all::<Phone>(&table::phones(tenant, id)).await?.is_empty();
+                let password = self.read::<Password>(&table::password(tenant, id)).await?.is_some();
+                let lacks = match (phone, password) {
+                    (false, false) => "phone and no password",
+                    (false, true) => "phone",
+                    (true, false) => "password",
+                    (true, true) => "full sign-in",
+                };
+                return Ok(Some((*owner, lacks)));
+            }
+        }
+        Ok(None)
     }
 
     async fn check_push(&self) -> Result<Check, CommandError> {
