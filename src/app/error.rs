@@ -22,6 +22,10 @@ fn mend(error: &std::io::Error, file: &str) -> String {
             "only root and whoever has CAP_NET_BIND_SERVICE may listen below port 1024: run as the service does \
              (portcullis.service gives it), or choose a port above 1023 in [listen] of {file}"
         ),
+        std::io::ErrorKind::AddrNotAvailable => format!(
+            "this machine has no such address: write one that it has (`ip address` shows them), or 0.0.0.0 for all \
+             of them, in [listen] of {file}"
+        ),
         _ => format!("is another server there? Change [listen] in {file}"),
     }
 }
@@ -172,6 +176,8 @@ mod tests {
             assert!(denied.contains(says), "{says}: {denied}");
         }
         assert!(!denied.contains("another server"), "{denied}");
+        let elsewhere = told(std::io::ErrorKind::AddrNotAvailable);
+        assert!(elsewhere.contains("`ip address`") && !elsewhere.contains("another server"), "{elsewhere}");
         assert!(told(std::io::ErrorKind::AddrInUse).contains("is another server there?"));
     }
 }

@@ -32,6 +32,9 @@ async fn a_cause_is_told_once() {
     let why = told(&format!("http://{nobody}"), Reach::default()).await;
     assert_eq!(why.matches("Connection refused").count(), 1, "{why}");
     assert!(why.contains("see that it runs and listens there"), "{why}");
+    // RFC 6761 6.4: no such name is known anywhere.
+    let why = told("http://nobody.invalid", Reach::default()).await;
+    assert!(why.contains("correct the name") && !why.contains("see that it runs"), "{why}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 
 use super::backend::{Backend, BadBackend, Place, Reach, Speaks};
 use super::line::Own;
@@ -20,6 +20,10 @@ use crate::proxy::socket::Io;
 pub(in crate::proxy) enum ConnectError {
     #[error("no connection to the backend: {0}; see that it runs and listens there")]
     Down(#[from] io::Error),
+    #[error(
+        "no address is known of the backend's name: {0}; correct the name, or have this machine's DNS know it"
+    )]
+    Unknown(io::Error),
     #[error("the backend did not accept a connection in time; see that it runs and listens there")]
     Slow,
     #[error(
@@ -42,7 +46,7 @@ impl ConnectError {
     pub(in crate::proxy) fn reason(&self) -> Reason {
         match self {
             // Not a byte of a request was sent.
-            Self::Down(_) | Self::Refused(_) | Self::Tls(_) | Self::MarkedAsCa => {
+            Self::Down(_) | Self::Unknown(_) | Self::Refused(_) | Self::Tls(_) | Self::MarkedAsCa => {
                 Reason::BackendDown(Box::default())
             }
             Self::Slow => Reason::BackendSlow(Box::default()),
@@ -121,7 +125,8 @@ impl Dialler {
                 return greet(UnixStream::connect(path).await?, backend, (http2, false, opened_by)).await;
             }
         };
-        let stream = TcpStream::connect((name, port)).await?;
+        let found: Vec<_> = lookup_host((name, port)).await.map_err(ConnectError::Unknown)?.collect();
+        let stream = TcpStream::connect(found.as_slice()).await?;
         stream.set_nodelay(true)?;
         let Some(tls) = self.reach.trusted(&backend.place).and_then(|place| self.tls.get(place)) else {
             return greet(stream, backend, (http2, false, opened_by)).await;
