@@ -4,6 +4,7 @@
 mod asked;
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -75,13 +76,13 @@ pub(super) struct Init {
     #[arg(long, default_value = "redb", value_parser = Engine::named)]
     engine: Engine,
     /// Where TLS listens
-    #[arg(long, default_value = "0.0.0.0:443")]
+    #[arg(long, default_value = "0.0.0.0:443", value_parser = an_address)]
     tls: String,
     /// Where plain HTTP listens
-    #[arg(long, default_value = "0.0.0.0:80")]
+    #[arg(long, default_value = "0.0.0.0:80", value_parser = an_address)]
     plain: String,
     /// Where health and metrics are, on this machine alone
-    #[arg(long, default_value = "127.0.0.1:9100")]
+    #[arg(long, default_value = "127.0.0.1:9100", value_parser = an_address)]
     ops: String,
 }
 
@@ -202,6 +203,14 @@ struct Owner {
 
 fn owner(init: &Init) -> Result<Owner, Failure> {
     owner_named(init.owner_name.as_deref().unwrap_or_default(), init.owner_email.clone())
+}
+
+/// What is wrong with it is told of the flag, and not of a line that is never written.
+fn an_address(text: &str) -> Result<String, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("write an address with its port, such as 0.0.0.0:443 or [::]:443".to_owned()),
+    }
 }
 
 fn owner_named(name: &str, email: Option<String>) -> Result<Owner, Failure> {

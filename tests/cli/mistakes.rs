@@ -74,6 +74,16 @@ fn init_refuses_to_go_on_without_a_passphrase_or_with_one_that_others_may_read()
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
+/// A flag is no line of a file that is not there.
+#[test]
+fn init_tells_a_mistaken_address_by_its_flag() {
+    let folder = tempfile::tempdir().unwrap();
+    for flag in ["--tls", "--plain", "--ops"] {
+        let done = portcullis(folder.path(), &[&INIT[..], &[flag, "20443"]].concat()).refused(2, flag);
+        assert!(done.err.contains("such as 0.0.0.0:443") && !done.err.contains("toml"), "{}", done.err);
+    }
+}
+
 /// Who was not asked for a public door learns what it is for before a link leads nowhere.
 #[test]
 fn init_says_what_a_public_door_is_for_where_there_is_none() {
