@@ -239,19 +239,19 @@ impl Destination {
         }
     }
 
-    /// A backend gave no answer, or none that can be used.
-    pub(super) fn failed(&self, member: &Arc<Member>, why: &dyn Display) {
+    /// A backend gave no answer, or none that can be used; how often in a row.
+    pub(super) fn failed(&self, member: &Arc<Member>, why: &dyn Display) -> u32 {
         member.because(why);
         let eject = &self.route.eject;
         let now = self.world.now();
         let row = member.failed(now);
         if eject.failures_in_a_row == 0 || row < eject.failures_in_a_row || self.places.len() < 2 {
-            return;
+            return row;
         }
         let _one_by_one = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
         let out = self.members().filter(|one| one.is_out(|| now)).count();
         if member.is_out(|| now) || (out + 1) * 2 > self.places.len() {
-            return;
+            return row;
         }
         let long = member.eject(now, eject, |bound| self.dice.below(bound));
         tracing::warn!(
@@ -261,6 +261,7 @@ impl Destination {
             seconds = long.as_secs(),
             "a backend failed so often that it is left alone for a while"
         );
+        row
     }
 
     /// When a check found what it found.

@@ -70,23 +70,22 @@ impl Sending<'_> {
         why: &dyn std::fmt::Display,
         blamed: bool,
     ) -> Reason {
-        // What the client or the rules broke off says nothing of the backend.
+        // What the client or the rules broke off says nothing of the backend, and of its failures the first in a row says
+        // enough: the line of the refusal says it again.
+        let mut is_news = false;
         if let Reason::BackendDown(fault) | Reason::BackendSlow(fault) | Reason::BackendBroken(fault) =
             &mut reason
         {
-            if blamed {
-                self.route.failed(member, why);
-            }
+            is_news = !blamed || self.route.failed(member, why) == 1;
             let (route, backend) = (self.route.name.clone(), Some(member.url.clone()));
             **fault = Fault { route, backend, why: why.to_string() };
         }
-        tracing::warn!(
-            request = self.origin.request_id,
-            tenant = %self.route.tenant,
-            route = self.route.name,
-            backend = member.url,
-            "{why}"
-        );
+        let (request, route) = (self.origin.request_id, self.route);
+        if is_news {
+            tracing::warn!(request, tenant = %route.tenant, route = route.name, backend = member.url, "{why}");
+        } else {
+            tracing::debug!(request, tenant = %route.tenant, route = route.name, backend = member.url, "{why}");
+        }
         reason
     }
 

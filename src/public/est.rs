@@ -74,7 +74,11 @@ impl EstRoom {
         };
         answer.unwrap_or_else(|told| {
             let (status, request) = (told.status.as_u16(), visit.request_id.as_str());
-            tracing::info!(status, request, why = told.text, operation, "no certificate by EST");
+            if refusal::has_line(&visit) {
+                tracing::info!(status, request, why = told.text, operation, "no certificate by EST");
+            } else {
+                tracing::debug!(status, request, why = told.text, operation, "no certificate by EST");
+            }
             told.respond()
         })
     }

@@ -9,6 +9,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER, VARY};
 use http::{HeaderValue, Response, StatusCode};
 use tracing::Level;
 
+pub use self::noted::has_line;
 use self::noted::{Whom, note};
 use crate::domain::{Reason, Time};
 use crate::web::language::Words;

@@ -17,6 +17,7 @@ use crate::support::ca::OldCa;
 use crate::support::gate::{Gate, Handed, Plan};
 use crate::support::ports::free_ports;
 use crate::support::program::Start;
+use crate::support::raw::Raw;
 
 /// The operator's connection, which stays open.
 struct Operator(TcpStream);
@@ -155,6 +156,29 @@ async fn a_full_plain_listener_leaves_files_for_all_others() {
     drop(crowd);
     operator.waits("connections_open", |open| open == 0).await;
     inside.must_serve_the_honest().await;
+}
+
+/// Whichever room refuses them, strangers have so many lines a minute: a disk is not filled by them.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_fill_the_log() {
+    let inside = Inside::open().await;
+    for (door, request) in [
+        ("bank", "GET / HTTP/1.1"),
+        ("start", "POST /.well-known/est/simpleenroll HTTP/1.1\r\nContent-Length: 0"),
+    ] {
+        let raw = Raw::new(&inside.client.wire.bare(), &format!("{door}.localhost"), &["http/1.1"]);
+        let mut line = raw.open().await.unwrap();
+        for _ in 0..200 {
+            line.send(format!("{request}\r\nHost: {}\r\n\r\n", inside.program.host(door)).as_bytes()).await;
+            let answer = line.answer().await.expect("an answer");
+            assert!(answer.starts_with("HTTP/1.1 40"), "{answer}");
+        }
+    }
+    let log = inside.program.log();
+    let refused = |line: &&str| line.contains("request refused") || line.contains("no certificate by EST");
+    let lines = log.lines().filter(refused).count();
+    // A minute may end meanwhile.
+    assert!((60..=120).contains(&lines), "{lines} lines: {log}");
 }
 
 /// T-25. Handshakes that end in nothing, many at a time, while somebody is signed in.

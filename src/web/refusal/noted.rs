@@ -10,6 +10,7 @@ use tracing::Level;
 
 use super::manner;
 use crate::domain::{Reason, Time, network};
+use crate::web::visit::Visit;
 
 /// Whom a refusal is told.
 pub(super) struct Whom<'a> {
@@ -26,11 +27,7 @@ pub(super) struct Whom<'a> {
 pub(super) fn note(reason: &Reason, whom: &Whom<'_>, now: Time) {
     let manner = manner(reason);
     let level = match manner.level {
-        // What is wrong with us is no stranger's doing.
-        Level::INFO | Level::WARN if !whom.known => match STRANGERS.line(whom.address, now) {
-            true => manner.level,
-            false => Level::DEBUG,
-        },
+        Level::INFO | Level::WARN | Level::ERROR if !is_told(reason, whom, now) => Level::DEBUG,
         level => level,
     };
     let Whom { request, tenant, host, address, .. } = whom;
@@ -76,6 +73,18 @@ pub(super) fn note(reason: &Reason, whom: &Whom<'_>, now: Time) {
         Level::INFO => line!(info),
         _ => line!(debug),
     }
+}
+
+/// Whether it has a line where not all is told.
+fn is_told(reason: &Reason, whom: &Whom<'_>, now: Time) -> bool {
+    // A fault of ours is told each time, whoever met it.
+    whom.known || *reason == Reason::Internal || STRANGERS.line(whom.address, now)
+}
+
+/// Whether another refusal than a [`Reason`] has a line.
+#[must_use]
+pub fn has_line(visit: &Visit) -> bool {
+    visit.known || STRANGERS.line(visit.address, visit.now)
 }
 
 /// How many lines strangers have left in this minute.
