@@ -8,8 +8,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::mistake::line_of;
 
-/// The first place of `config` that names `file`: "portcullis.toml:57: `file` in [access_log]". `None` where none does,
-/// or it cannot be read any more.
+/// The first place of `config` that names `file`, as in ``portcullis.toml:57: `file` in [access_log]``. `None` where none
+/// does, or it cannot be read any more.
 #[must_use]
 pub fn place(config: &Path, file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(config).ok()?;

@@ -188,16 +188,18 @@ impl Tls {
     /// nothing changes.
     ///
     /// # Errors
-    /// [`TlsError`]; then the hints stay as they were.
+    /// [`TlsError`]; then the hints stay as they were until the files can be used.
     pub fn ask_for(&self, client_cas: &[Vec<u8>], now: Time) -> Result<(), TlsError> {
         let mut made_of = self.made_of.lock().unwrap_or_else(PoisonError::into_inner);
         if made_of.client_cas.as_deref().is_none_or(|before| before == client_cas) {
             return Ok(());
         }
+        made_of.client_cas = Some(client_cas.to_vec());
+        // Where they cannot be used now, the next look at them tries again.
+        made_of.seen = None;
         let (config, term) = self.again(made_of.term, Some(client_cas), now)?;
         self.config.store(config);
         made_of.term = term;
-        made_of.client_cas = Some(client_cas.to_vec());
         Ok(())
     }
 
@@ -388,3 +390,6 @@ const CHAIN_BYTES_MAX: usize = 32 * 1024;
 
 /// How often the files are looked at.
 pub const FILES_LOOKED_AT_EVERY: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -239,19 +239,24 @@ impl Destination {
         }
     }
 
-    /// A backend gave no answer, or none that can be used; how often in a row.
-    pub(super) fn failed(&self, member: &Arc<Member>, why: &dyn Display) -> u32 {
+    /// A backend gave no answer, or none that can be used; whether a line of its own is to say so.
+    pub(super) fn failed(&self, member: &Arc<Member>, why: &dyn Display) -> bool {
         member.because(why);
-        let eject = &self.route.eject;
         let now = self.world.now();
-        let row = member.failed(now);
+        self.failed_again(member, member.failed(now), now);
+        member.is_news(now)
+    }
+
+    /// It did so often in a row.
+    fn failed_again(&self, member: &Arc<Member>, row: u32, now: Time) {
+        let eject = &self.route.eject;
         if eject.failures_in_a_row == 0 || row < eject.failures_in_a_row || self.places.len() < 2 {
-            return row;
+            return;
         }
         let _one_by_one = self.ejecting.lock().unwrap_or_else(PoisonError::into_inner);
         let out = self.members().filter(|one| one.is_out(|| now)).count();
         if member.is_out(|| now) || (out + 1) * 2 > self.places.len() {
-            return row;
+            return;
         }
         let long = member.eject(now, eject, |bound| self.dice.below(bound));
         tracing::warn!(
@@ -261,7 +266,6 @@ impl Destination {
             seconds = long.as_secs(),
             "a backend failed so often that it is left alone for a while"
         );
-        row
     }
 
     /// When a check found what it found.

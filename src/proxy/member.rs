@@ -28,6 +28,8 @@ pub(super) struct Member {
     failures_in_a_row: AtomicU32,
     /// When the last of them was, in milliseconds.
     failed_at: AtomicI64,
+    /// When the log told of a failure last.
+    told_at: AtomicI64,
     /// Left alone until then, in milliseconds; 0: it is not.
     out_until: AtomicI64,
     /// For how long it was left alone the last time, in milliseconds.
@@ -97,6 +99,7 @@ impl Member {
             otherwise: AtomicU32::new(0),
             failures_in_a_row: AtomicU32::new(0),
             failed_at: AtomicI64::new(0),
+            told_at: AtomicI64::new(0),
             out_until: AtomicI64::new(0),
             out_for: AtomicI64::new(0),
             back_since: AtomicI64::new(at.map_or(0, Time::millis)),
@@ -154,6 +157,14 @@ impl Member {
         if self.failures_in_a_row.load(Ordering::Relaxed) != 0 {
             self.failures_in_a_row.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether a line of the log is to tell of a failure: now and then, since strangers may make as many as they like.
+    pub(super) fn is_news(&self, now: Time) -> bool {
+        let last = self.told_at.load(Ordering::Relaxed);
+        let due = now.millis().saturating_sub(last) >= TOLD_EVERY_MS || now.millis() < last;
+        // Of two at once one tells.
+        due && self.told_at.compare_exchange(last, now.millis(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// It did not; how often in a row by now.
@@ -228,6 +239,9 @@ fn took(count: &AtomicU32, max: u32) -> bool {
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
 }
 
+/// How often the log tells of a backend's failures at most.
+const TOLD_EVERY_MS: i64 = 10_000;
+
 /// So many times as long as the first time a backend is left alone at most.
 const LONGER_MAX: i64 = 16;
 
@@ -238,6 +252,19 @@ mod tests {
 
     fn member() -> Member {
         Member::new(Backend::parse("http://127.0.0.1:1").unwrap(), "http://127.0.0.1:1", None)
+    }
+
+    #[test]
+    fn the_log_tells_of_failures_now_and_then() {
+        let (one, begin) = (member(), Time(1_000_000));
+        let told = |ms| {
+            let now = begin.plus(Duration::from_millis(ms));
+            one.failed(now);
+            one.answered();
+            one.is_news(now)
+        };
+        assert_eq!([0, 1, 9_999, 10_000, 10_001].map(told), [true, false, false, true, false]);
+        assert!(one.is_news(begin), "the clock was set back");
     }
 
     #[test]

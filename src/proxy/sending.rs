@@ -70,13 +70,12 @@ impl Sending<'_> {
         why: &dyn std::fmt::Display,
         blamed: bool,
     ) -> Reason {
-        // What the client or the rules broke off says nothing of the backend, and of its failures the first in a row says
-        // enough: the line of the refusal says it again.
+        // What the client or the rules broke off says nothing of the backend; the line of the refusal tells of it.
         let mut is_news = false;
         if let Reason::BackendDown(fault) | Reason::BackendSlow(fault) | Reason::BackendBroken(fault) =
             &mut reason
         {
-            is_news = !blamed || self.route.failed(member, why) == 1;
+            is_news = blamed && self.route.failed(member, why);
             let (route, backend) = (self.route.name.clone(), Some(member.url.clone()));
             **fault = Fault { route, backend, why: why.to_string() };
         }
@@ -194,7 +193,12 @@ impl Proxy {
             biased;
             () = sending.cancel.cancelled() => Err(Broken::by(WITHDRAWN)),
             line = line => match line {
-                Ok(line) => line.map_err(|error: ConnectError| Broken::because(error.reason(), Box::new(error))),
+                Ok(line) => line.map_err(|error: ConnectError| {
+                    let blamed = !error.is_ours();
+                    let mut broken = Broken::because(error.reason(), Box::new(error));
+                    broken.blamed = blamed;
+                    broken
+                }),
                 Err(_) => Err(sending.too_long(began).unwrap_or_else(|| Broken::late(Late::Connect(patience)))),
             }
         }

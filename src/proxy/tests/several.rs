@@ -395,6 +395,7 @@ async fn who_does_not_answer_within_the_time_in_all_is_left_alone() {
     let fault = gate.fault.lock().unwrap().clone();
     assert!(fault.why.contains("total_seconds (1 s)"), "{fault:?}");
     assert_eq!((fault.route, fault.backend), (gate.route.name.clone(), Some(hung.url())));
+    assert_eq!(status(&gate, &to, get("/")).await, Ok(200));
     assert!(well.took() > 0);
 }
 

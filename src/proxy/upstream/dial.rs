@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 
 use super::backend::{Backend, BadBackend, Place, Reach, Speaks};
@@ -18,7 +19,7 @@ use crate::proxy::socket::Io;
 /// Why a backend could not be reached.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::proxy) enum ConnectError {
-    #[error("no connection to the backend: {0}; see that it runs and listens there")]
+    #[error("no connection to the backend: {0}; {next}", next = mend(.0))]
     Down(#[from] io::Error),
     #[error(
         "no address is known of the backend's name: {0}; correct the name, or have this machine's DNS know it"
@@ -43,6 +44,11 @@ pub(in crate::proxy) enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether it says nothing of the backend.
+    pub(in crate::proxy) fn is_ours(&self) -> bool {
+        matches!(self, Self::Down(error) if is_ours(error))
+    }
+
     pub(in crate::proxy) fn reason(&self) -> Reason {
         match self {
             // Not a byte of a request was sent.
@@ -53,6 +59,19 @@ impl ConnectError {
             Self::Broken(_) => Reason::BackendBroken(Box::default()),
         }
     }
+}
+
+/// What helps where there is no connection.
+fn mend(error: &io::Error) -> &'static str {
+    match is_ours(error) {
+        true => "raise the gate's own limit of open files (LimitNOFILE)",
+        false => "see that it runs and listens there",
+    }
+}
+
+/// Whether the gate itself has no descriptor left.
+fn is_ours(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|none| error.raw_os_error() == Some(none.raw_os_error()))
 }
 
 /// Opens connections, within what the configuration allows.
@@ -177,4 +196,17 @@ where
     } else {
         Dialled::Own(Own { wire: Wire::new(Box::new(io), tls, opened_by), backend: backend.clone() })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_gate_has_no_descriptor_left_no_backend_is_to_blame() {
+        for (code, ours) in [(Errno::MFILE, true), (Errno::NFILE, true), (Errno::CONNREFUSED, false)] {
+            let error = ConnectError::from(io::Error::from(code));
+            assert_eq!((error.is_ours(), error.to_string().contains("LimitNOFILE")), (ours, ours), "{error}");
+        }
+    }
 }
