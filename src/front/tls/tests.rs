@@ -1,6 +1,9 @@
+//! A door's TLS beside files that come and go.
+
 use super::*;
 
-fn names(tls: &Tls) -> usize {
+/// How many CAs it is to ask for.
+fn wanted(tls: &Tls) -> usize {
     tls.made_of.lock().unwrap().client_cas.as_ref().map_or(0, Vec::len)
 }
 
@@ -31,6 +34,6 @@ fn cas_that_came_while_the_files_could_not_be_used_are_asked_for_once_they_can()
     assert!(Arc::ptr_eq(&before, &tls.config()), "it goes on as it was");
     put(2100);
     assert!(tls.refresh(now).unwrap());
-    assert_eq!((names(&tls), tls.kept()), (2, None));
+    assert_eq!((wanted(&tls), tls.kept()), (2, None));
     assert!(!Arc::ptr_eq(&before, &tls.config()));
 }
