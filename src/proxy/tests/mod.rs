@@ -14,6 +14,7 @@ mod pressure;
 mod several;
 mod spoofing;
 mod streaming;
+mod total;
 mod tunnel;
 mod why;
 
